@@ -1,0 +1,60 @@
+//! The words Chiasm's parts speak with each other: values with units, the reading, the
+//! acknowledgement, a gateway's state, and the topics they travel on.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ids`] | newtypes for everything that has a name or a number |
+//! | [`decimal`] | fixed-point numbers: dioptres, millimetres, mmHg |
+//! | [`eye`], [`refraction`], [`keratometry`], [`lens`], [`tonometry`], [`pachymetry`], [`distance`] | what instruments measure |
+//! | [`shot`] | one repetition inside a measurement, confidence, representative value |
+//! | [`reading`] | what a driver made of one capture, and what a gateway sends of it |
+//! | [`envelope`] | the CloudEvents-shaped wrapping of everything a gateway numbers and sends |
+//! | [`ack`] | what the cloud answers after its commit |
+//! | [`fleet`] | birth, telemetry, lane sessions sent down |
+//! | [`enrol`] | the HTTPS documents by which a gateway gets its certificate |
+//! | [`topic`] | the only place where a topic is built or parsed |
+//!
+//! Wire format v1 is JSON and frozen by the documents in `fixtures/v1`. Unknown fields are ignored
+//! on reading, so that fields can be added; nothing may be renamed or change its meaning.
+//! This crate does no I/O and reads no clock.
+
+pub mod ack;
+pub mod decimal;
+pub mod distance;
+pub mod enrol;
+pub mod envelope;
+pub mod eye;
+pub mod fleet;
+pub mod ids;
+pub mod keratometry;
+pub mod lens;
+pub mod measurement;
+pub mod pachymetry;
+pub mod raw;
+pub mod reading;
+pub mod refraction;
+pub mod shot;
+pub mod tonometry;
+pub mod topic;
+
+pub use ack::{Ack, Rejection};
+pub use decimal::{Dioptres, Hundredths};
+pub use distance::{CornealSize, PupilSize, PupillaryDistance};
+pub use envelope::{Body, Envelope};
+pub use eye::Eye;
+pub use ids::{
+    Epoch, GatewayId, LaneId, LaneSessionId, LinkId, LocationId, ReadingId, Seq, TenantId,
+};
+pub use keratometry::{Keratometry, KeratometryValue, Meridian};
+pub use lens::{Base, Lensometry, Prism, PrismComponent};
+pub use measurement::{Measured, Measurement};
+pub use pachymetry::Pachymetry;
+pub use raw::{Raw, Sha256};
+pub use reading::{
+    Capture, ClaimedPatient, ClockState, Decoded, DriverRef, Flag, FlagCode, GatewayEvent,
+    Instrument, InstrumentTime, Integrity, Reading, UnknownRecord,
+};
+pub use refraction::{CylinderMode, Light, Refraction, RefractionKind, RefractionValue};
+pub use shot::{Confidence, Representative, Shot};
+pub use tonometry::{CorrectedIop, IopValue, Tonometry, TonometryMethod};
+pub use topic::{Down, Topic, Up};
