@@ -1,1 +1,3 @@
+//! The cloud core: ingest, exam record, pages, fleet.
 
+pub mod store;

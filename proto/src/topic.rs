@@ -109,9 +109,8 @@ fn parse(text: &str) -> Option<Topic> {
 
 /// Whether a gateway with this identity may publish on this topic: its own `up/…` and `state`.
 pub fn may_publish(tenant: &TenantId, gateway: &GatewayId, topic: &str) -> bool {
-    parse(topic).is_some_and(|topic| {
-        topic.is_of(tenant, gateway) && !matches!(topic.leaf, Leaf::Down(_))
-    })
+    parse(topic)
+        .is_some_and(|topic| topic.is_of(tenant, gateway) && !matches!(topic.leaf, Leaf::Down(_)))
 }
 
 /// Whether a gateway with this identity may subscribe to this filter: its own `down/…`, by single
