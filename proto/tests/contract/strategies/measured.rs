@@ -1,0 +1,217 @@
+//! Arbitrary measurements.
+
+use super::{hundredths, maybe_hundredths, maybe_text, text};
+use chiasm_proto::*;
+use proptest::{collection::vec, option, prelude::*, sample::select};
+
+/// Boxed like the others that hold many fields: the trees that shrink them stand on the stack
+/// otherwise, and are too large for a test thread's.
+pub fn measurement() -> BoxedStrategy<Measurement> {
+    (select(vec![Eye::Right, Eye::Left, Eye::Both, Eye::NotGiven]), maybe_text(), measured())
+        .prop_map(|(eye, eye_as_sent, measured)| Measurement { eye, eye_as_sent, measured })
+        .boxed()
+}
+
+fn measured() -> impl Strategy<Value = Measured> {
+    let corneal_size = hundredths().prop_map(|diameter_mm| CornealSize { diameter_mm });
+    let pupil_size = (hundredths(), maybe_text())
+        .prop_map(|(diameter_mm, state_as_sent)| PupilSize { diameter_mm, state_as_sent });
+    prop_oneof![
+        corneal_size.prop_map(Measured::CornealSize).boxed(),
+        keratometry().prop_map(Measured::Keratometry).boxed(),
+        lensometry().prop_map(Measured::Lensometry).boxed(),
+        pachymetry().prop_map(Measured::Pachymetry).boxed(),
+        pupil_size.prop_map(Measured::PupilSize).boxed(),
+        pupillary_distance().prop_map(Measured::PupillaryDistance).boxed(),
+        refraction().prop_map(Measured::Refraction).boxed(),
+        tonometry().prop_map(Measured::Tonometry).boxed(),
+    ]
+}
+
+fn confidence() -> impl Strategy<Value = Confidence> {
+    (text(), text(), any::<bool>()).prop_map(|(as_sent, scale, low)| Confidence {
+        as_sent,
+        scale,
+        low,
+    })
+}
+
+fn shots<V: Clone + std::fmt::Debug>(
+    value: impl Strategy<Value = V>,
+) -> impl Strategy<Value = Vec<Shot<V>>> {
+    let shot =
+        (option::of(any::<u32>()), option::of(value), option::of(confidence()), maybe_text());
+    let shot =
+        shot.prop_map(|(no, value, confidence, error)| Shot { no, value, confidence, error });
+    vec(shot, 0..4)
+}
+
+fn representative<V: Clone + std::fmt::Debug>(
+    value: impl Strategy<Value = V>,
+) -> impl Strategy<Value = Option<Representative<V>>> {
+    option::of((text(), value).prop_map(|(label, value)| Representative { label, value }))
+}
+
+fn cylinder_mode() -> impl Strategy<Value = Option<CylinderMode>> {
+    option::of(select(vec![CylinderMode::Minus, CylinderMode::Plus, CylinderMode::Mixed]))
+}
+
+fn refraction_value() -> impl Strategy<Value = RefractionValue> {
+    (hundredths(), hundredths(), option::of(any::<i16>()), maybe_hundredths()).prop_map(
+        |(sphere, cylinder, axis_deg, spherical_equivalent)| RefractionValue {
+            sphere,
+            cylinder,
+            axis_deg,
+            spherical_equivalent,
+        },
+    )
+}
+
+fn refraction() -> impl Strategy<Value = Refraction> {
+    let kind = select(vec![
+        RefractionKind::Autorefraction,
+        RefractionKind::ContactLensEquivalent,
+        RefractionKind::TrialLens,
+        RefractionKind::NightMinusDay,
+        RefractionKind::Subjective,
+        RefractionKind::Final,
+    ]);
+    let conditions =
+        (kind, select(vec![Light::Day, Light::Night]), maybe_hundredths(), maybe_hundredths());
+    let steps = (maybe_hundredths(), option::of(any::<u16>()), cylinder_mode());
+    let values = (representative(refraction_value()), shots(refraction_value()));
+    (conditions, steps, values).prop_map(|(conditions, steps, values)| Refraction {
+        kind: conditions.0,
+        light: conditions.1,
+        vertex_distance_mm: conditions.2,
+        working_distance_cm: conditions.3,
+        dioptre_step: steps.0,
+        axis_step_deg: steps.1,
+        cylinder_mode: steps.2,
+        representative: values.0,
+        shots: values.1,
+    })
+}
+
+fn meridian() -> impl Strategy<Value = Meridian> {
+    (maybe_hundredths(), maybe_hundredths(), option::of(any::<i16>()))
+        .prop_map(|(radius_mm, power, axis_deg)| Meridian { radius_mm, power, axis_deg })
+}
+
+fn keratometry() -> impl Strategy<Value = Keratometry> {
+    let average = (maybe_hundredths(), maybe_hundredths());
+    let cylinder = (maybe_hundredths(), option::of(any::<i16>()));
+    let value = (meridian(), meridian(), average, cylinder)
+        .prop_map(|(r1, r2, average, cylinder)| KeratometryValue {
+            r1,
+            r2,
+            average_mm: average.0,
+            average_power: average.1,
+            cylinder: cylinder.0,
+            cylinder_axis_deg: cylinder.1,
+        })
+        .boxed();
+    let head = (maybe_text(), maybe_text(), maybe_hundredths());
+    (head, representative(value.clone()), shots(value)).prop_map(|(head, representative, shots)| {
+        Keratometry {
+            mire: head.0,
+            refractive_index: head.1,
+            dioptre_step: head.2,
+            representative,
+            shots,
+        }
+    })
+}
+
+fn prism() -> impl Strategy<Value = Prism> {
+    let base = select(vec![Base::In, Base::Out, Base::Up, Base::Down, Base::Unverified]);
+    let component =
+        option::of((hundredths(), base).prop_map(|(amount, base)| PrismComponent { amount, base }))
+            .boxed();
+    (component.clone(), component, maybe_hundredths(), option::of(any::<i16>())).prop_map(
+        |(horizontal, vertical, amount, base_deg)| Prism { horizontal, vertical, amount, base_deg },
+    )
+}
+
+fn lensometry() -> impl Strategy<Value = Lensometry> {
+    let lens = (maybe_hundredths(), maybe_hundredths(), option::of(any::<i16>()), cylinder_mode());
+    let near = (maybe_hundredths(), maybe_hundredths(), maybe_hundredths(), maybe_hundredths());
+    let rest = (option::of(prism()), maybe_text(), maybe_hundredths(), maybe_text());
+    (lens, near, rest).prop_map(|(lens, near, rest)| Lensometry {
+        sphere: lens.0,
+        cylinder: lens.1,
+        axis_deg: lens.2,
+        cylinder_mode: lens.3,
+        add: near.0,
+        add2: near.1,
+        near_sphere: near.2,
+        near_sphere2: near.3,
+        prism: rest.0,
+        lens_type: rest.1,
+        dioptre_step: rest.2,
+        error: rest.3,
+    })
+}
+
+fn pachymetry() -> impl Strategy<Value = Pachymetry> {
+    (option::of(any::<u32>()), representative(any::<u16>()), shots(any::<u16>())).prop_map(
+        |(count_as_sent, representative_um, shots_um)| Pachymetry {
+            count_as_sent,
+            representative_um,
+            shots_um,
+        },
+    )
+}
+
+fn pupillary_distance() -> impl Strategy<Value = PupillaryDistance> {
+    let far = (maybe_hundredths(), maybe_hundredths(), maybe_hundredths());
+    (far, maybe_hundredths(), maybe_hundredths()).prop_map(
+        |((far_mm, right_mm, left_mm), near_mm, working_distance_cm)| PupillaryDistance {
+            far_mm,
+            right_mm,
+            left_mm,
+            near_mm,
+            working_distance_cm,
+        },
+    )
+}
+
+fn corrected_iop() -> impl Strategy<Value = CorrectedIop> {
+    let values = (maybe_hundredths(), maybe_hundredths(), option::of(any::<u16>()));
+    (text(), option::of(any::<u32>()), values, vec(text(), 0..3), maybe_text()).prop_map(
+        |(label, shot_no, (corrected_mmhg, measured_mmhg, cct_um), parameters, error)| {
+            CorrectedIop {
+                label,
+                shot_no,
+                corrected_mmhg,
+                measured_mmhg,
+                cct_um,
+                parameters,
+                error,
+            }
+        },
+    )
+}
+
+fn tonometry() -> impl Strategy<Value = Tonometry> {
+    let method = select(vec![
+        TonometryMethod::NonContact,
+        TonometryMethod::Goldmann,
+        TonometryMethod::Rebound,
+        TonometryMethod::TonoPen,
+        TonometryMethod::NotGiven,
+    ]);
+    let value = (hundredths(), maybe_hundredths())
+        .prop_map(|(iop_mmhg, iop_kpa)| IopValue { iop_mmhg, iop_kpa })
+        .boxed();
+    let values = (representative(value.clone()), shots(value));
+    (method, option::of(any::<u32>()), values, vec(corrected_iop(), 0..3)).prop_map(
+        |(method, count_as_sent, (representative, shots), corrected)| Tonometry {
+            method,
+            count_as_sent,
+            representative,
+            shots,
+            corrected,
+        },
+    )
+}

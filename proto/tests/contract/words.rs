@@ -1,0 +1,43 @@
+//! Every word of every closed list, frozen. The exhaustive match makes the compiler point here when
+//! a variant is added.
+
+use crate::golden::fixture;
+use chiasm_proto::{
+    Base, ClockState, CylinderMode, Eye, FlagCode, Integrity, Light, RefractionKind,
+    TonometryMethod,
+    fleet::{LinkStatus, Status},
+};
+
+macro_rules! words {
+    ($frozen:expr, $name:ident: $($variant:ident),+) => {{
+        fn all() -> Vec<$name> {
+            // Fails to compile when a variant is missing from the list.
+            let _exhaustive = |word: $name| match word { $($name::$variant => ()),+ };
+            vec![$($name::$variant),+]
+        }
+        let written = serde_json::to_value(all()).expect("plain data always serialises");
+        assert_eq!($frozen, written, stringify!($name));
+        let read: Vec<$name> = serde_json::from_value($frozen.clone()).expect("every word is known");
+        assert_eq!(read, all(), stringify!($name));
+    }};
+}
+
+#[test]
+fn no_word_is_renamed_or_removed() {
+    let frozen = fixture("words.json");
+    words!(frozen["eye"], Eye: Right, Left, Both, NotGiven);
+    words!(frozen["refraction_kind"], RefractionKind: Autorefraction, ContactLensEquivalent,
+        TrialLens, NightMinusDay, Subjective, Final);
+    words!(frozen["light"], Light: Day, Night);
+    words!(frozen["cylinder_mode"], CylinderMode: Minus, Plus, Mixed);
+    words!(frozen["base"], Base: In, Out, Up, Down, Unverified);
+    words!(frozen["tonometry_method"], TonometryMethod: NonContact, Goldmann, Rebound, TonoPen,
+        NotGiven);
+    words!(frozen["integrity"], Integrity: Checksum, None, Structure);
+    words!(frozen["flag_code"], FlagCode: ShotFailed, LowConfidence, Unusual, Implausible,
+        SideNotGiven, UnknownRecord, Inconsistent, ClockUnset, PrismDirectionUnverified,
+        NoRepresentative, InstrumentError, NoChecksum);
+    words!(frozen["clock_state"], ClockState: Synced, Unsynced);
+    words!(frozen["status"], Status: Online, Stopped, Lost);
+    words!(frozen["link_status"], LinkStatus: Up, Down);
+}
