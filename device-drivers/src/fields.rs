@@ -1,0 +1,144 @@
+//! Fixed columns: exact lengths and exact digits, so that a merged or shifted record is refused
+//! instead of being read as another number.
+
+use crate::{DecodeError, ErrorCode};
+use chiasm_proto::Hundredths;
+
+/// A stretch of text inside a transmission, and where it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field<'a> {
+    pub text: &'a str,
+    /// Position of the first byte in the event's `raw`.
+    pub offset: usize,
+    /// What it is called in error messages: `OR sphere`.
+    pub name: &'a str,
+}
+
+impl<'a> Field<'a> {
+    pub fn new(text: &'a str, offset: usize, name: &'a str) -> Self {
+        Self { text, offset, name }
+    }
+
+    /// `len` columns from column `from`, under a name of their own. Refused if the text is shorter
+    /// or not plain ASCII there.
+    pub fn columns(
+        &self,
+        from: usize,
+        len: usize,
+        name: &'a str,
+    ) -> Result<Field<'a>, DecodeError> {
+        let text = self.text.get(from..from + len).ok_or_else(|| {
+            let found = self.text.len();
+            self.malformed(format!(
+                "{found} characters, column {} is missing",
+                from + len
+            ))
+        })?;
+        Ok(Field {
+            text,
+            offset: self.offset + from,
+            name,
+        })
+    }
+
+    /// Cuts the text into columns of these widths, which have to add up to its length exactly.
+    pub fn cut<const N: usize>(
+        &self,
+        columns: [(usize, &'a str); N],
+    ) -> Result<[Field<'a>; N], DecodeError> {
+        let expected: usize = columns.iter().map(|(width, _)| width).sum();
+        self.expect_len(expected)?;
+        let mut from = 0;
+        let mut cut = [*self; N];
+        for (slot, (width, name)) in cut.iter_mut().zip(columns) {
+            *slot = self.columns(from, width, name)?;
+            from += width;
+        }
+        Ok(cut)
+    }
+
+    pub fn expect_len(&self, expected: usize) -> Result<(), DecodeError> {
+        match self.text.len() {
+            found if found == expected => Ok(()),
+            found => Err(self.malformed(format!("{found} characters, expected {expected}"))),
+        }
+    }
+
+    /// Whether the text has exactly the pattern's shape: `0` a digit, `+` either sign, `_` a digit
+    /// or a blank, anything else itself.
+    pub fn has_shape(&self, pattern: &str) -> bool {
+        let fits = |(byte, shape): (u8, u8)| match shape {
+            b'0' => byte.is_ascii_digit(),
+            b'+' => matches!(byte, b'+' | b'-'),
+            b'_' => byte.is_ascii_digit() || byte == b' ',
+            _ => byte == shape,
+        };
+        self.text.len() == pattern.len() && self.text.bytes().zip(pattern.bytes()).all(fits)
+    }
+
+    /// A decimal number of exactly this shape: `+00.00`, `00.0`, `0000`.
+    pub fn decimal(&self, pattern: &str) -> Result<Hundredths, DecodeError> {
+        let refuse = || self.malformed(format!("not a number of the form {pattern}"));
+        if !self.has_shape(pattern) {
+            return Err(refuse());
+        }
+        self.text.replace(' ', "").parse().map_err(|_| refuse())
+    }
+
+    /// A whole number of exactly this shape: `000`, `+00`.
+    pub fn whole(&self, pattern: &str) -> Result<i32, DecodeError> {
+        let number = self.decimal(pattern)?;
+        match number.0 % 100 {
+            0 => Ok(number.0 / 100),
+            _ => Err(self.malformed("not a whole number")),
+        }
+    }
+
+    /// An axis in degrees, 0 to 180.
+    pub fn axis_deg(&self, pattern: &str) -> Result<i16, DecodeError> {
+        let axis = self.whole(pattern)?;
+        match i16::try_from(axis) {
+            Ok(axis @ 0..=180) => Ok(axis),
+            _ => Err(self.malformed("an axis is 0 to 180 degrees")),
+        }
+    }
+
+    /// A refusal that points at this field.
+    pub fn malformed(&self, message: impl Into<String>) -> DecodeError {
+        DecodeError::new(ErrorCode::Malformed, self.offset, message).in_field(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_exact() {
+        let field = |text| Field::new(text, 7, "OR sphere");
+        assert_eq!(field("-02.25").decimal("+00.00"), Ok(Hundredths(-225)));
+        assert_eq!(field("-00.00").decimal("+00.00"), Ok(Hundredths(0)));
+        assert_eq!(field(" 45").whole("__0"), Ok(45));
+        assert_eq!(field("180").axis_deg("000"), Ok(180));
+        for text in ["02.250", " 02.25", "-2.25", "-02,25", "-0٣.25", ""] {
+            let error = field(text).decimal("+00.00").unwrap_err();
+            assert_eq!(
+                (error.code, error.offset),
+                (ErrorCode::Malformed, 7),
+                "{text:?}"
+            );
+        }
+        assert!(field("181").axis_deg("000").is_err());
+    }
+
+    #[test]
+    fn columns_have_to_add_up() {
+        let record = Field::new("OR-02.25178", 100, "OR");
+        let [_, sphere, axis] = record
+            .cut([(2, "tag"), (6, "OR sphere"), (3, "OR axis")])
+            .unwrap();
+        assert_eq!((sphere.text, axis.offset), ("-02.25", 108));
+        assert!(record.cut([(2, "tag"), (6, "OR sphere")]).is_err());
+        assert!(record.columns(9, 3, "beyond").is_err());
+    }
+}
