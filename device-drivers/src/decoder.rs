@@ -73,12 +73,7 @@ pub struct DecodeError {
 
 impl DecodeError {
     pub fn new(code: ErrorCode, offset: usize, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            field: None,
-            offset,
-            message: message.into(),
-        }
+        Self { code, field: None, offset, message: message.into() }
     }
     pub fn in_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());

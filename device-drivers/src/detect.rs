@@ -14,10 +14,7 @@ pub struct Candidate {
 pub fn candidates(bytes: &[u8]) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = DRIVERS
         .iter()
-        .map(|spec| Candidate {
-            spec,
-            sniff: (spec.sniff)(bytes),
-        })
+        .map(|spec| Candidate { spec, sniff: (spec.sniff)(bytes) })
         .filter(|candidate| candidate.sniff != Sniff::No)
         .collect();
     found.sort_by_key(|candidate| std::cmp::Reverse(candidate.sniff));

@@ -29,16 +29,9 @@ impl<'a> Field<'a> {
     ) -> Result<Field<'a>, DecodeError> {
         let text = self.text.get(from..from + len).ok_or_else(|| {
             let found = self.text.len();
-            self.malformed(format!(
-                "{found} characters, column {} is missing",
-                from + len
-            ))
+            self.malformed(format!("{found} characters, column {} is missing", from + len))
         })?;
-        Ok(Field {
-            text,
-            offset: self.offset + from,
-            name,
-        })
+        Ok(Field { text, offset: self.offset + from, name })
     }
 
     /// Cuts the text into columns of these widths, which have to add up to its length exactly.
@@ -122,11 +115,7 @@ mod tests {
         assert_eq!(field("180").axis_deg("000"), Ok(180));
         for text in ["02.250", " 02.25", "-2.25", "-02,25", "-0٣.25", ""] {
             let error = field(text).decimal("+00.00").unwrap_err();
-            assert_eq!(
-                (error.code, error.offset),
-                (ErrorCode::Malformed, 7),
-                "{text:?}"
-            );
+            assert_eq!((error.code, error.offset), (ErrorCode::Malformed, 7), "{text:?}");
         }
         assert!(field("181").axis_deg("000").is_err());
     }
@@ -134,9 +123,7 @@ mod tests {
     #[test]
     fn columns_have_to_add_up() {
         let record = Field::new("OR-02.25178", 100, "OR");
-        let [_, sphere, axis] = record
-            .cut([(2, "tag"), (6, "OR sphere"), (3, "OR axis")])
-            .unwrap();
+        let [_, sphere, axis] = record.cut([(2, "tag"), (6, "OR sphere"), (3, "OR axis")]).unwrap();
         assert_eq!((sphere.text, axis.offset), ("-02.25", 108));
         assert!(record.cut([(2, "tag"), (6, "OR sphere")]).is_err());
         assert!(record.columns(9, 3, "beyond").is_err());

@@ -25,10 +25,7 @@ const PD_GAP_MAX: Hundredths = Hundredths(100);
 
 /// Adds every flag that follows from the values, once each, in the order of the measurements.
 pub fn complete(decoded: &mut Decoded) {
-    let mut notes = Notes {
-        flags: std::mem::take(&mut decoded.flags),
-        subject: String::new(),
-    };
+    let mut notes = Notes { flags: std::mem::take(&mut decoded.flags), subject: String::new() };
     for measurement in &decoded.measurements {
         notes.subject = subject(measurement);
         notes.measurement(measurement);
@@ -36,10 +33,7 @@ pub fn complete(decoded: &mut Decoded) {
     notes.subject.clear();
     if !decoded.unknown_records.is_empty() {
         let count = decoded.unknown_records.len();
-        notes.add(
-            FlagCode::UnknownRecord,
-            format!("{count} records of unknown kind"),
-        );
+        notes.add(FlagCode::UnknownRecord, format!("{count} records of unknown kind"));
     }
     let clock = decoded.instrument_time.as_ref().and_then(|time| time.local);
     if clock.is_some_and(|clock| clock.year() < CLOCK_YEAR_MIN) {
@@ -78,16 +72,12 @@ impl Notes {
 
     fn finish(mut self) -> Vec<Flag> {
         let mut seen = BTreeSet::new();
-        self.flags
-            .retain(|flag| seen.insert((flag.code as u8, flag.detail.clone())));
+        self.flags.retain(|flag| seen.insert((flag.code as u8, flag.detail.clone())));
         if self.flags.len() > FLAGS_MAX {
             let more = self.flags.len() - FLAGS_MAX + 1;
             self.flags.truncate(FLAGS_MAX - 1);
             let detail = format!("{more} more flags");
-            self.flags.push(Flag {
-                code: FlagCode::Implausible,
-                detail,
-            });
+            self.flags.push(Flag { code: FlagCode::Implausible, detail });
         }
         self.flags
     }
@@ -98,20 +88,16 @@ impl Notes {
                 FlagCode::Implausible,
                 format!("{what} {value:+} {unit} is beyond what is plausible"),
             ),
-            Some(code) => self.add(
-                code,
-                format!("{what} {value:+} {unit} is beyond the usual range"),
-            ),
+            Some(code) => {
+                self.add(code, format!("{what} {value:+} {unit} is beyond the usual range"))
+            }
             None => {}
         }
     }
 
     fn axis(&mut self, axis_deg: Option<i16>) {
         if let Some(axis) = axis_deg.filter(|axis| !(0..=180).contains(axis)) {
-            self.add(
-                FlagCode::Implausible,
-                format!("axis {axis} is not within 0 to 180 degrees"),
-            );
+            self.add(FlagCode::Implausible, format!("axis {axis} is not within 0 to 180 degrees"));
         }
     }
 
@@ -131,17 +117,11 @@ impl Notes {
     }
 
     fn shots<V>(&mut self, shots: &[Shot<V>], has_representative: bool) {
-        let failed: Vec<&str> = shots
-            .iter()
-            .filter_map(|shot| shot.error.as_deref())
-            .collect();
+        let failed: Vec<&str> = shots.iter().filter_map(|shot| shot.error.as_deref()).collect();
         if !failed.is_empty() {
             let (count, of) = (failed.len(), shots.len());
             let marks = failed.join(", ");
-            self.add(
-                FlagCode::ShotFailed,
-                format!("{count} of {of} shots failed ({marks})"),
-            );
+            self.add(FlagCode::ShotFailed, format!("{count} of {of} shots failed ({marks})"));
         }
         let low: Vec<String> = shots
             .iter()
@@ -150,10 +130,7 @@ impl Notes {
             .map(|confidence| format!("{} on {}", confidence.as_sent, confidence.scale))
             .collect();
         if !low.is_empty() {
-            self.add(
-                FlagCode::LowConfidence,
-                format!("low confidence {}", low.join(", ")),
-            );
+            self.add(FlagCode::LowConfidence, format!("low confidence {}", low.join(", ")));
         }
         let values = shots.iter().filter(|shot| shot.value.is_some()).count();
         if values > 1 && !has_representative {
@@ -173,10 +150,7 @@ impl Notes {
         let is_difference = refraction.kind == RefractionKind::NightMinusDay;
         let step = refraction.dioptre_step.unwrap_or(Hundredths(25));
         let representative = refraction.representative.iter().map(|chosen| &chosen.value);
-        let shots = refraction
-            .shots
-            .iter()
-            .filter_map(|shot| shot.value.as_ref());
+        let shots = refraction.shots.iter().filter_map(|shot| shot.value.as_ref());
         for value in representative.chain(shots) {
             self.refraction_value(value, is_difference, step);
         }
@@ -200,14 +174,8 @@ impl Notes {
 
     fn keratometry(&mut self, keratometry: &Keratometry) {
         self.shots(&keratometry.shots, keratometry.representative.is_some());
-        let representative = keratometry
-            .representative
-            .iter()
-            .map(|chosen| &chosen.value);
-        let shots = keratometry
-            .shots
-            .iter()
-            .filter_map(|shot| shot.value.as_ref());
+        let representative = keratometry.representative.iter().map(|chosen| &chosen.value);
+        let shots = keratometry.shots.iter().filter_map(|shot| shot.value.as_ref());
         let index = keratometry.refractive_index.as_deref();
         for value in representative.chain(shots) {
             self.keratometry_value(value, index);
@@ -215,9 +183,7 @@ impl Notes {
     }
 
     fn keratometry_value(&mut self, value: &KeratometryValue, index: Option<&str>) {
-        let index = index
-            .and_then(|text| text.parse::<f64>().ok())
-            .unwrap_or(1.3375);
+        let index = index.and_then(|text| text.parse::<f64>().ok()).unwrap_or(1.3375);
         let average = Meridian {
             radius_mm: value.average_mm,
             power: value.average_power,
@@ -246,10 +212,7 @@ impl Notes {
 
     fn lensometry(&mut self, lens: &Lensometry) {
         if let Some(error) = &lens.error {
-            self.add(
-                FlagCode::InstrumentError,
-                format!("the instrument reports {error}"),
-            );
+            self.add(FlagCode::InstrumentError, format!("the instrument reports {error}"));
         }
         let powers = [
             ("sphere", lens.sphere, &range::SPHERE_LENS),
@@ -267,23 +230,14 @@ impl Notes {
         self.axis(lens.axis_deg);
         let Some(prism) = &lens.prism else { return };
         let components = [prism.horizontal, prism.vertical].into_iter().flatten();
-        let amounts = components
-            .clone()
-            .map(|component| component.amount)
-            .chain(prism.amount);
+        let amounts = components.clone().map(|component| component.amount).chain(prism.amount);
         for amount in amounts {
             self.judge("prism", "prism dioptres", amount, &range::PRISM);
         }
         if let Some(base) = prism.base_deg.filter(|base| !(0..=360).contains(base)) {
-            self.add(
-                FlagCode::Implausible,
-                format!("prism base {base} is not an angle"),
-            );
+            self.add(FlagCode::Implausible, format!("prism base {base} is not an angle"));
         }
-        if components
-            .clone()
-            .any(|component| component.base == Base::Unverified)
-        {
+        if components.clone().any(|component| component.base == Base::Unverified) {
             let what = "the maker does not document the direction of this prism";
             self.add(FlagCode::PrismDirectionUnverified, what);
         }
@@ -313,10 +267,7 @@ impl Notes {
 
     fn pachymetry(&mut self, pachymetry: &Pachymetry) {
         self.shots(&pachymetry.shots_um, pachymetry.representative_um.is_some());
-        let representative = pachymetry
-            .representative_um
-            .iter()
-            .map(|chosen| chosen.value);
+        let representative = pachymetry.representative_um.iter().map(|chosen| chosen.value);
         let shots = pachymetry.shots_um.iter().filter_map(|shot| shot.value);
         for um in representative.chain(shots) {
             self.judge("thickness", "µm", Hundredths::whole(um.into()), &range::CCT);
@@ -351,11 +302,7 @@ mod tests {
             running_number: None,
             claimed_patient: None,
             integrity: Integrity::Checksum,
-            measurements: vec![Measurement {
-                eye: Eye::Left,
-                eye_as_sent: None,
-                measured,
-            }],
+            measurements: vec![Measurement { eye: Eye::Left, eye_as_sent: None, measured }],
             flags: vec![],
             unknown_records: vec![],
         }
@@ -363,10 +310,7 @@ mod tests {
 
     #[test]
     fn an_extreme_pressure_is_kept_and_flagged_once() {
-        let value = IopValue {
-            iop_mmhg: Hundredths::whole(68),
-            iop_kpa: None,
-        };
+        let value = IopValue { iop_mmhg: Hundredths::whole(68), iop_kpa: None };
         let mut decoded = reading(Measured::Tonometry(Tonometry {
             method: TonometryMethod::NonContact,
             count_as_sent: None,
@@ -378,11 +322,7 @@ mod tests {
         complete(&mut decoded);
         assert_eq!(decoded.measurements, before);
         let codes: Vec<_> = decoded.flags.iter().map(|flag| flag.code).collect();
-        let expected = [
-            FlagCode::ShotFailed,
-            FlagCode::NoRepresentative,
-            FlagCode::Unusual,
-        ];
+        let expected = [FlagCode::ShotFailed, FlagCode::NoRepresentative, FlagCode::Unusual];
         assert_eq!(codes, expected, "{:?}", decoded.flags);
     }
 

@@ -167,19 +167,13 @@ impl Framer {
             self.flush_noise();
             self.is_noise_told = false;
             self.codes.clear();
-            self.state = State::Inside {
-                start: self.buffer.len(),
-            };
+            self.state = State::Inside { start: self.buffer.len() };
             self.buffer.push(byte);
             return;
         }
         self.is_noisy |= !is_line_end(byte);
         self.buffer.push(byte);
-        let len_max = if self.is_noisy {
-            NOISE_LEN_MAX
-        } else {
-            LINE_ENDS_LEN_MAX
-        };
+        let len_max = if self.is_noisy { NOISE_LEN_MAX } else { LINE_ENDS_LEN_MAX };
         if self.buffer.len() >= len_max {
             self.is_noisy = true;
             self.flush_noise();
@@ -194,11 +188,7 @@ impl Framer {
                 self.buffer.push(byte);
                 self.state = State::Opening { start, at };
             } else {
-                self.refuse(
-                    ErrorCode::Incomplete,
-                    at,
-                    "a new frame began before this one ended",
-                );
+                self.refuse(ErrorCode::Incomplete, at, "a new frame began before this one ended");
                 self.byte(byte);
             }
             return;
@@ -240,11 +230,7 @@ impl Framer {
             }
             None => {
                 let next = self.buffer.split_off(at);
-                self.refuse(
-                    ErrorCode::Incomplete,
-                    at,
-                    "a new frame began before this one ended",
-                );
+                self.refuse(ErrorCode::Incomplete, at, "a new frame began before this one ended");
                 next.into_iter().for_each(|byte| self.byte(byte));
             }
         }
@@ -268,11 +254,7 @@ impl Framer {
             self.accept(start, end, false);
             self.byte(byte);
         } else {
-            self.refuse(
-                ErrorCode::Malformed,
-                end,
-                "the frame goes on behind its end",
-            );
+            self.refuse(ErrorCode::Malformed, end, "the frame goes on behind its end");
             self.byte(byte);
         }
     }
@@ -293,22 +275,14 @@ impl Framer {
         if sent == format!("{sum:04X}").as_bytes() {
             self.accept(start, end, true);
         } else {
-            let message = format!(
-                "checksum {} was sent, {sum:04X} is right",
-                sent.escape_ascii()
-            );
+            let message = format!("checksum {} was sent, {sum:04X} is right", sent.escape_ascii());
             self.refuse(ErrorCode::Checksum, end + 1, message);
         }
     }
 
     fn accept(&mut self, start: usize, end: usize, is_proved: bool) {
         let raw = std::mem::take(&mut self.buffer);
-        self.ready.push_back(Framed::Frame(Frame {
-            raw,
-            start,
-            end,
-            is_proved,
-        }));
+        self.ready.push_back(Framed::Frame(Frame { raw, start, end, is_proved }));
         self.state = State::Outside;
     }
 
@@ -335,11 +309,7 @@ impl Framer {
             }
             State::Inside { .. } | State::Opening { .. } => {
                 let at = self.buffer.len();
-                self.refuse(
-                    ErrorCode::Incomplete,
-                    at,
-                    "the transmission stopped before its end",
-                );
+                self.refuse(ErrorCode::Incomplete, at, "the transmission stopped before its end");
             }
             State::Skipping => {
                 self.flush_overflow();
@@ -357,11 +327,7 @@ impl Framer {
             self.flush_overflow();
         } else {
             let count = self.buffer.len();
-            self.refuse(
-                ErrorCode::Noise,
-                0,
-                format!("{count} bytes outside any frame"),
-            );
+            self.refuse(ErrorCode::Noise, 0, format!("{count} bytes outside any frame"));
         }
         self.is_noisy = false;
     }
@@ -376,9 +342,7 @@ impl Framer {
 
 /// Sum of the bytes, low 16 bits.
 pub fn checksum(bytes: &[u8]) -> u16 {
-    bytes
-        .iter()
-        .fold(0, |sum: u16, byte| sum.wrapping_add(u16::from(*byte)))
+    bytes.iter().fold(0, |sum: u16, byte| sum.wrapping_add(u16::from(*byte)))
 }
 
 /// The three characters that name a data block, if the bytes open one.

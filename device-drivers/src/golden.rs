@@ -69,9 +69,7 @@ pub struct Outcome {
 
 /// The fixtures of a driver, in the order of their names.
 pub fn fixtures(spec: &DriverSpec) -> Vec<Fixture> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(spec.id);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(spec.id);
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
     let mut paths: Vec<PathBuf> = entries
         .map(|entry| entry.expect("a folder of fixtures can be listed").path())
@@ -79,22 +77,13 @@ pub fn fixtures(spec: &DriverSpec) -> Vec<Fixture> {
         .collect();
     paths.sort();
     assert!(!paths.is_empty(), "{folder:?} holds no .raw file");
-    paths
-        .into_iter()
-        .map(|path| Fixture {
-            raw: fs::read(&path).unwrap(),
-            path,
-        })
-        .collect()
+    paths.into_iter().map(|path| Fixture { raw: fs::read(&path).unwrap(), path }).collect()
 }
 
 /// Feeds pieces, lets every timeout come, and ends the stream.
 pub fn run<'a>(spec: &DriverSpec, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut decoder = (spec.new)(&DriverOptions::default());
-    let mut outcome = Outcome {
-        events: vec![],
-        transmitted: vec![],
-    };
+    let mut outcome = Outcome { events: vec![], transmitted: vec![] };
     let mut now = Instant::now();
     for piece in pieces {
         decoder.handle_input(now, piece);
@@ -106,12 +95,8 @@ pub fn run<'a>(spec: &DriverSpec, pieces: impl IntoIterator<Item = &'a [u8]>) ->
 }
 
 fn drain(decoder: &mut dyn Decoder, outcome: &mut Outcome) {
-    outcome
-        .transmitted
-        .extend(std::iter::from_fn(|| decoder.poll_transmit()));
-    outcome
-        .events
-        .extend(std::iter::from_fn(|| decoder.poll_event()));
+    outcome.transmitted.extend(std::iter::from_fn(|| decoder.poll_transmit()));
+    outcome.events.extend(std::iter::from_fn(|| decoder.poll_event()));
 }
 
 fn finish(decoder: &mut dyn Decoder, mut now: Instant, outcome: &mut Outcome) {
@@ -137,22 +122,14 @@ impl Outcome {
         decoded.collect()
     }
     fn has_refusal(&self) -> bool {
-        self.events
-            .iter()
-            .any(|event| !matches!(event, Event::Decoded { .. }))
+        self.events.iter().any(|event| !matches!(event, Event::Decoded { .. }))
     }
     /// Every byte given in stands in exactly one event, in order.
     #[track_caller]
     pub fn assert_conserves(&self, input: &[u8], what: &str) {
-        let accounted: Vec<u8> = self
-            .events
-            .iter()
-            .flat_map(|event| event.raw().iter().copied())
-            .collect();
-        assert!(
-            accounted == input,
-            "{what}: events account for other bytes than were given in"
-        );
+        let accounted: Vec<u8> =
+            self.events.iter().flat_map(|event| event.raw().iter().copied()).collect();
+        assert!(accounted == input, "{what}: events account for other bytes than were given in");
     }
 }
 
@@ -184,10 +161,7 @@ fn golden_json(outcome: &Outcome) -> Value {
         Event::Control { what, raw } => json!({ "control": what, "len": raw.len() }),
         Event::Overflow { raw } => json!({ "overflow": raw.len() }),
     };
-    let transmitted = outcome
-        .transmitted
-        .iter()
-        .map(|bytes| bytes.escape_ascii().to_string());
+    let transmitted = outcome.transmitted.iter().map(|bytes| bytes.escape_ascii().to_string());
     json!({
         "events": outcome.events.iter().map(event).collect::<Vec<_>>(),
         "transmitted": transmitted.collect::<Vec<_>>(),
@@ -201,10 +175,7 @@ pub fn whole(spec: &DriverSpec) {
         outcome.assert_conserves(&raw, &format!("{path:?}"));
         let found = golden_json(&outcome);
         let golden = path.with_extension("json");
-        assert!(
-            path.with_extension("md").exists(),
-            "{path:?} has no .md that says what it is"
-        );
+        assert!(path.with_extension("md").exists(), "{path:?} has no .md that says what it is");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             let text = serde_json::to_string_pretty(&found).unwrap();
             fs::write(&golden, text + "\n").unwrap();
@@ -213,10 +184,7 @@ pub fn whole(spec: &DriverSpec) {
             panic!("{golden:?}: {error}. UPDATE_GOLDEN=1 writes it; read it against the .md")
         });
         let expected: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            found, expected,
-            "{path:?}: UPDATE_GOLDEN=1 rewrites it if this is intended"
-        );
+        assert_eq!(found, expected, "{path:?}: UPDATE_GOLDEN=1 rewrites it if this is intended");
     }
 }
 
@@ -224,11 +192,7 @@ pub fn whole(spec: &DriverSpec) {
 /// eight, so that sampled bit flips reach every bit of a byte.
 fn stride(count: usize, len: usize) -> usize {
     let stride = (count * len).div_ceil(CHECK_BYTES_MAX).max(1);
-    if stride.is_multiple_of(2) {
-        stride + 1
-    } else {
-        stride
-    }
+    if stride.is_multiple_of(2) { stride + 1 } else { stride }
 }
 
 /// The same bytes in pieces give the same events.
@@ -256,10 +220,7 @@ pub fn every_prefix(spec: &DriverSpec) {
             let what = format!("{path:?} cut to {len} bytes");
             outcome.assert_conserves(&raw[..len], &what);
             let decoded: Vec<Decoded> = outcome.decoded().into_iter().map(content).collect();
-            assert!(
-                golden.starts_with(&decoded),
-                "{what} gave other values: {decoded:#?}"
-            );
+            assert!(golden.starts_with(&decoded), "{what} gave other values: {decoded:#?}");
         }
     }
 }
@@ -286,62 +247,37 @@ pub fn every_bit_flip(spec: &DriverSpec) {
 #[track_caller]
 pub fn assert_protected(whole: &Outcome, damaged: &Outcome, what: &str) {
     let golden = whole.decoded();
-    let by_checksum = golden
-        .iter()
-        .all(|decoded| decoded.integrity == Integrity::Checksum);
+    let by_checksum = golden.iter().all(|decoded| decoded.integrity == Integrity::Checksum);
     if golden.is_empty() || !by_checksum {
         return;
     }
     let golden: Vec<Decoded> = golden.into_iter().map(content).collect();
     for decoded in damaged.decoded() {
-        assert!(
-            golden.contains(&content(decoded)),
-            "{what} gave other values: {decoded:#?}"
-        );
+        assert!(golden.contains(&content(decoded)), "{what} gave other values: {decoded:#?}");
     }
 }
 
 /// Fewer values than before need a refusal, or a flag or an unknown record that was not there.
 #[track_caller]
 fn assert_nothing_vanished(whole: &Outcome, damaged: &Outcome, what: &str) {
-    let values = |outcome: &Outcome| {
-        outcome
-            .decoded()
-            .into_iter()
-            .map(value_count)
-            .sum::<usize>()
-    };
+    let values = |outcome: &Outcome| outcome.decoded().into_iter().map(value_count).sum::<usize>();
     if values(damaged) >= values(whole) || (damaged.has_refusal() && !whole.has_refusal()) {
         return;
     }
     let refusals = |outcome: &Outcome| {
-        outcome
-            .events
-            .iter()
-            .filter(|event| !matches!(event, Event::Decoded { .. }))
-            .count()
+        outcome.events.iter().filter(|event| !matches!(event, Event::Decoded { .. })).count()
     };
     let notes = |outcome: &Outcome| -> BTreeSet<String> {
         let notes = outcome.decoded().into_iter().flat_map(|decoded| {
-            let flags = decoded
-                .flags
-                .iter()
-                .map(|flag| format!("{:?} {}", flag.code, flag.detail));
-            let unknown = decoded
-                .unknown_records
-                .iter()
-                .map(|record| record.text.clone());
+            let flags = decoded.flags.iter().map(|flag| format!("{:?} {}", flag.code, flag.detail));
+            let unknown = decoded.unknown_records.iter().map(|record| record.text.clone());
             flags.chain(unknown).collect::<Vec<_>>()
         });
         notes.collect()
     };
     let is_told = refusals(damaged) > refusals(whole)
         || notes(damaged).difference(&notes(whole)).next().is_some();
-    assert!(
-        is_told,
-        "{what}: a value vanished without a word: {:#?}",
-        damaged.events
-    );
+    assert!(is_told, "{what}: a value vanished without a word: {:#?}", damaged.events);
 }
 
 /// Numbers in the measurements. Angles do not count: they go with a cylinder that becomes zero.
@@ -367,11 +303,7 @@ pub fn back_to_back(spec: &DriverSpec) {
         let whole = run(spec, [raw.as_slice()]);
         let is_line = matches!(spec.transport, Transport::Serial(_));
         let twice = raw.repeat(2);
-        let outcome = if is_line {
-            run(spec, [twice.as_slice()])
-        } else {
-            run_files(spec, &raw)
-        };
+        let outcome = if is_line { run(spec, [twice.as_slice()]) } else { run_files(spec, &raw) };
         outcome.assert_conserves(&twice, &format!("{path:?} twice"));
         if is_line && whole.has_refusal() {
             continue; // what is left of a refused transmission may reach into the next one
@@ -385,10 +317,7 @@ pub fn back_to_back(spec: &DriverSpec) {
 /// One decoder reads the same file twice.
 fn run_files(spec: &DriverSpec, raw: &[u8]) -> Outcome {
     let mut decoder = (spec.new)(&DriverOptions::default());
-    let mut outcome = Outcome {
-        events: vec![],
-        transmitted: vec![],
-    };
+    let mut outcome = Outcome { events: vec![], transmitted: vec![] };
     for _ in 0..2 {
         let now = Instant::now();
         decoder.handle_input(now, raw);

@@ -24,13 +24,7 @@ fn a_checksummed_frame_is_ready_with_its_last_digit() {
     framer.input(Instant::now(), &bytes[..bytes.len() - 1]);
     assert_eq!(framer.poll(), None);
     framer.input(Instant::now(), &bytes[bytes.len() - 1..]);
-    assert!(matches!(
-        framer.poll(),
-        Some(Framed::Frame(Frame {
-            is_proved: true,
-            ..
-        }))
-    ));
+    assert!(matches!(framer.poll(), Some(Framed::Frame(Frame { is_proved: true, .. }))));
     assert_eq!(framer.deadline(), None);
 }
 
@@ -45,13 +39,7 @@ fn without_a_checksum_the_frame_is_ready_200_ms_after_its_end() {
     framer.timeout(start + CHECKSUM_WAIT - Duration::from_millis(1));
     assert_eq!(framer.poll(), None);
     framer.timeout(start + CHECKSUM_WAIT);
-    assert!(matches!(
-        framer.poll(),
-        Some(Framed::Frame(Frame {
-            is_proved: false,
-            ..
-        }))
-    ));
+    assert!(matches!(framer.poll(), Some(Framed::Frame(Frame { is_proved: false, .. }))));
 }
 
 #[test]
@@ -60,9 +48,7 @@ fn silence_inside_a_frame_makes_it_incomplete() {
     let mut framer = Framer::default();
     framer.input(start, &BODY.as_bytes()[..30]);
     framer.timeout(start + SILENCE_MAX);
-    let Some(Framed::Refused { error, raw }) = framer.poll() else {
-        panic!("not refused")
-    };
+    let Some(Framed::Refused { error, raw }) = framer.poll() else { panic!("not refused") };
     assert_eq!((error.code, raw.len()), (ErrorCode::Incomplete, 30));
     assert_eq!(framer.deadline(), None);
 }
@@ -74,32 +60,18 @@ fn a_wrong_or_short_checksum_refuses_the_frame() {
     let short = &sealed(BODY)[..BODY.len() + 3];
     for bytes in [wrong.as_slice(), short, &[short, b"\r"].concat()] {
         let found = frames(bytes);
-        let Framed::Refused { error, .. } = &found[0] else {
-            panic!("{found:?}")
-        };
+        let Framed::Refused { error, .. } = &found[0] else { panic!("{found:?}") };
         assert_eq!(error.code, ErrorCode::Checksum);
     }
 }
 
 #[test]
 fn line_ends_belong_to_the_next_frame_and_noise_is_told() {
-    let bytes = [
-        b"\r\n".as_slice(),
-        &sealed(BODY),
-        b"\r",
-        &sealed(BODY),
-        b"\r\n",
-    ]
-    .concat();
+    let bytes = [b"\r\n".as_slice(), &sealed(BODY), b"\r", &sealed(BODY), b"\r\n"].concat();
     let found = frames(&bytes);
     assert!(matches!(&found[0], Framed::Frame(frame) if frame.start == 2));
     assert!(matches!(&found[1], Framed::Frame(frame) if frame.start == 1));
-    assert_eq!(
-        found[2],
-        Framed::LineEnds {
-            raw: b"\r\n".to_vec()
-        }
-    );
+    assert_eq!(found[2], Framed::LineEnds { raw: b"\r\n".to_vec() });
     let found = frames(&[b"\x00\xFFQ7".as_slice(), &sealed(BODY)].concat());
     assert!(
         matches!(&found[0], Framed::Refused { error, raw } if error.code == ErrorCode::Noise && raw.len() == 4)
@@ -110,13 +82,7 @@ fn line_ends_belong_to_the_next_frame_and_noise_is_told() {
 #[test]
 fn a_second_block_is_not_a_second_frame() {
     let two_blocks = sealed(&format!("{BODY}\x01DPM\x02 L01 0541  AV0541\x17"));
-    assert!(matches!(
-        &frames(&two_blocks)[..],
-        [Framed::Frame(Frame {
-            is_proved: true,
-            ..
-        })]
-    ));
+    assert!(matches!(&frames(&two_blocks)[..], [Framed::Frame(Frame { is_proved: true, .. })]));
 }
 
 #[test]
@@ -136,9 +102,7 @@ fn a_lost_end_refuses_the_first_frame_only() {
 #[test]
 fn an_end_in_the_middle_refuses_the_frame() {
     let found = frames(b"\x01DRM\x02NO0417\x17\x04L-00.25-00.25-02\x17\x04");
-    let Framed::Refused { error, .. } = &found[0] else {
-        panic!("{found:?}")
-    };
+    let Framed::Refused { error, .. } = &found[0] else { panic!("{found:?}") };
     assert_eq!((error.code, error.offset), (ErrorCode::Malformed, 12));
     assert!(matches!(&found[1], Framed::Refused { error, .. } if error.code == ErrorCode::Noise));
 }
@@ -146,10 +110,7 @@ fn an_end_in_the_middle_refuses_the_frame() {
 #[test]
 fn what_never_ends_is_refused_once_and_then_counted() {
     let mut framer = Framer::default();
-    framer.input(
-        Instant::now(),
-        &[&[SOH], "A".repeat(3 * FRAME_LEN_MAX).as_bytes()].concat(),
-    );
+    framer.input(Instant::now(), &[&[SOH], "A".repeat(3 * FRAME_LEN_MAX).as_bytes()].concat());
     assert!(
         matches!(framer.poll(), Some(Framed::Refused { error, raw }) if error.code == ErrorCode::TooLong && raw.len() == FRAME_LEN_MAX)
     );

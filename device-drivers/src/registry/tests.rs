@@ -31,16 +31,8 @@ fn names_are_unique() {
 fn every_driver_is_described_and_has_fixtures() {
     for spec in DRIVERS {
         assert!(!fixtures(spec).is_empty());
-        assert!(
-            spec.settings.len() > 20,
-            "{}: say what to set on the instrument",
-            spec.id
-        );
-        assert!(
-            spec.limits.len() > 20,
-            "{}: say what is not known or not read",
-            spec.id
-        );
+        assert!(spec.settings.len() > 20, "{}: say what to set on the instrument", spec.id);
+        assert!(spec.limits.len() > 20, "{}: say what is not known or not read", spec.id);
         assert!(!spec.yields.is_empty() && !spec.version.is_empty() && !spec.vendor.is_empty());
         for word in spec.yields {
             let known = [
@@ -53,11 +45,7 @@ fn every_driver_is_described_and_has_fixtures() {
                 "refraction",
                 "tonometry",
             ];
-            assert!(
-                known.contains(word),
-                "{}: {word} is no type of measurement",
-                spec.id
-            );
+            assert!(known.contains(word), "{}: {word} is no type of measurement", spec.id);
         }
     }
 }
@@ -71,11 +59,7 @@ fn no_driver_decodes_anothers_fixtures() {
                 let outcome = run(other, [raw.as_slice()]);
                 outcome.assert_conserves(&raw, &format!("{} reading {path:?}", other.id));
                 let decoded = outcome.decoded();
-                assert!(
-                    decoded.is_empty(),
-                    "{} decodes {path:?}: {decoded:#?}",
-                    other.id
-                );
+                assert!(decoded.is_empty(), "{} decodes {path:?}: {decoded:#?}", other.id);
             }
         }
     }
@@ -91,13 +75,8 @@ fn fixtures_are_recognised() {
             }
             let candidates = crate::detect::candidates(&raw);
             let best = candidates.first().map(|candidate| candidate.sniff);
-            let own = candidates
-                .iter()
-                .find(|candidate| candidate.spec.id == owner.id);
-            assert!(
-                own.is_some_and(|own| Some(own.sniff) == best),
-                "{path:?} is not recognised"
-            );
+            let own = candidates.iter().find(|candidate| candidate.spec.id == owner.id);
+            assert!(own.is_some_and(|own| Some(own.sniff) == best), "{path:?} is not recognised");
         }
     }
 }
@@ -106,26 +85,14 @@ fn fixtures_are_recognised() {
 #[test]
 fn pending_bytes_have_a_limit() {
     for spec in DRIVERS {
-        let mut beginnings: Vec<Vec<u8>> = vec![
-            vec![],
-            b"\x01".to_vec(),
-            b"<?xml".to_vec(),
-            b"\xFF\xFE<\0".to_vec(),
-        ];
+        let mut beginnings: Vec<Vec<u8>> =
+            vec![vec![], b"\x01".to_vec(), b"<?xml".to_vec(), b"\xFF\xFE<\0".to_vec()];
         beginnings.extend(fixtures(spec).into_iter().map(|Fixture { mut raw, .. }| {
             raw.truncate(raw.len() / 2);
             raw
         }));
         for beginning in beginnings {
-            for filler in [
-                b"A".as_slice(),
-                b"\r",
-                b"\n",
-                b" ",
-                b"\x17",
-                b"\x01DRM\x02",
-                b"<a>",
-            ] {
+            for filler in [b"A".as_slice(), b"\r", b"\n", b" ", b"\x17", b"\x01DRM\x02", b"<a>"] {
                 assert_bounded(spec, &beginning, filler);
             }
         }
@@ -144,11 +111,7 @@ fn assert_bounded(spec: &DriverSpec, beginning: &[u8], filler: &[u8]) {
         while let Some(event) = decoder.poll_event() {
             pending -= event.raw().len();
         }
-        assert!(
-            pending <= PENDING_LEN_MAX,
-            "{} holds back {pending} bytes",
-            spec.id
-        );
+        assert!(pending <= PENDING_LEN_MAX, "{} holds back {pending} bytes", spec.id);
     }
 }
 
