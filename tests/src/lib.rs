@@ -1,1 +1,27 @@
+//! The simulated clinic: real processes, real pseudo-terminals, real TCP, real certificates. Only the
+//! instruments are played.
+//!
+//! | module | plays |
+//! |---|---|
+//! | [`story`] | one test or program on a runtime of its own, logs shown on failure |
+//! | [`process`] | child processes that are killed, stopped and never left behind |
+//! | [`wait`], [`net`] | conditions, free ports |
+//! | [`pty`] | serial lines |
+//! | [`postgres`], [`mosquitto`] | the neighbours that a larger installation has |
 
+pub mod browser;
+pub mod http;
+pub mod instrument;
+pub mod mosquitto;
+pub mod net;
+pub mod postgres;
+pub mod process;
+pub mod pty;
+pub mod story;
+pub mod wait;
+
+/// One cryptography provider for the whole process, as in the product.
+pub fn use_ring() {
+    // A second call finds the first one's provider, which is the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

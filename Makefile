@@ -1,0 +1,52 @@
+# One command per verb, the same here and in continuous integration.
+#
+#   make demo              the simulated clinic, until you press Ctrl-C
+#   make demo ARGS=--once  one patient through every instrument; exit 0 if every value was filed
+#   make test              installs what the tests need and runs all of them
+#   make check             format, lints, documentation, dependencies
+#   make bench             performance, release build, prints a table
+#   make fuzz              the drivers on random input (needs a nightly toolchain)
+
+CARGO ?= cargo
+ARGS ?=
+# Seconds for each fuzz target.
+FUZZ_SECONDS ?= 60
+
+.PHONY: demo test test-packages build check fmt clippy doc deny bench fuzz
+
+demo: build
+	$(CARGO) run --quiet --package chiasm-testbed --bin chiasm-demo -- $(ARGS)
+
+# Libraries and programs at once, so that the tests find the programs beside themselves.
+build:
+	$(CARGO) build --workspace --locked
+
+test-packages:
+	tests/install-packages.sh
+
+test: test-packages build
+	$(CARGO) test --workspace --locked
+
+check: fmt clippy doc deny
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+deny:
+	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked
+	$(CARGO) deny --all-features check
+
+bench:
+	$(CARGO) build --workspace --locked --release
+	$(CARGO) run --quiet --release --package chiasm-testbed --bin chiasm-bench -- $(ARGS)
+
+fuzz:
+	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
+	cd device-drivers && for target in $$($(CARGO) +nightly fuzz list); do \
+	  $(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done

@@ -1,0 +1,93 @@
+//! Mosquitto in the place of a broker that runs beside the cloud: mutual TLS, one listener.
+
+use crate::{
+    net,
+    process::{Process, system_program},
+    story, wait,
+};
+use anyhow::Result;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A broker. Dropped, it is killed.
+pub struct Mosquitto {
+    process: Option<Process>,
+    port: u16,
+    config: PathBuf,
+    log: PathBuf,
+}
+
+/// PEM files that the broker is given.
+pub struct Certificates<'a> {
+    pub authority: &'a Path,
+    pub certificate: &'a Path,
+    pub key: &'a Path,
+    /// Common name of the cloud's own certificate, which may read and write everything of ours.
+    pub cloud_name: &'a str,
+}
+
+impl Mosquitto {
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub async fn start(folder: &Path, port: u16, certificates: &Certificates<'_>) -> Result<Self> {
+        let config = folder.join("mosquitto.conf");
+        let acl = folder.join("mosquitto.acl");
+        // `%u` is the certificate's common name, `tenant/gateway`.
+        let rules = format!(
+            "user {}\ntopic readwrite chiasm/#\n\n\
+             pattern write chiasm/v1/%u/up/+\n\
+             pattern write chiasm/v1/%u/state\n\
+             pattern read chiasm/v1/%u/down/+\n",
+            certificates.cloud_name
+        );
+        fs::write(&acl, rules)?;
+        let text = format!(
+            "per_listener_settings false\n\
+             persistence false\n\
+             set_tcp_nodelay true\n\
+             max_inflight_messages 1000\n\
+             max_queued_messages 0\n\
+             max_packet_size 1048576\n\
+             acl_file {}\n\
+             listener {port} 127.0.0.1\n\
+             allow_anonymous false\n\
+             cafile {}\n\
+             certfile {}\n\
+             keyfile {}\n\
+             require_certificate true\n\
+             use_identity_as_username true\n",
+            acl.display(),
+            certificates.authority.display(),
+            certificates.certificate.display(),
+            certificates.key.display(),
+        );
+        fs::write(&config, text)?;
+        let log = story::new_log("mosquitto")?;
+        let mut broker = Self { process: None, port, config, log };
+        broker.start_again().await?;
+        Ok(broker)
+    }
+
+    /// `kill -9`: everything the broker had in memory is gone.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.take().map_or(Ok(()), |mut process| process.kill())
+    }
+
+    pub async fn start_again(&mut self) -> Result<()> {
+        let mut command = Command::new(system_program("mosquitto", "mosquitto")?);
+        command.arg("-v").arg("-c").arg(&self.config);
+        let mut process = Process::start_with_log("mosquitto", command, self.log.clone())?;
+        wait::until("mosquitto to listen", wait::USUAL_MAX, async || {
+            process.check_running()?;
+            Ok(net::is_listening(self.port).then_some(()))
+        })
+        .await?;
+        self.process = Some(process);
+        Ok(())
+    }
+}
