@@ -1,0 +1,95 @@
+//! `admin`: practices, locations, lanes, gateways and their certificates.
+
+use crate::{
+    clock,
+    config::Config,
+    store::{Db, fleet},
+};
+use anyhow::bail;
+use chiasm_proto::{LaneId, LocationId, TenantId};
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub enum FleetCommand {
+    /// Practices.
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Clinics of a practice.
+    #[command(subcommand)]
+    Location(LocationCommand),
+    /// Rooms of a location.
+    #[command(subcommand)]
+    Lane(LaneCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TenantCommand {
+    /// Add a practice, or rename it.
+    Add {
+        /// a-z, 0-9 and '-'.
+        tenant: TenantId,
+        #[arg(long)]
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LocationCommand {
+    /// Add a location, or change its name and time zone.
+    Add {
+        tenant: TenantId,
+        location: LocationId,
+        #[arg(long)]
+        name: String,
+        /// IANA name, such as Europe/Berlin.
+        #[arg(long, default_value = "UTC")]
+        time_zone: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LaneCommand {
+    /// Add a lane, or rename it.
+    Add {
+        tenant: TenantId,
+        lane: LaneId,
+        #[arg(long)]
+        location: LocationId,
+        #[arg(long)]
+        name: String,
+    },
+}
+
+impl FleetCommand {
+    pub async fn run(self, db: &Db, _config: &Config) -> anyhow::Result<()> {
+        match self {
+            FleetCommand::Tenant(TenantCommand::Add { tenant, name }) => {
+                let mut tx = db.tenant(tenant.as_str()).await?;
+                fleet::put_tenant(&mut tx, tenant.as_str(), &name, clock::now_us()).await?;
+                tx.commit().await?;
+            }
+            FleetCommand::Location(LocationCommand::Add { tenant, location, name, time_zone }) => {
+                if jiff::tz::TimeZone::get(&time_zone).is_err() {
+                    bail!("`{time_zone}` is not a time zone: use an IANA name, as Europe/Berlin");
+                }
+                let mut tx = db.tenant(tenant.as_str()).await?;
+                if !fleet::tenant_exists(&mut tx, tenant.as_str()).await? {
+                    bail!("there is no practice {tenant}: add it with `admin tenant add`");
+                }
+                let (tenant, location) = (tenant.as_str(), location.as_str());
+                fleet::put_location(&mut tx, tenant, location, &name, &time_zone).await?;
+                tx.commit().await?;
+            }
+            FleetCommand::Lane(LaneCommand::Add { tenant, lane, location, name }) => {
+                let mut tx = db.tenant(tenant.as_str()).await?;
+                let (tenant, location) = (tenant.as_str(), location.as_str());
+                if !fleet::location_exists(&mut tx, tenant, location).await? {
+                    bail!("{tenant} has no location {location}: add it with `admin location add`");
+                }
+                fleet::put_lane(&mut tx, tenant, lane.as_str(), location, &name).await?;
+                tx.commit().await?;
+            }
+        }
+        Ok(())
+    }
+}

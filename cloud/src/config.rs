@@ -1,0 +1,187 @@
+//! The configuration file. Unknown keys are errors: a misspelt key that is ignored is a fault that
+//! nobody sees.
+
+use serde::Deserialize;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Holds the authority's key, certificates and, by default, the database.
+    pub data_dir: PathBuf,
+    #[serde(default)]
+    pub http: Http,
+    #[serde(default)]
+    pub gateway_endpoint: GatewayEndpoint,
+    #[serde(default)]
+    pub store: Store,
+    #[serde(default)]
+    pub broker: Broker,
+}
+
+/// Pages and API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    pub listen: SocketAddr,
+    /// A proxy in front speaks HTTPS to the browsers; without it, and away from loopback, a
+    /// certificate is needed.
+    pub behind_proxy: bool,
+    /// PEM files.
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+}
+
+/// Where gateways enrol.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GatewayEndpoint {
+    pub listen: SocketAddr,
+    /// Names and addresses under which gateways reach the cloud: they stand in the certificates of
+    /// this endpoint and of the embedded broker.
+    pub names: Vec<String>,
+    /// What gateways are told; by default `mqtts://` with the first name and the broker's port.
+    pub broker_public_url: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// `sqlite:PATH` or `postgres://…`; by default `chiasm.db` in the data directory.
+    pub url: Option<String>,
+}
+
+/// The embedded broker, or one elsewhere if `url` is given.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Broker {
+    pub listen: SocketAddr,
+    /// `mqtts://host:port` of an MQTT 5 broker that trusts our authority.
+    pub url: Option<String>,
+    /// Replicas with the same group share the gateways' messages of an external broker.
+    pub shared_group: String,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        Self { listen, behind_proxy: false, certificate: None, key: None }
+    }
+}
+impl Default for GatewayEndpoint {
+    fn default() -> Self {
+        let listen = SocketAddr::from(([0, 0, 0, 0], 8443));
+        Self { listen, names: vec!["localhost".into()], broker_public_url: None }
+    }
+}
+impl Default for Broker {
+    fn default() -> Self {
+        let listen = SocketAddr::from(([0, 0, 0, 0], 8883));
+        Self { listen, url: None, shared_group: "ingest".into() }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read {path}: {source}; name the file with --config FILE")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path}: {source}\nCorrect the key or remove it; unknown keys are errors.")]
+    Parse { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("{path}: {key}: {what}")]
+    Value { path: PathBuf, key: &'static str, what: String },
+}
+
+impl Config {
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(path, &text)
+    }
+
+    /// `path` is for messages only.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|source| ConfigError::Parse {
+            path: path.to_owned(),
+            source: source.into(),
+        })?;
+        match config.fault() {
+            None => Ok(config),
+            Some((key, what)) => {
+                Err(ConfigError::Value { path: path.to_owned(), key, what: what.to_owned() })
+            }
+        }
+    }
+
+    /// What the types do not say.
+    fn fault(&self) -> Option<(&'static str, &'static str)> {
+        let http = &self.http;
+        if http.certificate.is_some() != http.key.is_some() {
+            return Some(("http.certificate", "give both `certificate` and `key`, or neither"));
+        }
+        if !http.listen.ip().is_loopback() && !http.behind_proxy && http.certificate.is_none() {
+            return Some((
+                "http.listen",
+                "passwords would travel in the clear: give `certificate` and `key`, or set \
+                 `behind_proxy = true` if a proxy in front speaks HTTPS, or listen on 127.0.0.1",
+            ));
+        }
+        if self.gateway_endpoint.names.is_empty() {
+            return Some(("gateway_endpoint.names", "give at least one name or address"));
+        }
+        if self.broker.url.as_ref().is_some_and(|url| !url.starts_with("mqtts://")) {
+            return Some((
+                "broker.url",
+                "must be `mqtts://host:port`: readings travel by TLS only",
+            ));
+        }
+        let group = &self.broker.shared_group;
+        if group.is_empty() || group.contains(['/', '+', '#']) {
+            return Some(("broker.shared_group", "must be a word without `/`, `+` and `#`"));
+        }
+        None
+    }
+
+    pub fn store_url(&self) -> String {
+        let default = || format!("sqlite:{}", self.data_dir.join("chiasm.db").display());
+        self.store.url.clone().unwrap_or_else(default)
+    }
+
+    /// The broker's address as gateways are told.
+    pub fn broker_public_url(&self) -> String {
+        let name = self.gateway_endpoint.names.first().map_or("localhost", String::as_str);
+        let default = || format!("mqtts://{name}:{}", self.broker.listen.port());
+        let external = || self.broker.url.clone().unwrap_or_else(default);
+        self.gateway_endpoint.broker_public_url.clone().unwrap_or_else(external)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(Path::new("cloud.toml"), text).map_err(|err| err.to_string())
+    }
+
+    #[test]
+    fn has_defaults_for_one_machine() {
+        let config = parse("data_dir = \"/var/lib/chiasm-cloud\"").unwrap();
+        assert_eq!(config.store_url(), "sqlite:/var/lib/chiasm-cloud/chiasm.db");
+        assert_eq!(config.broker_public_url(), "mqtts://localhost:8883");
+    }
+
+    #[test]
+    fn says_file_key_and_what_to_do() {
+        let err = parse("data_dir = \"/d\"\n[broker]\nlisten_on = \"0.0.0.0:1\"").unwrap_err();
+        for part in ["cloud.toml", "listen_on", "line 3", "remove it"] {
+            assert!(err.contains(part), "{part} is missing in: {err}");
+        }
+        let err = parse("data_dir = \"/d\"\n[http]\nlisten = \"0.0.0.0:80\"").unwrap_err();
+        assert!(err.contains("http.listen") && err.contains("behind_proxy"), "{err}");
+        let err = parse("data_dir = \"/d\"\n[broker]\nurl = \"mqtt://h:1\"").unwrap_err();
+        assert!(err.contains("broker.url"), "{err}");
+    }
+}

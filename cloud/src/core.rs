@@ -1,0 +1,43 @@
+//! What every part of a running replica shares.
+
+use crate::{config::Config, live, pending::Pending, store::Db};
+use std::sync::Arc;
+
+/// Handle to the database, the live events and the way down to the gateways. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Core {
+    pub db: Db,
+    pub live: live::Bus,
+    pub downlink: Downlink,
+    pub config: Arc<Config>,
+}
+
+impl Core {
+    pub fn new(db: Db, config: Config) -> Self {
+        Self {
+            db,
+            live: live::Bus::default(),
+            downlink: Downlink::default(),
+            config: Arc::new(config),
+        }
+    }
+}
+
+/// What pages ask the ingest client to tell gateways. Call after the commit; it never waits.
+#[derive(Debug, Clone, Default)]
+pub struct Downlink {
+    lanes: Pending<(String, String)>,
+}
+
+impl Downlink {
+    /// A lane session was opened or closed: the gateways of the lane's location get the whole truth
+    /// about the open sessions on `down/session`.
+    pub fn sessions_changed(&self, tenant: &str, lane: &str) {
+        self.lanes.add((tenant.to_owned(), lane.to_owned()));
+    }
+
+    /// Tenant and lane of every change since the last call. One reader: the ingest client.
+    pub async fn changed_lanes(&self) -> std::collections::BTreeSet<(String, String)> {
+        self.lanes.take().await
+    }
+}
