@@ -33,7 +33,10 @@ pub fn complete(decoded: &mut Decoded) {
     notes.subject.clear();
     if !decoded.unknown_records.is_empty() {
         let count = decoded.unknown_records.len();
-        notes.add(FlagCode::UnknownRecord, format!("{count} records of unknown kind"));
+        notes.add(
+            FlagCode::UnknownRecord,
+            format!("records of unknown kind, kept as text: {count}"),
+        );
     }
     let clock = decoded.instrument_time.as_ref().and_then(|time| time.local);
     if clock.is_some_and(|clock| clock.year() < CLOCK_YEAR_MIN) {

@@ -24,18 +24,17 @@
 //! * a well-formed record of unknown kind is kept in `unknown_records`;
 //! * values are kept as sent: nothing rounded, converted, averaged or left out.
 
+#[macro_use]
+mod golden;
+
 pub mod decoder;
 pub mod detect;
 pub mod fields;
 pub mod flags;
 pub mod framing;
+pub mod nidek;
 pub mod range;
 pub mod registry;
-
-#[cfg(test)]
-#[macro_use]
-#[allow(dead_code, unused_macros)]
-mod golden;
 
 pub use decoder::{
     DecodeError, Decoder, DriverOptions, DriverSpec, ErrorCode, Event, Evidence, LineSettings,

@@ -1,0 +1,28 @@
+//! NIDEK instruments on a serial line: autorefractors, lensmeters, tonometers.
+//!
+//! All send the same frame (see [`crate::framing`]) of blocks, and blocks of segments:
+//!
+//! | part    | bytes                        | meaning                                        |
+//! |---------|------------------------------|------------------------------------------------|
+//! | block   | SOH `Dxy` STX … (SOH or EOT) | `xy`: RM refraction, KM keratometry, LM lenses, |
+//! |         |                              | NT pressure, PM thickness; lower case: night    |
+//! | segment | text ETB [CR] [LF]           | two characters of code, then fixed columns     |
+//!
+//! Two modes of the instrument are read: **NCP10** (sends at once, checksum behind EOT; the better
+//! one for a gateway) and **NIDEK** (asks `C**` `RS` and waits for `SD`, no checksum). NCP20, a binary
+//! block protocol, is not: no capture of it is public.
+
+mod ark;
+mod block;
+mod keratometry;
+mod link;
+mod lm;
+mod nt;
+mod refraction;
+mod tonoref;
+mod values;
+
+pub use ark::SPEC as ARK;
+pub use lm::SPEC as LM;
+pub use nt::SPEC as NT;
+pub use tonoref::SPEC as TONOREF;
