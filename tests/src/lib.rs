@@ -9,6 +9,7 @@
 //! | [`pty`] | serial lines |
 //! | [`postgres`], [`mosquitto`] | the neighbours that a larger installation has |
 
+pub mod bench;
 pub mod browser;
 pub mod http;
 pub mod instrument;
