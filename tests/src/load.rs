@@ -3,8 +3,8 @@
 use crate::mqtt::{Client, Identity, Packet};
 use anyhow::{Result, bail};
 use chiasm_proto::{
-    Body, ClockState, Decoded, DriverRef, Envelope, Epoch, Eye, Hundredths, Instrument,
-    Integrity, LaneId, Light, LinkId, Measured, Measurement, Raw, Reading, ReadingId, Refraction,
+    Body, ClockState, Decoded, DriverRef, Envelope, Epoch, Eye, Hundredths, Instrument, Integrity,
+    LaneId, Light, LinkId, Measured, Measurement, Raw, Reading, ReadingId, Refraction,
     RefractionKind, RefractionValue, Representative, Shot, TenantId, Up,
 };
 use jiff::Timestamp;

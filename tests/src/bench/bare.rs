@@ -1,8 +1,8 @@
 //! What the database alone can do: the same rows, into the same table, in batches of the same size.
 
+use crate::{cloud::TENANT, load::Backlog};
 use anyhow::{Result, bail};
 use chiasm_proto::{Envelope, Sha256};
-use chiasm_testbed::{cloud::TENANT, load::Backlog};
 use sqlx::{
     Connection, PgConnection, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},

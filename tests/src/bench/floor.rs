@@ -1,9 +1,9 @@
 //! The least that a reading could cost here: one durable commit on each side and one round trip to
 //! the same broker, with nothing around them.
 
+use crate::mqtt::{Client, Identity};
 use anyhow::Result;
 use chiasm_proto::Up;
-use chiasm_testbed::mqtt::{Client, Identity};
 use sqlx::{
     Connection, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
