@@ -1,1 +1,30 @@
+//! The edge gateway: reads the instruments of a clinic and hands every reading to the cloud.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | the configuration file |
+//! | [`supervisor`] | the task tree: links, uplink, what starts again after a fault |
+//! | [`link`] | how bytes come in: serial ports, TCP, folders |
+//! | [`session`] | the one pump that drives any decoder |
+//! | [`journal`] | the capture journal: bytes are on disk before they are understood |
+//! | [`binding`] | which lane session stamps a reading; pure |
+//! | [`spool`] | everything that waits for the cloud, and all SQL |
+//! | [`uplink`] | the connection to the broker, and what to send next |
+//! | [`enrol`] | how a gateway gets its certificate |
+//! | [`health`] | what the gateway tells about itself |
+//! | [`clock`] | the only place that reads a clock |
 
+pub mod binding;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod drivers;
+pub mod enrol;
+pub mod health;
+pub mod journal;
+pub mod link;
+pub mod session;
+pub mod spool;
+pub mod supervisor;
+pub mod uplink;

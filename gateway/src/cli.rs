@@ -1,0 +1,124 @@
+//! The commands and their options.
+
+use crate::config::{DEFAULT_PATH, FlowControl};
+use chiasm_proto::Sha256;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// The edge gateway of an eye clinic: reads the instruments and hands every reading to the cloud.
+#[derive(Debug, Parser)]
+#[command(name = "chiasm-gateway", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH)]
+    pub config: PathBuf,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway until it is told to stop (SIGTERM)
+    #[command(
+        after_help = "Example:\n  chiasm-gateway run --config /etc/chiasm-gateway/gateway.toml\n\n\
+        The log's detail is set by CHIASM_LOG, such as `info` or `chiasm_gateway=debug`."
+    )]
+    Run,
+    /// Check the configuration file and say what it means
+    #[command(after_help = "Example:\n  chiasm-gateway check-config --config gateway.toml")]
+    CheckConfig,
+    /// Get this gateway's certificate with a claim code
+    #[command(
+        after_help = "Example:\n  chiasm-gateway enrol --cloud https://cloud.example:8443 \\\n    \
+        --authority-sha256 5f3c... --code ABCD2345\n\n\
+        Code and hash stand beside each other on the cloud's page of the gateway."
+    )]
+    Enrol(EnrolArgs),
+    /// List the serial ports by the names that stay
+    #[command(after_help = "Example:\n  chiasm-gateway ports")]
+    Ports,
+    /// Show live what comes from a port or a configured link: raw bytes and readings
+    #[command(after_help = "Examples:\n  chiasm-gateway listen ark\n  \
+        chiasm-gateway listen /dev/ttyUSB0 --driver nidek_ark --baud 9600 --parity odd\n\n\
+        A link that the running gateway reads is in use; stop the gateway first.")]
+    Listen(ListenArgs),
+    /// Decode files: one JSON document per line
+    #[command(after_help = "Examples:\n  chiasm-gateway decode capture.raw\n  \
+        chiasm-gateway decode --driver nidek_ark *.raw\n\n\
+        Exit code 1 if a file could not be decoded; the reason is on standard error.")]
+    Decode(DecodeArgs),
+    /// Look into the spool
+    #[command(subcommand)]
+    Spool(SpoolCommand),
+    /// Write the completion script of a shell to standard output
+    #[command(
+        after_help = "Example:\n  chiasm-gateway completion bash > /etc/bash_completion.d/chiasm-gateway"
+    )]
+    Completion { shell: clap_complete::Shell },
+    /// Write the manual pages into a directory
+    #[command(after_help = "Example:\n  chiasm-gateway man /usr/share/man/man1")]
+    Man { dir: PathBuf },
+}
+
+#[derive(Debug, Args)]
+pub struct EnrolArgs {
+    /// The cloud's address
+    #[arg(long, value_name = "URL")]
+    pub cloud: String,
+    /// SHA-256 of the authority's certificate, 64 hexadecimal digits
+    #[arg(long, value_name = "HEX")]
+    pub authority_sha256: Sha256,
+    /// The claim code
+    #[arg(long)]
+    pub code: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ListenArgs {
+    /// A port's path, `usb:` and a serial number, or the id of a configured link
+    #[arg(value_name = "PORT|LINK")]
+    pub target: String,
+    /// The driver that decodes; without one, drivers that fit are named
+    #[arg(long, value_name = "ID")]
+    pub driver: Option<String>,
+    #[arg(long)]
+    pub baud: Option<u32>,
+    #[arg(long, value_parser = clap::value_parser!(u8).range(7..=8))]
+    pub data_bits: Option<u8>,
+    #[arg(long)]
+    pub parity: Option<ParityWord>,
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub stop_bits: Option<u8>,
+    #[arg(long)]
+    pub flow_control: Option<FlowControl>,
+    /// Do not answer an instrument that asks whether it may send
+    #[arg(long)]
+    pub listen_only: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ParityWord {
+    None,
+    Even,
+    Odd,
+}
+
+#[derive(Debug, Args)]
+pub struct DecodeArgs {
+    /// The driver; without it, the one that fits best
+    #[arg(long, value_name = "ID")]
+    pub driver: Option<String>,
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SpoolCommand {
+    /// How much waits for the cloud
+    #[command(after_help = "Example:\n  chiasm-gateway spool status --json")]
+    Status {
+        /// One JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+}

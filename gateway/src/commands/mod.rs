@@ -1,0 +1,155 @@
+//! What each command does.
+
+mod decode;
+mod listen;
+mod spool;
+
+use crate::{
+    cli::{Cli, Command, EnrolArgs},
+    config::{self, Config},
+    enrol,
+    link::serial,
+    supervisor,
+};
+use clap::CommandFactory;
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+    process::ExitCode,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Runs one command and gives the process's exit code: 0, or 1 with the reason on standard error.
+pub async fn execute(cli: Cli) -> ExitCode {
+    let done = match cli.command {
+        Command::Run => run(&cli.config).await,
+        Command::CheckConfig => check_config(&cli.config),
+        Command::Enrol(args) => enrol(&cli.config, args).await,
+        Command::Ports => ports(),
+        Command::Listen(args) => listen::listen(&cli.config, args).await,
+        Command::Decode(args) => return decode::decode(&args),
+        Command::Spool(command) => spool::execute(&cli.config, &command).await,
+        Command::Completion { shell } => completion(shell),
+        Command::Man { dir } => {
+            clap_mangen::generate_to(Cli::command(), &dir).map_err(anyhow::Error::from)
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Standard output was a pipe whose reader has gone, such as `head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("chiasm-gateway: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn start_log() {
+    let filter = EnvFilter::try_from_env("CHIASM_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,rumqttc=error,sqlx=warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .init();
+}
+
+async fn run(path: &Path) -> anyhow::Result<()> {
+    start_log();
+    let config = config::load(path)?;
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let token = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        token.cancel();
+    });
+    let links = config.links.len();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), links, "starting");
+    supervisor::run(config, stop).await?;
+    Ok(())
+}
+
+fn check_config(path: &Path) -> anyhow::Result<()> {
+    let config = config::load(path)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}: right, {} links", path.display(), config.links.len())?;
+    for link in &config.links {
+        writeln!(
+            out,
+            "  {:<16} lane {:<16} driver {:<16} {}",
+            link.id.as_str(),
+            link.lane.as_str(),
+            link.driver.id,
+            describe(link)
+        )?;
+    }
+    Ok(())
+}
+
+fn describe(link: &config::Link) -> String {
+    match &link.endpoint {
+        config::Endpoint::Serial(serial) => format!(
+            "{} at {} baud, {} data bits, parity {:?}, {} stop bits, flow control {:?}",
+            serial.port,
+            serial.line.baud,
+            serial.line.data_bits,
+            serial.line.parity,
+            serial.line.stop_bits,
+            serial.flow_control,
+        ),
+        config::Endpoint::TcpClient { address } => format!("calls {address}"),
+        config::Endpoint::TcpServer { listen } => format!("waits for calls on {listen}"),
+        config::Endpoint::Folder { path, extension } => {
+            format!("*.{} in {}", extension.trim_start_matches('.'), path.display())
+        }
+    }
+}
+
+async fn enrol(path: &Path, args: EnrolArgs) -> anyhow::Result<()> {
+    let Config { data_dir, .. } = config::load(path)?;
+    let identity = enrol::enrol(&data_dir, &args.cloud, args.authority_sha256, &args.code).await?;
+    println!(
+        "enrolled as gateway {} of {}, broker {}",
+        identity.gateway, identity.tenant, identity.broker_url
+    );
+    Ok(())
+}
+
+fn ports() -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    let ports = serial::list()?;
+    if ports.is_empty() {
+        writeln!(out, "no serial ports are plugged in")?;
+    }
+    for port in ports {
+        let usb = port.usb.as_ref().map_or("built in".into(), ToString::to_string);
+        writeln!(out, "{}  {usb}", port.path.display())?;
+        for name in &port.stable {
+            writeln!(out, "    port = \"{}\"", name.display())?;
+        }
+        if let Some(serial) = port.usb.and_then(|usb| usb.serial) {
+            writeln!(out, "    port = \"usb:{serial}\"")?;
+        }
+    }
+    Ok(())
+}
+
+fn completion(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "chiasm-gateway", &mut script);
+    io::stdout().write_all(&script)?;
+    Ok(())
+}

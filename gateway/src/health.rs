@@ -1,0 +1,132 @@
+//! What the gateway knows of itself and tells in telemetry.
+
+use crate::{clock, config::Link, spool::Spool};
+use chiasm_proto::{
+    LinkId,
+    fleet::{LinkState, LinkStatus, Telemetry},
+};
+use jiff::Timestamp;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::watch;
+
+/// Longest detail of a link's state, in characters.
+pub const DETAIL_LEN_MAX: usize = 300;
+
+/// Shared by the links, which write, and the uplink, which tells.
+pub struct Health {
+    started_at: Timestamp,
+    data_dir: PathBuf,
+    links: Mutex<BTreeMap<LinkId, LinkState>>,
+    /// Counts the changes that people want to know of at once.
+    changes: watch::Sender<u64>,
+}
+
+impl Health {
+    pub fn new(links: &[Link], data_dir: &Path) -> Self {
+        let links = links
+            .iter()
+            .map(|link| {
+                let state = LinkState {
+                    link: link.id.clone(),
+                    lane: link.lane.clone(),
+                    driver: link.driver.id.into(),
+                    endpoint: link.endpoint.describe(),
+                    status: LinkStatus::Down,
+                    detail: Some("not opened yet".into()),
+                    last_reading_at: None,
+                    readings: 0,
+                    failures: 0,
+                };
+                (link.id.clone(), state)
+            })
+            .collect();
+        Self {
+            started_at: clock::wall(),
+            data_dir: data_dir.into(),
+            links: Mutex::new(links),
+            changes: watch::Sender::new(0),
+        }
+    }
+
+    /// Wakes whenever a link went up or down.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    pub fn up(&self, link: &LinkId) {
+        self.set_status(link, LinkStatus::Up, None);
+    }
+
+    pub fn down(&self, link: &LinkId, detail: &str) {
+        let detail = detail.chars().take(DETAIL_LEN_MAX).collect();
+        self.set_status(link, LinkStatus::Down, Some(detail));
+    }
+
+    pub fn reading(&self, link: &LinkId, at: Timestamp) {
+        if let Some(state) = self.lock().get_mut(link) {
+            state.readings += 1;
+            state.last_reading_at = Some(at);
+        }
+    }
+
+    pub fn failure(&self, link: &LinkId) {
+        if let Some(state) = self.lock().get_mut(link) {
+            state.failures += 1;
+        }
+    }
+
+    pub fn links(&self) -> Vec<LinkState> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// Everything, for a birth or an interval.
+    pub async fn telemetry(
+        &self,
+        spool: &Spool,
+        certificate_expires_at: Option<Timestamp>,
+    ) -> Result<Telemetry, crate::spool::SpoolError> {
+        Ok(Telemetry {
+            time: clock::wall(),
+            software_version: env!("CARGO_PKG_VERSION").into(),
+            started_at: self.started_at,
+            clock: clock::state(),
+            spool: spool.state().await?,
+            links: self.links(),
+            disk_free_bytes: disk_free(&self.data_dir),
+            certificate_expires_at,
+        })
+    }
+
+    fn set_status(&self, link: &LinkId, status: LinkStatus, detail: Option<String>) {
+        let mut links = self.lock();
+        let Some(state) = links.get_mut(link) else { return };
+        let is_new = state.status != status;
+        if is_new || state.detail != detail {
+            match &detail {
+                Some(detail) => {
+                    tracing::warn!(%link, driver = state.driver, detail, "link is down")
+                }
+                None => tracing::info!(%link, driver = state.driver, "link is up"),
+            }
+        }
+        (state.status, state.detail) = (status, detail);
+        drop(links);
+        if is_new {
+            self.changes.send_modify(|count| *count += 1);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<LinkId, LinkState>> {
+        // The map is whole at every step, whatever panicked while it was held.
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn disk_free(dir: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(dir).ok()?;
+    Some(stat.f_bavail * stat.f_frsize)
+}

@@ -1,0 +1,403 @@
+//! The one pump that drives every driver: journal, decoder, documents, spool.
+//!
+//! Bytes are in the journal before the decoder sees them. A document and the journal position that
+//! it accounts for are stored in one transaction. After a fault the bytes behind that position are
+//! fed to a fresh decoder, so a frame whose halves came before and after is still decoded.
+
+mod document;
+
+use crate::{
+    clock,
+    config::Link,
+    health::Health,
+    journal::{Arrival, JOURNAL_LEN_MAX, Journal, JournalError, Position, Record},
+    spool::{Document, Entry, SharedLanes, Spool, SpoolError},
+};
+use chiasm_drivers::{Decoder, DriverOptions, Event};
+use chiasm_proto::Sha256;
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::{sleep, sleep_until, timeout},
+};
+
+/// One read, in bytes.
+pub const READ_LEN: usize = 4096;
+/// Longest wait until an instrument takes an answer.
+const TRANSMIT_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Accounted bytes without a document are noted at the latest after so many.
+const QUIET_LEN_MAX: u64 = 256 * 1024;
+/// A half transmission that is older than this when the gateway starts is not continued.
+const REPLAY_AGE_MAX: Duration = Duration::from_secs(5);
+/// Longest pause between two attempts to write the journal.
+const JOURNAL_RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// What all links share.
+#[derive(Clone)]
+pub struct Shared {
+    pub spool: Spool,
+    pub health: Arc<Health>,
+    pub lanes: SharedLanes,
+    pub journal_dir: Arc<Path>,
+}
+
+/// Why a session cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error("{0}")]
+    Port(#[source] io::Error),
+}
+
+/// One link's decoder and how far its bytes have got.
+pub struct Session {
+    link: Arc<Link>,
+    shared: Shared,
+    journal: Journal,
+    decoder: Box<dyn Decoder>,
+    /// Data bytes of this generation that the decoder was given, and those that events account for.
+    fed: u64,
+    consumed: u64,
+    /// What the spool knows of `consumed`.
+    noted: u64,
+    /// Where each chunk that is not accounted for ends, and when it arrived.
+    arrivals: VecDeque<(u64, Arrival)>,
+    answers: VecDeque<Vec<u8>>,
+    /// The decoder panicked and was replaced; its bytes are not accounted for yet.
+    has_panicked: bool,
+}
+
+impl Session {
+    /// Opens the link's journal and takes up what no document accounts for yet.
+    pub async fn open(link: Arc<Link>, shared: Shared) -> Result<Self, SessionError> {
+        let position = shared.spool.position(&link.id).await?;
+        let (journal, records) = Journal::open(&shared.journal_dir, &link.id, position)?;
+        let consumed = position.map_or(0, |position| position.consumed);
+        let decoder = new_decoder(&link);
+        let mut session = Self {
+            link,
+            shared,
+            journal,
+            decoder,
+            fed: consumed,
+            consumed,
+            noted: consumed,
+            arrivals: VecDeque::new(),
+            answers: VecDeque::new(),
+            has_panicked: false,
+        };
+        session.replay(records).await?;
+        Ok(session)
+    }
+
+    async fn replay(&mut self, records: Vec<Record>) -> Result<(), SessionError> {
+        let mut skip = self.consumed;
+        let mut last_at = None;
+        for record in whole_streams(records, self.is_folder()) {
+            match record {
+                Record::Data { arrival, bytes } => {
+                    let skipped = skip.min(bytes.len() as u64);
+                    skip -= skipped;
+                    let rest = &bytes[usize::try_from(skipped).unwrap_or(bytes.len())..];
+                    if !rest.is_empty() {
+                        last_at = Some(arrival.at);
+                        self.feed(arrival, rest);
+                        self.drain(None).await?;
+                    }
+                }
+                Record::End { file } => self.finish(file).await?,
+            }
+        }
+        // Answers were due when the bytes came; the instrument no longer waits for them.
+        self.answers.clear();
+        let age = last_at.map(|at| clock::wall().duration_since(at).unsigned_abs());
+        if self.consumed < self.fed && age.is_some_and(|age| age > REPLAY_AGE_MAX) {
+            self.finish(None).await?;
+        }
+        Ok(())
+    }
+
+    fn is_folder(&self) -> bool {
+        matches!(self.link.endpoint, crate::config::Endpoint::Folder { .. })
+    }
+
+    /// Reads and answers until the stream ends or fails. The error says how; a plain end of the
+    /// stream is an error as well, because a port has none.
+    pub async fn run<S>(&mut self, stream: &mut S) -> SessionError
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        match self.run_until(stream, std::future::pending::<Infallible>()).await {
+            Ok(never) => match never {},
+            Err(error) => error,
+        }
+    }
+
+    /// The same, until `stop` gives something. It is asked only between two steps: dropping a step
+    /// half-way would lose what is on its way to the spool.
+    pub async fn run_until<S, F>(
+        &mut self,
+        stream: &mut S,
+        stop: F,
+    ) -> Result<F::Output, SessionError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+        F: Future,
+    {
+        let mut stop = pin!(stop);
+        let mut buffer = vec![0; READ_LEN];
+        loop {
+            self.transmit(stream).await.map_err(SessionError::Port)?;
+            let deadline = self.guard(|decoder| decoder.poll_timeout()).flatten();
+            let wake = deadline.map(tokio::time::Instant::from_std);
+            let read = tokio::select! {
+                read = stream.read(&mut buffer) => Some(read),
+                () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)),
+                    if wake.is_some() => None,
+                stopped = &mut stop => return Ok(stopped),
+            };
+            match read {
+                None => self.time_out().await?,
+                Some(Ok(0)) => {
+                    let gone = io::Error::other("the other end is gone");
+                    return Err(SessionError::Port(gone));
+                }
+                Some(Ok(len)) => self.input(&buffer[..len]).await?,
+                Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Some(Err(error)) => return Err(SessionError::Port(error)),
+            }
+        }
+    }
+
+    /// Takes bytes that have just arrived.
+    pub async fn input(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
+        let arrival = document::now();
+        self.write_journal(|journal| journal.append(arrival, bytes)).await;
+        self.feed(arrival, bytes);
+        self.drain(None).await
+    }
+
+    /// Takes a whole file. `may_bind` is false if it lay there before anybody looked.
+    pub async fn file(&mut self, bytes: &[u8], may_bind: bool) -> Result<(), SessionError> {
+        let arrival = Arrival { may_bind, ..document::now() };
+        let hash = Sha256::of(bytes);
+        self.write_journal(|journal| {
+            journal.append(arrival, bytes)?;
+            journal.append_end(arrival, Some(hash))
+        })
+        .await;
+        self.feed(arrival, bytes);
+        self.drain(None).await?;
+        self.finish(Some(hash)).await
+    }
+
+    /// A file that is refused unread: a capture says why, and the file is not looked at again.
+    pub async fn refuse_file(
+        &mut self,
+        mark: Sha256,
+        code: &str,
+        detail: String,
+    ) -> Result<(), SessionError> {
+        let capture = document::refused_file(&self.link, code, detail);
+        self.shared.health.failure(&self.link.id);
+        let entry = Entry {
+            link: self.link.id.clone(),
+            documents: vec![Document::new(clock::wall(), capture)],
+            position: self.position(),
+            imported: Some(mark),
+        };
+        Ok(self.shared.spool.submit(entry).await?)
+    }
+
+    /// The stream has ended: a connection closed, a cable is out.
+    pub async fn end(&mut self) -> Result<(), SessionError> {
+        if self.consumed < self.fed {
+            let now = document::now();
+            self.write_journal(|journal| journal.append_end(now, None)).await;
+        }
+        self.finish(None).await
+    }
+
+    async fn time_out(&mut self) -> Result<(), SessionError> {
+        let now = clock::monotonic();
+        self.guard(|decoder| decoder.handle_timeout(now));
+        self.drain(None).await
+    }
+
+    async fn finish(&mut self, file: Option<Sha256>) -> Result<(), SessionError> {
+        let now = clock::monotonic();
+        self.guard(|decoder| decoder.handle_end(now));
+        self.drain(file).await
+    }
+
+    fn feed(&mut self, arrival: Arrival, bytes: &[u8]) {
+        self.fed += bytes.len() as u64;
+        self.arrivals.push_back((self.fed, arrival));
+        let now = clock::monotonic();
+        self.guard(|decoder| decoder.handle_input(now, bytes));
+    }
+
+    /// Runs the decoder. One that panics is replaced; `drain` then keeps its bytes as a capture.
+    fn guard<T>(&mut self, call: impl FnOnce(&mut dyn Decoder) -> T) -> Option<T> {
+        let decoder = &mut *self.decoder;
+        match catch_unwind(AssertUnwindSafe(|| call(decoder))) {
+            Ok(value) => Some(value),
+            Err(_) => {
+                tracing::error!(link = %self.link.id, driver = self.link.driver.id,
+                    "the driver panicked; its bytes are kept as a capture");
+                self.decoder = new_decoder(&self.link);
+                self.has_panicked = true;
+                None
+            }
+        }
+    }
+
+    /// Turns the decoder's events into documents and hands them to the spool.
+    async fn drain(&mut self, imported: Option<Sha256>) -> Result<(), SessionError> {
+        let mut documents = Vec::new();
+        while let Some(Some(event)) = self.guard(|decoder| decoder.poll_event()) {
+            documents.extend(self.account(event));
+        }
+        if self.has_panicked {
+            documents.extend(self.account_for_panic()?);
+        }
+        while let Some(Some(answer)) = self.guard(|decoder| decoder.poll_transmit()) {
+            self.answers.push_back(answer);
+        }
+        let is_due = self.consumed - self.noted > QUIET_LEN_MAX;
+        if !documents.is_empty() || imported.is_some() || is_due {
+            let position = self.position();
+            let link = self.link.id.clone();
+            self.shared.spool.submit(Entry { link, documents, position, imported }).await?;
+            self.noted = self.consumed;
+        }
+        let pending = self.fed - self.consumed;
+        if self.journal.is_long() && pending <= JOURNAL_LEN_MAX / 2 {
+            self.rotate().await?;
+        }
+        Ok(())
+    }
+
+    /// A replaced decoder does not have its predecessor's bytes: they are read from the journal.
+    fn account_for_panic(&mut self) -> Result<Option<Document>, SessionError> {
+        self.has_panicked = false;
+        let bytes = unaccounted(self.journal.read_back()?, self.consumed);
+        let wanted = usize::try_from(self.fed - self.consumed).unwrap_or(usize::MAX);
+        let raw: Vec<u8> = bytes.into_iter().flat_map(|(_, bytes)| bytes).take(wanted).collect();
+        Ok(if raw.is_empty() { None } else { self.account(document::driver_fault(raw)) })
+    }
+
+    fn account(&mut self, event: Event) -> Option<Document> {
+        self.consumed += event.raw().len() as u64;
+        if self.consumed > self.fed {
+            tracing::error!(link = %self.link.id, driver = self.link.driver.id,
+                "the driver accounts for more bytes than it was given");
+            self.consumed = self.fed;
+        }
+        while self.arrivals.front().is_some_and(|(end, _)| *end < self.consumed) {
+            self.arrivals.pop_front();
+        }
+        let arrival = self.arrivals.front().map_or_else(document::now, |(_, arrival)| *arrival);
+        document::from_event(&self.link, &self.shared, arrival, event)
+    }
+
+    async fn transmit<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<()> {
+        while let Some(answer) = self.answers.pop_front() {
+            let write = async {
+                stream.write_all(&answer).await?;
+                stream.flush().await
+            };
+            timeout(TRANSMIT_WAIT_MAX, write)
+                .await
+                .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "it takes no answer"))??;
+        }
+        Ok(())
+    }
+
+    /// Writes until it succeeds: the bytes are nowhere else.
+    async fn write_journal(
+        &mut self,
+        mut write: impl FnMut(&mut Journal) -> Result<(), JournalError>,
+    ) {
+        let mut pause = Duration::from_millis(100);
+        let mut failed = false;
+        while let Err(error) = write(&mut self.journal) {
+            failed = true;
+            self.shared.health.down(&self.link.id, &format!("{error}; reading waits"));
+            sleep(pause).await;
+            pause = (pause * 2).min(JOURNAL_RETRY_MAX);
+        }
+        if failed {
+            self.shared.health.up(&self.link.id);
+        }
+    }
+
+    fn position(&self) -> Position {
+        Position { generation: self.journal.generation(), consumed: self.consumed }
+    }
+
+    /// Begins a new journal file with only what is not accounted for.
+    async fn rotate(&mut self) -> Result<(), SessionError> {
+        let rest = unaccounted(self.journal.read_back()?, self.consumed);
+        let rest: Vec<Record> =
+            rest.into_iter().map(|(arrival, bytes)| Record::Data { arrival, bytes }).collect();
+        let next = self.journal.prepare_next(&rest)?;
+        let entry = Entry {
+            link: self.link.id.clone(),
+            documents: Vec::new(),
+            position: Position { generation: next.generation(), consumed: 0 },
+            imported: None,
+        };
+        self.shared.spool.commit(entry).await?;
+        self.journal.switch(next)?;
+        for (end, _) in &mut self.arrivals {
+            *end = end.saturating_sub(self.consumed);
+        }
+        self.fed -= self.consumed;
+        (self.consumed, self.noted) = (0, 0);
+        Ok(())
+    }
+}
+
+/// The decoder of a link, as configured.
+pub fn new_decoder(link: &Link) -> Box<dyn Decoder> {
+    let options = DriverOptions { model: link.model.clone(), listen_only: link.listen_only };
+    (link.driver.new)(&options)
+}
+
+/// The data behind a position.
+fn unaccounted(records: Vec<Record>, mut skip: u64) -> Vec<(Arrival, Vec<u8>)> {
+    let mut rest = Vec::new();
+    for record in records {
+        let Record::Data { arrival, mut bytes } = record else { continue };
+        let skipped = skip.min(bytes.len() as u64);
+        skip -= skipped;
+        bytes.drain(..usize::try_from(skipped).unwrap_or(usize::MAX));
+        if !bytes.is_empty() {
+            rest.push((arrival, bytes));
+        }
+    }
+    rest
+}
+
+/// Of a folder's journal, only files that were written to their end: another is still in the
+/// folder and will be found there.
+fn whole_streams(mut records: Vec<Record>, is_folder: bool) -> Vec<Record> {
+    if is_folder {
+        let whole = records.iter().rposition(|record| matches!(record, Record::End { .. }));
+        records.truncate(whole.map_or(0, |last| last + 1));
+    }
+    records
+}

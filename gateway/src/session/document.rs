@@ -1,0 +1,121 @@
+//! From a decoder's event to a document.
+
+use super::Shared;
+use crate::{
+    clock,
+    config::Link,
+    journal::Arrival,
+    spool::{BODY_LEN_MAX, Document},
+};
+use chiasm_drivers::{DecodeError, ErrorCode, Event};
+use chiasm_proto::{Body, Capture, Decoded, DriverRef, Raw, Reading, raw};
+use std::sync::PoisonError;
+
+/// Most raw bytes of a capture that are sent up; the journal and the count have had them all.
+pub const CAPTURE_LEN_MAX: usize = 64 * 1024;
+
+const DRIVER_FAULT: &str = "the driver failed on these bytes; this is a defect of the driver";
+
+/// Bytes that arrive now.
+pub(super) fn now() -> Arrival {
+    Arrival { at: clock::wall(), clock: clock::state(), may_bind: true }
+}
+
+/// What becomes of an event, if it is to be kept.
+pub(super) fn from_event(
+    link: &Link,
+    shared: &Shared,
+    arrival: Arrival,
+    event: Event,
+) -> Option<Document> {
+    let body = match event {
+        Event::Decoded { decoded, raw } => decoded_body(link, shared, arrival, *decoded, raw),
+        Event::Rejected { error, raw } => {
+            shared.health.failure(&link.id);
+            let code = if is_driver_fault(&error) { "driver_fault" } else { error.code.as_str() };
+            let offset = Some(error.offset);
+            capture(link, arrival, code, error.to_string(), offset, raw)
+        }
+        Event::Control { .. } | Event::Overflow { .. } => return None,
+    };
+    Some(Document::new(arrival.at, body))
+}
+
+fn decoded_body(
+    link: &Link,
+    shared: &Shared,
+    arrival: Arrival,
+    decoded: Decoded,
+    raw: Vec<u8>,
+) -> Body {
+    let lane_session = {
+        let mut lanes = shared.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = lanes.session_for(&link.lane, arrival.at).filter(|_| arrival.may_bind);
+        lanes.note_reading(&link.lane, arrival.at);
+        session
+    };
+    let reading = Reading {
+        link: link.id.clone(),
+        lane: link.lane.clone(),
+        lane_session,
+        clock: arrival.clock,
+        driver: driver_ref(link),
+        decoded,
+        raw: Raw::new(raw),
+    };
+    let body = Body::Reading(Box::new(reading));
+    let len = serde_json::to_vec(&body).map_or(usize::MAX, |json| json.len());
+    if len <= BODY_LEN_MAX {
+        shared.health.reading(&link.id, arrival.at);
+        return body;
+    }
+    shared.health.failure(&link.id);
+    let Body::Reading(reading) = body else { unreachable!("the body was made here") };
+    let why = format!("a reading of {len} bytes; at most {BODY_LEN_MAX} can be sent");
+    capture(link, arrival, ErrorCode::TooLong.as_str(), why, None, reading.raw.bytes)
+}
+
+fn capture(
+    link: &Link,
+    arrival: Arrival,
+    code: &str,
+    why: String,
+    offset: Option<usize>,
+    mut raw: Vec<u8>,
+) -> Body {
+    let mut detail = format!("link {}, driver {}: {why}", link.id, link.driver.id);
+    tracing::warn!(link = %link.id, driver = link.driver.id, code, bytes = raw.len(), detail,
+        "bytes gave no reading");
+    if raw.len() > CAPTURE_LEN_MAX {
+        detail = format!("{detail}; {} bytes, the first {CAPTURE_LEN_MAX} are kept", raw.len());
+        raw.truncate(CAPTURE_LEN_MAX);
+    }
+    Body::Capture(Capture {
+        link: link.id.clone(),
+        lane: link.lane.clone(),
+        driver: Some(driver_ref(link)),
+        code: code.into(),
+        detail,
+        offset,
+        clock: arrival.clock,
+        raw: raw::Raw::new(raw),
+    })
+}
+
+/// A capture without bytes, for a file that was not read.
+pub(super) fn refused_file(link: &Link, code: &str, why: String) -> Body {
+    capture(link, now(), code, why, None, Vec::new())
+}
+
+fn driver_ref(link: &Link) -> DriverRef {
+    DriverRef { id: link.driver.id.into(), version: link.driver.version.into() }
+}
+
+/// What becomes of the bytes that a driver failed on.
+pub(super) fn driver_fault(raw: Vec<u8>) -> Event {
+    Event::Rejected { error: DecodeError::new(ErrorCode::Malformed, 0, DRIVER_FAULT), raw }
+}
+
+fn is_driver_fault(error: &DecodeError) -> bool {
+    error.message == DRIVER_FAULT
+}

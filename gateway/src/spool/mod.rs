@@ -1,0 +1,191 @@
+//! Everything that waits for the cloud. All SQL of the gateway stands in this folder.
+//!
+//! A document gets its number in the transaction that stores it, together with the position in its
+//! link's journal that it accounts for: nothing is lost and nothing is stored twice. One writer task
+//! commits whatever queued up while the last commit ran; `synchronous=FULL`, so that what is
+//! committed survives a power failure.
+//!
+//! A disk that is full, or fails, stops nothing for good: the writer keeps what it holds and tries
+//! again, the queue in front of it fills, the links wait with their reading, and the fault is shown.
+
+mod document;
+mod mark;
+mod open;
+mod reader;
+mod writer;
+
+pub use document::{Document, Entry, StoredDocument};
+pub use open::{OpenError, Owner};
+
+use crate::journal::Position;
+use chiasm_proto::{
+    Ack, Body, Epoch, GatewayEvent, LaneId, LinkId, Seq, Sha256, fleet::OpenSession,
+    fleet::SpoolState,
+};
+use jiff::Timestamp;
+use sqlx::SqliteConnection;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex as StdMutex},
+    time::Duration,
+};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use writer::Command;
+
+/// Most changes that wait for the writer.
+pub const QUEUE_MAX: usize = 256;
+/// Most changes in one transaction.
+pub const BATCH_MAX: usize = 200;
+/// How long filed documents are kept, for disputes and for filing them again.
+pub const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Longest body of a document, in bytes of JSON; brokers refuse packets above 1 MiB.
+pub const BODY_LEN_MAX: usize = 768 * 1024;
+
+/// Why the spool gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    #[error("the spool's writer has stopped")]
+    Stopped,
+    #[error("the spool cannot {what}: {source}")]
+    Read { what: &'static str, source: sqlx::Error },
+}
+
+/// What the writer tells everybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    pub epoch: Epoch,
+    /// The highest number that is committed; 0 before the first.
+    pub last_seq: Seq,
+    /// What keeps the writer from committing, if anything.
+    pub fault: Option<String>,
+}
+
+/// The spool: cheap to clone, closed when the last clone is gone and the writer has finished.
+#[derive(Clone)]
+pub struct Spool {
+    commands: mpsc::Sender<Command>,
+    progress: watch::Receiver<Progress>,
+    reader: Arc<Mutex<SqliteConnection>>,
+}
+
+/// The writer task: ends when every [`Spool`] is dropped, or with the reason why the database can
+/// no longer be used.
+pub type WriterTask = tokio::task::JoinHandle<Result<(), sqlx::Error>>;
+
+impl Spool {
+    /// Opens or makes the spool in a directory and starts its writer. A database that is damaged,
+    /// belongs to another gateway, or is older than its mark is set aside or renumbered under a new
+    /// epoch, and an event document says so.
+    pub async fn open(dir: &Path, owner: Option<&Owner>) -> Result<(Self, WriterTask), OpenError> {
+        let opened = open::open(dir, owner).await?;
+        let (progress_tx, progress) = watch::channel(Progress {
+            epoch: opened.epoch,
+            last_seq: opened.last_seq,
+            fault: None,
+        });
+        let (commands, queue) = mpsc::channel(QUEUE_MAX);
+        let writer = writer::Writer::new(opened.writer, opened.mark, dir, progress_tx);
+        let task = tokio::spawn(writer.run(queue));
+        let reader = Arc::new(Mutex::new(opened.reader));
+        let spool = Self { commands, progress, reader };
+        if let Some(reason) = opened.epoch_reason {
+            let event = GatewayEvent { code: "epoch_started".into(), link: None, detail: reason };
+            let _ = spool.event(event).await;
+        }
+        Ok((spool, task))
+    }
+
+    /// Queues a link's documents and its journal position; waits only for room in the queue.
+    pub async fn submit(&self, entry: Entry) -> Result<(), SpoolError> {
+        self.send(Command::Store(entry, None)).await
+    }
+
+    /// Stores a link's documents and position and returns once they are committed.
+    pub async fn commit(&self, entry: Entry) -> Result<(), SpoolError> {
+        let (done, committed) = oneshot::channel();
+        self.send(Command::Store(entry, Some(done))).await?;
+        committed.await.map_err(|_| SpoolError::Stopped)
+    }
+
+    /// Queues an event document.
+    pub async fn event(&self, event: GatewayEvent) -> Result<(), SpoolError> {
+        let document = Document::new(crate::clock::wall(), Body::Event(event));
+        self.send(Command::Event(document)).await
+    }
+
+    /// Takes an acknowledgement of the current epoch. `is_first` of a connection: what the cloud
+    /// does not have although it once said so (its database was restored) is pending again, and
+    /// this returns only when that is committed.
+    pub async fn acknowledge(&self, ack: Ack, is_first: bool) -> Result<(), SpoolError> {
+        if !is_first {
+            return self.send(Command::Acknowledge { ack, is_first, done: None }).await;
+        }
+        let (done, committed) = oneshot::channel();
+        self.send(Command::Acknowledge { ack, is_first, done: Some(done) }).await?;
+        committed.await.map_err(|_| SpoolError::Stopped)
+    }
+
+    /// Puts a document that no broker will carry into quarantine.
+    pub async fn quarantine(&self, seq: Seq, reason: String) -> Result<(), SpoolError> {
+        self.send(Command::Quarantine { seq, reason }).await
+    }
+
+    /// Begins a new epoch: everything pending gets a new number.
+    pub async fn begin_epoch(&self, reason: String) -> Result<(), SpoolError> {
+        self.send(Command::BeginEpoch { reason }).await
+    }
+
+    /// Remembers which lane sessions are open.
+    pub async fn store_sessions(&self, sessions: Vec<OpenSession>) -> Result<(), SpoolError> {
+        self.send(Command::Sessions(sessions)).await
+    }
+
+    /// What the writer has committed, and what keeps it from going on.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    pub async fn position(&self, link: &LinkId) -> Result<Option<Position>, SpoolError> {
+        reader::position(&mut *self.reader.lock().await, link).await
+    }
+
+    /// The lane sessions as last told by the cloud, and when each lane last gave a reading.
+    pub async fn lanes(&self) -> Result<(Vec<OpenSession>, Vec<(LaneId, Timestamp)>), SpoolError> {
+        reader::lanes(&mut *self.reader.lock().await).await
+    }
+
+    /// Whether a link has already read a file with this hash.
+    pub async fn is_imported(&self, link: &LinkId, file: Sha256) -> Result<bool, SpoolError> {
+        reader::is_imported(&mut *self.reader.lock().await, link, file).await
+    }
+
+    /// Numbers of pending documents after `after`, in order.
+    pub async fn pending_after(&self, after: Seq, limit: usize) -> Result<Vec<Seq>, SpoolError> {
+        reader::pending_after(&mut *self.reader.lock().await, after, limit).await
+    }
+
+    /// A document, if it is still pending.
+    pub async fn pending(&self, seq: Seq) -> Result<Option<StoredDocument>, SpoolError> {
+        reader::pending(&mut *self.reader.lock().await, seq).await
+    }
+
+    /// This side of the conservation equation.
+    pub async fn state(&self) -> Result<SpoolState, SpoolError> {
+        reader::state(&mut *self.reader.lock().await).await
+    }
+
+    async fn send(&self, command: Command) -> Result<(), SpoolError> {
+        self.commands.send(command).await.map_err(|_| SpoolError::Stopped)
+    }
+}
+
+/// The lanes' binding state, shared by the links and the uplink.
+pub type SharedLanes = Arc<StdMutex<crate::binding::Lanes>>;
+
+/// Reads the state of a spool that another process may be writing; changes nothing.
+pub async fn inspect(dir: &Path) -> Result<SpoolState, SpoolError> {
+    let mut connection = open::open_for_inspection(dir)
+        .await
+        .map_err(|source| SpoolError::Read { what: "be opened", source })?;
+    reader::state(&mut connection).await
+}

@@ -1,0 +1,153 @@
+//! Questions to the spool.
+
+use super::{SpoolError, StoredDocument};
+use crate::journal::Position;
+use chiasm_proto::{LaneId, LinkId, Seq, Sha256, Up, fleet::OpenSession, fleet::SpoolState};
+use jiff::Timestamp;
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+fn read(what: &'static str) -> impl FnOnce(sqlx::Error) -> SpoolError {
+    move |source| SpoolError::Read { what, source }
+}
+
+fn decode<T: std::str::FromStr>(text: &str) -> Result<T, sqlx::Error> {
+    text.parse().map_err(|_| sqlx::Error::Decode("a stored value is malformed".into()))
+}
+
+pub(super) fn to_seq(number: i64) -> Seq {
+    number.unsigned_abs()
+}
+pub(super) fn from_seq(seq: Seq) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+pub(super) async fn position(
+    connection: &mut SqliteConnection,
+    link: &LinkId,
+) -> Result<Option<Position>, SpoolError> {
+    let row: Option<(i64, i64)> =
+        sqlx::query_as("select generation, consumed from link_position where link = $1")
+            .bind(link.as_str())
+            .fetch_optional(connection)
+            .await
+            .map_err(read("tell a link's position"))?;
+    Ok(row.map(|(generation, consumed)| Position {
+        generation: generation.unsigned_abs(),
+        consumed: consumed.unsigned_abs(),
+    }))
+}
+
+pub(super) async fn lanes(
+    connection: &mut SqliteConnection,
+) -> Result<(Vec<OpenSession>, Vec<(LaneId, Timestamp)>), SpoolError> {
+    let fail = read("tell the open sessions");
+    let result: Result<_, sqlx::Error> = async {
+        let sessions: Option<(String,)> =
+            sqlx::query_as("select value from meta where key = 'sessions'")
+                .fetch_optional(&mut *connection)
+                .await?;
+        let sessions = match sessions {
+            Some((json,)) => {
+                serde_json::from_str(&json).map_err(|error| sqlx::Error::Decode(Box::new(error)))?
+            }
+            None => Vec::new(),
+        };
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("select lane, last_reading_at from lane").fetch_all(connection).await?;
+        let lanes = rows
+            .iter()
+            .map(|(lane, at)| Ok((decode(lane)?, decode(at)?)))
+            .collect::<Result<_, sqlx::Error>>()?;
+        Ok((sessions, lanes))
+    }
+    .await;
+    result.map_err(fail)
+}
+
+pub(super) async fn is_imported(
+    connection: &mut SqliteConnection,
+    link: &LinkId,
+    file: Sha256,
+) -> Result<bool, SpoolError> {
+    let row: Option<(i64,)> =
+        sqlx::query_as("select 1 from imported where link = $1 and sha256 = $2")
+            .bind(link.as_str())
+            .bind(&file.0[..])
+            .fetch_optional(connection)
+            .await
+            .map_err(read("tell what was imported"))?;
+    Ok(row.is_some())
+}
+
+pub(super) async fn pending_after(
+    connection: &mut SqliteConnection,
+    after: Seq,
+    limit: usize,
+) -> Result<Vec<Seq>, SpoolError> {
+    let rows: Vec<(i64,)> = sqlx::query_as(
+        "select seq from document where state = 'pending' and seq > $1 order by seq limit $2",
+    )
+    .bind(from_seq(after))
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .fetch_all(connection)
+    .await
+    .map_err(read("list what is pending"))?;
+    Ok(rows.into_iter().map(|(seq,)| to_seq(seq)).collect())
+}
+
+pub(super) async fn pending(
+    connection: &mut SqliteConnection,
+    seq: Seq,
+) -> Result<Option<StoredDocument>, SpoolError> {
+    let result: Result<Option<StoredDocument>, sqlx::Error> = async {
+        let row = sqlx::query(
+            "select seq, id, time, kind, link, body from document
+             where seq = $1 and state = 'pending'",
+        )
+        .bind(from_seq(seq))
+        .fetch_optional(connection)
+        .await?;
+        row.map(stored).transpose()
+    }
+    .await;
+    result.map_err(read("read a document"))
+}
+
+fn stored(row: SqliteRow) -> Result<StoredDocument, sqlx::Error> {
+    let kind: String = row.try_get("kind")?;
+    let up = Up::ALL.iter().copied().find(|up| up.as_str() == kind);
+    Ok(StoredDocument {
+        seq: to_seq(row.try_get("seq")?),
+        id: decode(row.try_get("id")?)?,
+        time: decode(row.try_get("time")?)?,
+        up: up.ok_or_else(|| sqlx::Error::Decode("a stored kind is unknown".into()))?,
+        link: row.try_get("link")?,
+        body: row.try_get("body")?,
+    })
+}
+
+pub(super) async fn state(connection: &mut SqliteConnection) -> Result<SpoolState, SpoolError> {
+    let result: Result<SpoolState, sqlx::Error> = async {
+        let row = sqlx::query(
+            "select
+                (select value from meta where key = 'epoch') as epoch,
+                (select value from meta where key = 'last_seq') as last_seq,
+                (select count(*) from document where state = 'pending') as depth,
+                (select time from document where state = 'pending' order by seq limit 1)
+                    as oldest_at,
+                (select count(*) from document where state = 'rejected') as quarantined",
+        )
+        .fetch_one(connection)
+        .await?;
+        let oldest_at: Option<String> = row.try_get("oldest_at")?;
+        Ok(SpoolState {
+            epoch: decode(row.try_get("epoch")?)?,
+            last_seq: decode(row.try_get("last_seq")?)?,
+            depth: row.try_get::<i64, _>("depth")?.unsigned_abs(),
+            oldest_at: oldest_at.as_deref().map(decode).transpose()?,
+            quarantined: row.try_get::<i64, _>("quarantined")?.unsigned_abs(),
+        })
+    }
+    .await;
+    result.map_err(read("tell its state"))
+}

@@ -1,0 +1,297 @@
+//! The one task that writes.
+
+use super::{
+    BATCH_MAX, Document, Entry, Progress, RETENTION,
+    document::link_of,
+    mark::Mark,
+    open::{renumber, set_meta},
+    reader::from_seq,
+};
+use crate::clock;
+use chiasm_proto::{Ack, Body, Epoch, GatewayEvent, Seq, fleet::OpenSession};
+use sqlx::{Connection, SqliteConnection};
+use std::{path::PathBuf, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep},
+};
+
+/// Between two attempts to commit on a disk that is full or failing.
+const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Between two rounds of deleting what is filed and older than the retention.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
+/// Most documents that one round deletes, so that no transaction grows long.
+const RETENTION_BATCH_MAX: i64 = 1000;
+
+/// A change that somebody asks for.
+#[derive(Debug)]
+pub(super) enum Command {
+    Store(Entry, Option<oneshot::Sender<()>>),
+    Event(Document),
+    Acknowledge { ack: Ack, is_first: bool, done: Option<oneshot::Sender<()>> },
+    Quarantine { seq: Seq, reason: String },
+    Sessions(Vec<OpenSession>),
+    BeginEpoch { reason: String },
+}
+
+pub(super) struct Writer {
+    connection: SqliteConnection,
+    mark: Mark,
+    dir: PathBuf,
+    progress: watch::Sender<Progress>,
+    epoch: Epoch,
+    last_seq: Seq,
+    next_retention: Instant,
+}
+
+impl Writer {
+    pub(super) fn new(
+        connection: SqliteConnection,
+        mark: Mark,
+        dir: &std::path::Path,
+        progress: watch::Sender<Progress>,
+    ) -> Self {
+        let (epoch, last_seq) = {
+            let now = progress.borrow();
+            (now.epoch, now.last_seq)
+        };
+        let dir = dir.to_owned();
+        let next_retention = Instant::now();
+        Self { connection, mark, dir, progress, epoch, last_seq, next_retention }
+    }
+
+    /// Runs until every sender is gone.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Command>) -> sqlx::Result<()> {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            let mut pause = Duration::from_millis(100);
+            while let Err(error) = self.commit(&batch).await {
+                if is_damage(&error) {
+                    return Err(error);
+                }
+                self.show_fault(Some(format!("cannot write to the spool: {error}")));
+                sleep(pause).await;
+                pause = (pause * 2).min(RETRY_MAX);
+            }
+            self.show_fault(None);
+            for command in batch.drain(..) {
+                let (Command::Store(_, done) | Command::Acknowledge { done, .. }) = command else {
+                    continue;
+                };
+                if let Some(done) = done {
+                    let _ = done.send(());
+                }
+            }
+            if Instant::now() >= self.next_retention {
+                self.next_retention = Instant::now() + RETENTION_INTERVAL;
+                if let Err(error) = self.delete_expired().await {
+                    tracing::warn!(%error, "cannot delete documents after their retention");
+                }
+            }
+        }
+        self.connection.close().await
+    }
+
+    fn show_fault(&self, fault: Option<String>) {
+        self.progress.send_if_modified(|progress| {
+            if progress.fault == fault {
+                return false;
+            }
+            match &fault {
+                Some(fault) => tracing::error!(fault, "the spool waits and tries again"),
+                None => tracing::info!("the spool writes again"),
+            }
+            progress.fault = fault;
+            true
+        });
+    }
+
+    /// All of the batch in one transaction, or nothing.
+    async fn commit(&mut self, batch: &[Command]) -> sqlx::Result<()> {
+        let mut last_seq = self.last_seq;
+        let renews = batch.iter().any(|command| matches!(command, Command::BeginEpoch { .. }));
+        if renews {
+            (self.epoch, self.last_seq) = renumber(&mut self.connection, &self.dir).await?;
+            last_seq = self.last_seq;
+        }
+        let mut transaction = self.connection.begin().await?;
+        for command in batch {
+            apply(&mut transaction, self.epoch, &mut last_seq, command).await?;
+        }
+        set_meta(&mut transaction, "last_seq", &last_seq.to_string()).await?;
+        transaction.commit().await?;
+        self.last_seq = last_seq;
+        if let Err(error) = self.mark.set(self.epoch, last_seq) {
+            tracing::warn!(%error, "cannot write the spool's mark");
+        }
+        let epoch = self.epoch;
+        self.progress.send_if_modified(|progress| {
+            let is_new = (progress.epoch, progress.last_seq) != (epoch, last_seq);
+            (progress.epoch, progress.last_seq) = (epoch, last_seq);
+            is_new
+        });
+        Ok(())
+    }
+
+    async fn delete_expired(&mut self) -> sqlx::Result<()> {
+        let retention_s = i64::try_from(RETENTION.as_secs()).expect("30 days fit");
+        let before = clock::wall().as_second() - retention_s;
+        sqlx::query(
+            "delete from document where seq in
+                (select seq from document where state = 'filed' and settled_at < $1 limit $2)",
+        )
+        .bind(before)
+        .bind(RETENTION_BATCH_MAX)
+        .execute(&mut self.connection)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Whether trying again cannot help: the database has to be set aside, which happens at start.
+fn is_damage(error: &sqlx::Error) -> bool {
+    const CORRUPT: &str = "11";
+    const NOT_A_DATABASE: &str = "26";
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == CORRUPT || code == NOT_A_DATABASE)
+}
+
+async fn apply(
+    connection: &mut SqliteConnection,
+    epoch: Epoch,
+    last_seq: &mut Seq,
+    command: &Command,
+) -> sqlx::Result<()> {
+    match command {
+        Command::Store(entry, _) => store(connection, last_seq, entry).await,
+        Command::Event(document) => insert(connection, last_seq, document).await,
+        Command::Acknowledge { ack, is_first, .. } if ack.epoch == epoch => {
+            acknowledge(connection, ack, *is_first).await
+        }
+        Command::Acknowledge { .. } => Ok(()),
+        Command::Quarantine { seq, reason } => reject(connection, *seq, reason).await,
+        Command::Sessions(sessions) => {
+            let json = serde_json::to_string(sessions).expect("plain data always serialises");
+            set_meta(connection, "sessions", &json).await
+        }
+        Command::BeginEpoch { reason } => {
+            let event =
+                GatewayEvent { code: "epoch_started".into(), link: None, detail: reason.clone() };
+            insert(connection, last_seq, &Document::new(clock::wall(), Body::Event(event))).await
+        }
+    }
+}
+
+async fn store(
+    connection: &mut SqliteConnection,
+    last_seq: &mut Seq,
+    entry: &Entry,
+) -> sqlx::Result<()> {
+    for document in &entry.documents {
+        insert(connection, last_seq, document).await?;
+        if let Body::Reading(reading) = &document.body {
+            sqlx::query(
+                "insert into lane (lane, last_reading_at) values ($1, $2)
+                 on conflict (lane) do update set last_reading_at = excluded.last_reading_at",
+            )
+            .bind(reading.lane.as_str())
+            .bind(document.time.to_string())
+            .execute(&mut *connection)
+            .await?;
+        }
+    }
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    sqlx::query(
+        "insert into link_position (link, generation, consumed) values ($1, $2, $3)
+         on conflict (link) do update
+         set generation = excluded.generation, consumed = excluded.consumed",
+    )
+    .bind(entry.link.as_str())
+    .bind(number(entry.position.generation))
+    .bind(number(entry.position.consumed))
+    .execute(&mut *connection)
+    .await?;
+    if let Some(file) = entry.imported {
+        sqlx::query(
+            "insert into imported (link, sha256, imported_at) values ($1, $2, $3)
+             on conflict do nothing",
+        )
+        .bind(entry.link.as_str())
+        .bind(&file.0[..])
+        .bind(clock::wall().as_second())
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    last_seq: &mut Seq,
+    document: &Document,
+) -> sqlx::Result<()> {
+    let seq = *last_seq + 1;
+    let body = serde_json::to_string(&document.body).expect("plain data always serialises");
+    sqlx::query(
+        "insert into document (seq, id, time, kind, link, body) values ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(from_seq(seq))
+    .bind(document.id.to_string())
+    .bind(document.time.to_string())
+    .bind(document.body.up().as_str())
+    .bind(link_of(&document.body).map(|link| link.as_str()))
+    .bind(body)
+    .execute(connection)
+    .await?;
+    *last_seq = seq;
+    Ok(())
+}
+
+async fn acknowledge(
+    connection: &mut SqliteConnection,
+    ack: &Ack,
+    is_first: bool,
+) -> sqlx::Result<()> {
+    for rejection in &ack.rejected {
+        let reason = format!("{}: {}", rejection.code, rejection.detail);
+        reject(connection, rejection.seq, &reason).await?;
+    }
+    let missing = serde_json::to_string(&ack.missing).expect("numbers always serialise");
+    if is_first {
+        sqlx::query(
+            "update document set state = 'pending', settled_at = null
+             where state = 'filed'
+               and (seq > $1 or seq in (select value from json_each($2)))",
+        )
+        .bind(from_seq(ack.upto))
+        .bind(&missing)
+        .execute(&mut *connection)
+        .await?;
+    }
+    sqlx::query(
+        "update document set state = 'filed', settled_at = $1
+         where state = 'pending' and seq <= $2
+           and seq not in (select value from json_each($3))",
+    )
+    .bind(clock::wall().as_second())
+    .bind(from_seq(ack.upto))
+    .bind(&missing)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn reject(connection: &mut SqliteConnection, seq: Seq, reason: &str) -> sqlx::Result<()> {
+    sqlx::query(
+        "update document set state = 'rejected', settled_at = $1, reason = $2
+         where seq = $3 and state = 'pending'",
+    )
+    .bind(clock::wall().as_second())
+    .bind(reason)
+    .bind(from_seq(seq))
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,343 @@
+//! One connection, from its birth to its end.
+
+use super::{
+    Uplink,
+    delivery::{Action, Delivery},
+    identity::Credentials,
+    mqtt::{self, Connection, Incoming, Offer},
+};
+use crate::clock;
+use chiasm_proto::{
+    Ack, Down, Epoch, Topic, Up,
+    fleet::{Sessions, State, Status},
+    topic::Leaf,
+};
+use std::{future::pending, sync::PoisonError, time::Duration};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Longest wait for the broker to take the connection and the subscription.
+const HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Pause when the connection takes nothing.
+const FULL_PAUSE: Duration = Duration::from_millis(50);
+/// A link that went up or down is told so long after, together with what else happened.
+const CHANGE_DELAY: Duration = Duration::from_millis(500);
+/// Longest wait for the good-bye to go out.
+const GOODBYE_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Room that topic and header take in a packet.
+const PACKET_OVERHEAD: usize = 512;
+
+/// How a connection ended.
+pub(super) enum Ending {
+    Stopped,
+    Lost { reason: String, was_online: bool },
+}
+
+fn lost(reason: impl Into<String>) -> Ending {
+    Ending::Lost { reason: reason.into(), was_online: false }
+}
+
+impl Uplink {
+    pub(super) async fn talk(&self, credentials: &Credentials, stop: &CancellationToken) -> Ending {
+        let session = Uuid::now_v7();
+        let identity = &credentials.identity;
+        let state_topic = Topic::state(&identity.tenant, &identity.gateway);
+        let will = State { session, status: Status::Lost, detail: None, telemetry: None };
+        let mut connection = mqtt::connect(credentials, &state_topic, to_json(&will));
+        let offer = tokio::select! {
+            offer = timeout(HANDSHAKE_WAIT_MAX, handshake(&mut connection, credentials)) => {
+                match offer {
+                    Ok(Ok(offer)) => offer,
+                    Ok(Err(reason)) => return lost(reason),
+                    Err(_) => return lost("the broker took the connection but says nothing"),
+                }
+            }
+            () = stop.cancelled() => return Ending::Stopped,
+        };
+        let epoch = self.spool.progress().borrow().epoch;
+        let delivery = Delivery::new(clock::monotonic());
+        let mut talk = Talk {
+            uplink: self,
+            credentials,
+            connection,
+            offer,
+            session,
+            epoch,
+            delivery,
+            state_topic,
+        };
+        talk.run(stop).await
+    }
+}
+
+async fn handshake(
+    connection: &mut Connection,
+    credentials: &Credentials,
+) -> Result<Offer, String> {
+    let mut offer = None;
+    loop {
+        match connection.incoming.recv().await {
+            Some(Incoming::Connected(offered)) => {
+                offer = Some(offered);
+                connection.subscribe(credentials).map_err(|error| error.to_string())?;
+            }
+            Some(Incoming::Subscribed { is_granted: true }) => {
+                return offer.ok_or_else(|| "the broker broke the order of MQTT".into());
+            }
+            Some(Incoming::Subscribed { is_granted: false }) => {
+                return Err("the broker refused our subscription; enrol the gateway again".into());
+            }
+            // What is retained comes again with the birth's answer.
+            Some(Incoming::Message { .. }) => {}
+            Some(Incoming::Failed(reason)) => return Err(reason),
+            None => return Err("the connection ended".into()),
+        }
+    }
+}
+
+struct Talk<'a> {
+    uplink: &'a Uplink,
+    credentials: &'a Credentials,
+    connection: Connection,
+    offer: Offer,
+    session: Uuid,
+    epoch: Epoch,
+    delivery: Delivery,
+    state_topic: Topic,
+}
+
+impl Talk<'_> {
+    async fn run(&mut self, stop: &CancellationToken) -> Ending {
+        // Marked as seen before the birth is written, so that nothing falls between.
+        let mut progress = self.uplink.spool.progress();
+        let mut told = progress.borrow_and_update().last_seq;
+        let mut changes = self.uplink.health.changes();
+        if let Err(reason) = self.birth().await {
+            return lost(reason);
+        }
+        tracing::info!(broker = self.credentials.host, session = %self.session, "online");
+        let period = self.uplink.telemetry_interval;
+        let mut telemetry = interval_at(Instant::now() + period, period);
+        telemetry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tell_changes_at: Option<Instant> = None;
+        let reason = loop {
+            let wake = match self.send_what_is_due().await {
+                Ok(wake) => wake,
+                Err(reason) => break reason,
+            };
+            let step = tokio::select! {
+                incoming = self.connection.incoming.recv() => self.receive(incoming).await,
+                changed = progress.changed() => match changed {
+                    Ok(()) => {
+                        let now = progress.borrow_and_update().clone();
+                        let step = self.committed(&mut told, now.epoch, now.last_seq);
+                        tell_changes_at = tell_changes_at.or(now.fault.map(|_| Instant::now()));
+                        step
+                    }
+                    Err(_) => Err("the spool has stopped".into()),
+                },
+                _ = changes.changed() => {
+                    tell_changes_at.get_or_insert(Instant::now() + CHANGE_DELAY);
+                    Ok(())
+                }
+                () = at(tell_changes_at) => {
+                    tell_changes_at = None;
+                    self.tell().await
+                }
+                _ = telemetry.tick() => self.tell().await,
+                () = at(wake) => Ok(()),
+                () = stop.cancelled() => {
+                    self.say_goodbye().await;
+                    return Ending::Stopped;
+                }
+            };
+            if let Err(reason) = step {
+                break reason;
+            }
+        };
+        Ending::Lost { reason, was_online: true }
+    }
+
+    /// Sends until nothing is due; gives the moment when something will be.
+    async fn send_what_is_due(&mut self) -> Result<Option<Instant>, String> {
+        loop {
+            match self.delivery.next(clock::monotonic()) {
+                Action::Wait(wake) => return Ok(wake.map(Instant::from_std)),
+                Action::Reconnect => return Err("nothing is acknowledged any more".into()),
+                Action::LookUp { after, limit } => {
+                    let found = self.uplink.spool.pending_after(after, limit).await;
+                    self.delivery.backlog(&found.map_err(|error| error.to_string())?, limit);
+                }
+                Action::Send(seq) => {
+                    let document = self.uplink.spool.pending(seq).await;
+                    let Some(document) = document.map_err(|error| error.to_string())? else {
+                        self.delivery.gone(seq);
+                        continue;
+                    };
+                    let identity = &self.credentials.identity;
+                    let json = document.envelope(&identity.tenant, &identity.gateway, self.epoch);
+                    if json.len() + PACKET_OVERHEAD > self.offer.packet_len_max as usize {
+                        let reason = format!(
+                            "{} bytes; the broker takes {}",
+                            json.len(),
+                            self.offer.packet_len_max
+                        );
+                        tracing::error!(
+                            seq,
+                            reason,
+                            "a document is too long and goes to quarantine"
+                        );
+                        let moved = self.uplink.spool.quarantine(seq, reason).await;
+                        moved.map_err(|error| error.to_string())?;
+                        self.delivery.gone(seq);
+                        continue;
+                    }
+                    let topic = Topic::up(&identity.tenant, &identity.gateway, document.up);
+                    if self.connection.publish(&topic, false, json).is_err() {
+                        return Ok(Some(Instant::now() + FULL_PAUSE));
+                    }
+                    self.delivery.sent(seq, clock::monotonic());
+                }
+            }
+        }
+    }
+
+    fn committed(&mut self, told: &mut u64, epoch: Epoch, last_seq: u64) -> Result<(), String> {
+        if epoch != self.epoch {
+            return Err("the spool has begun a new epoch".into());
+        }
+        if last_seq > *told {
+            self.delivery.committed(*told + 1, last_seq);
+            *told = last_seq;
+        }
+        Ok(())
+    }
+
+    async fn receive(&mut self, incoming: Option<Incoming>) -> Result<(), String> {
+        match incoming {
+            Some(Incoming::Message { topic, payload }) => self.message(&topic, &payload).await,
+            Some(Incoming::Failed(reason)) => Err(reason),
+            Some(Incoming::Connected(_) | Incoming::Subscribed { .. }) => Ok(()),
+            None => Err("the connection ended".into()),
+        }
+    }
+
+    async fn message(&mut self, topic: &str, payload: &[u8]) -> Result<(), String> {
+        let leaf = topic.parse::<Topic>().ok().map(|topic| topic.leaf);
+        let malformed = |error: serde_json::Error| {
+            tracing::warn!(topic, %error, "a message of the cloud is malformed and ignored");
+        };
+        match leaf {
+            Some(Leaf::Down(Down::Ack)) => match serde_json::from_slice(payload) {
+                Ok(ack) => return self.acknowledged(ack).await,
+                Err(error) => malformed(error),
+            },
+            Some(Leaf::Down(Down::Session)) => match serde_json::from_slice(payload) {
+                Ok(sessions) => return self.sessions(sessions).await,
+                Err(error) => malformed(error),
+            },
+            _ => tracing::debug!(topic, "a message of another kind is ignored"),
+        }
+        Ok(())
+    }
+
+    async fn acknowledged(&mut self, ack: Ack) -> Result<(), String> {
+        if ack.epoch != self.epoch {
+            tracing::info!(epoch = %ack.epoch, "an acknowledgement of another epoch is ignored");
+            return Ok(());
+        }
+        let spool = &self.uplink.spool;
+        let last_seq = spool.progress().borrow().last_seq;
+        if ack.upto > last_seq {
+            let reason = format!(
+                "the spool ends at number {last_seq} but the cloud has {}: the spool was restored \
+                 from a backup",
+                ack.upto
+            );
+            spool.begin_epoch(reason.clone()).await.map_err(|error| error.to_string())?;
+            return Err(reason);
+        }
+        for rejection in &ack.rejected {
+            tracing::error!(
+                seq = rejection.seq,
+                code = rejection.code,
+                detail = rejection.detail,
+                "the cloud refused a document; it is in quarantine"
+            );
+        }
+        let is_first = !self.delivery.has_first_ack();
+        let taken = spool.acknowledge(ack.clone(), is_first).await;
+        taken.map_err(|error| error.to_string())?;
+        self.delivery.acknowledged(&ack, clock::monotonic());
+        Ok(())
+    }
+
+    async fn sessions(&mut self, sessions: Sessions) -> Result<(), String> {
+        let open = sessions.sessions.len();
+        tracing::debug!(open, "the cloud told the open lane sessions");
+        self.uplink
+            .lanes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(sessions.sessions.clone());
+        let stored = self.uplink.spool.store_sessions(sessions.sessions).await;
+        stored.map_err(|error| error.to_string())
+    }
+
+    async fn birth(&mut self) -> Result<(), String> {
+        self.publish_state(Status::Online).await
+    }
+
+    async fn publish_state(&mut self, status: Status) -> Result<(), String> {
+        let telemetry = self.telemetry().await?;
+        let state =
+            State { session: self.session, status, detail: None, telemetry: Some(telemetry) };
+        let is_retained = self.offer.is_retain_available;
+        self.connection
+            .publish(&self.state_topic, is_retained, to_json(&state))
+            .map_err(|error| error.to_string())
+    }
+
+    async fn telemetry(&self) -> Result<chiasm_proto::fleet::Telemetry, String> {
+        let expires_at = Some(self.credentials.expires_at);
+        let told = self.uplink.health.telemetry(&self.uplink.spool, expires_at).await;
+        told.map_err(|error| error.to_string())
+    }
+
+    async fn tell(&mut self) -> Result<(), String> {
+        let telemetry = self.telemetry().await?;
+        let identity = &self.credentials.identity;
+        let topic = Topic::up(&identity.tenant, &identity.gateway, Up::Telemetry);
+        // If nothing goes out at the moment, the next interval tells.
+        if self.connection.publish(&topic, false, to_json(&telemetry)).is_err() {
+            tracing::debug!("telemetry is left out: the connection takes nothing");
+        }
+        Ok(())
+    }
+
+    async fn say_goodbye(&mut self) {
+        let told = self.publish_state(Status::Stopped).await.is_ok();
+        if told && self.connection.disconnect().is_ok() {
+            let ended = async {
+                while let Some(incoming) = self.connection.incoming.recv().await {
+                    if matches!(incoming, Incoming::Failed(_)) {
+                        return;
+                    }
+                }
+            };
+            let _ = timeout(GOODBYE_WAIT_MAX, ended).await;
+        }
+    }
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("plain data always serialises")
+}
