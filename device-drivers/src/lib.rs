@@ -35,6 +35,7 @@ pub mod framing;
 pub mod nidek;
 pub mod range;
 pub mod registry;
+pub mod xml;
 
 pub use decoder::{
     DecodeError, Decoder, DriverOptions, DriverSpec, ErrorCode, Event, Evidence, LineSettings,

@@ -1,0 +1,352 @@
+//! A small, tolerant and bounded reader of XML documents.
+//!
+//! Gives a tree of elements with namespace, local name, attributes, text and byte offset. Tolerates
+//! what instruments get wrong (encodings, white space) and refuses what no instrument writes:
+//! document types, entities other than the five predefined ones, depth. The tree stands in one
+//! list, so neither building nor dropping it recurses.
+
+mod encoding;
+mod splitter;
+
+pub use encoding::Text;
+pub use splitter::{Piece, Splitter};
+
+use crate::{DecodeError, ErrorCode};
+use quick_xml::{
+    NsReader, XmlVersion,
+    escape::EscapeError,
+    events::{BytesRef, BytesStart, Event},
+    name::ResolveResult,
+};
+
+/// Deepest nesting of elements.
+pub const DEPTH_MAX: usize = 64;
+/// Most elements of one document.
+pub const ELEMENTS_MAX: usize = 100_000;
+/// Most attributes of one element.
+pub const ATTRIBUTES_MAX: usize = 64;
+/// Most namespace declarations in scope.
+const NAMESPACES_MAX: usize = 64;
+
+/// A parsed document; the root element is the first.
+pub struct Document<'a> {
+    elements: Vec<Element>,
+    source: Text<'a>,
+}
+
+struct Element {
+    namespace: Option<String>,
+    /// As written, with its prefix.
+    name: String,
+    attributes: Vec<(String, String)>,
+    /// What stands directly in the element, in one piece.
+    text: String,
+    /// Positions in the decoded text: of `<`, of the first character inside, behind the end.
+    start: usize,
+    text_start: Option<usize>,
+    end: usize,
+    parent: Option<usize>,
+    children: Vec<usize>,
+}
+
+/// One element of a document.
+#[derive(Clone, Copy)]
+pub struct Node<'d> {
+    document: &'d Document<'d>,
+    index: usize,
+}
+
+impl<'a> Document<'a> {
+    /// Reads one whole document. Offsets in errors count from the first of these bytes.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let source = Text::decode(bytes)?;
+        let elements = match build(&source.text) {
+            Ok(elements) => elements,
+            Err(error) => {
+                return Err(DecodeError { offset: source.offset_of(error.offset), ..error });
+            }
+        };
+        Ok(Self { elements, source })
+    }
+    /// Number of elements; their indices run from 0 in the order of the document.
+    pub fn len(&self) -> usize {
+        self.elements.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+    pub fn root(&self) -> Node<'_> {
+        self.node(0)
+    }
+    pub fn node(&self, index: usize) -> Node<'_> {
+        Node { document: self, index }
+    }
+    /// The bytes' positions of positions in the text, which have to ascend.
+    pub fn offsets_of(&self, positions: &[usize]) -> Vec<usize> {
+        self.source.offsets_of(positions)
+    }
+}
+
+impl<'d> Node<'d> {
+    fn element(&self) -> &'d Element {
+        &self.document.elements[self.index]
+    }
+    pub fn index(&self) -> usize {
+        self.index
+    }
+    pub fn namespace(&self) -> Option<&'d str> {
+        self.element().namespace.as_deref()
+    }
+    /// The name as written, with its prefix.
+    pub fn name(&self) -> &'d str {
+        &self.element().name
+    }
+    pub fn local_name(&self) -> &'d str {
+        self.name().rsplit_once(':').map_or(self.name(), |(_, local)| local)
+    }
+    /// The value of the attribute of this name, whatever its case.
+    pub fn attribute(&self, name: &str) -> Option<&'d str> {
+        let mut attributes = self.element().attributes.iter();
+        attributes
+            .find(|(written, _)| written.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+    /// The text that stands directly in the element, without white space around it.
+    pub fn text(&self) -> &'d str {
+        self.element().text.trim()
+    }
+    pub fn children(&self) -> impl Iterator<Item = Node<'d>> + use<'d> {
+        let document = self.document;
+        self.element().children.iter().map(move |index| document.node(*index))
+    }
+    pub fn parent(&self) -> Option<Node<'d>> {
+        self.element().parent.map(|index| self.document.node(index))
+    }
+    /// Position of the element in the decoded text.
+    pub fn position(&self) -> usize {
+        self.element().start
+    }
+    /// Position of its text in the bytes, or of the element if it has none.
+    pub fn offset(&self) -> usize {
+        let element = self.element();
+        self.document.source.offset_of(element.text_start.unwrap_or(element.start))
+    }
+    /// The element as it stands in the document.
+    pub fn markup(&self) -> &'d str {
+        let element = self.element();
+        self.document.source.text.get(element.start..element.end).unwrap_or("")
+    }
+}
+
+/// An error at a position in the decoded text.
+fn error(code: ErrorCode, position: usize, message: impl Into<String>) -> DecodeError {
+    DecodeError::new(code, position, message)
+}
+
+fn malformed(position: usize, message: impl Into<String>) -> DecodeError {
+    error(ErrorCode::Malformed, position, message)
+}
+
+fn build(text: &str) -> Result<Vec<Element>, DecodeError> {
+    refuse_control_characters(text)?;
+    let mut reader = NsReader::from_str(text);
+    reader.resolver_mut().set_max_namespace_bindings(NAMESPACES_MAX);
+    let mut tree = Tree { elements: vec![], open: vec![], position: 0 };
+    loop {
+        tree.position = position(reader.buffer_position());
+        let (namespace, event) = match reader.read_resolved_event() {
+            Ok((namespace, event)) => (namespace_of(namespace), event),
+            Err(err) => {
+                let at = position(reader.error_position()).min(text.len());
+                return Err(refusal(&err, at));
+            }
+        };
+        match event {
+            Event::Start(start) => tree.open(namespace, &start)?,
+            Event::Empty(start) => {
+                tree.open(namespace, &start)?;
+                tree.close(position(reader.buffer_position()));
+            }
+            Event::End(_) => tree.close(position(reader.buffer_position())),
+            Event::Text(text) => tree.add_text(&text.xml10_content(), 0)?,
+            Event::CData(text) => tree.add_text(&text.xml10_content(), "<![CDATA[".len())?,
+            Event::GeneralRef(reference) => {
+                let character = tree.resolve(&reference)?;
+                tree.add_text(character.encode_utf8(&mut [0; 4]), 0)?;
+            }
+            Event::DocType(_) => {
+                let what = "a document type, which no instrument sends";
+                return Err(error(ErrorCode::Hostile, tree.position, what));
+            }
+            Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
+            Event::Eof => break,
+        }
+    }
+    match (tree.open.last(), tree.elements.is_empty()) {
+        (Some(open), _) => {
+            let name = &tree.elements[*open].name;
+            Err(error(ErrorCode::Incomplete, text.len(), format!("{name} is not closed")))
+        }
+        (None, true) => Err(malformed(0, "no element")),
+        (None, false) => Ok(tree.elements),
+    }
+}
+
+fn position(position: u64) -> usize {
+    usize::try_from(position).unwrap_or(usize::MAX)
+}
+
+/// XML allows tab, line feed and carriage return only; anything else is damage.
+fn refuse_control_characters(text: &str) -> Result<(), DecodeError> {
+    let is_allowed = |character: char| !matches!(character, '\0'..='\x08' | '\x0B' | '\x0C' | '\x0E'..='\x1F' | '\u{FFFE}');
+    match text.char_indices().find(|(_, character)| !is_allowed(*character)) {
+        Some((at, character)) => {
+            Err(malformed(at, format!("the character U+{:04X} in a document", character as u32)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The namespace, or the prefix that was never declared.
+fn namespace_of(resolved: ResolveResult) -> Result<Option<String>, String> {
+    match resolved {
+        ResolveResult::Bound(namespace) => Ok(Some(namespace.0.to_owned())),
+        ResolveResult::Unbound => Ok(None),
+        ResolveResult::Unknown(prefix) => Err(prefix),
+    }
+}
+
+/// What the XML reader refuses, without the document's own text where that could be anything.
+fn refusal(err: &quick_xml::Error, at: usize) -> DecodeError {
+    use quick_xml::Error;
+    match err {
+        Error::Namespace(_) => error(
+            ErrorCode::Hostile,
+            at,
+            "namespaces are declared in a way that no instrument does",
+        ),
+        Error::Syntax(err) => malformed(at, format!("not well-formed: {err}")),
+        Error::IllFormed(_) => malformed(at, "not well-formed: a tag or reference does not fit"),
+        _ => malformed(at, "not well-formed"),
+    }
+}
+
+struct Tree {
+    elements: Vec<Element>,
+    open: Vec<usize>,
+    /// Where the event that is being looked at begins.
+    position: usize,
+}
+
+impl Tree {
+    fn open(
+        &mut self,
+        namespace: Result<Option<String>, String>,
+        start: &BytesStart,
+    ) -> Result<(), DecodeError> {
+        let at = self.position;
+        if self.open.len() >= DEPTH_MAX {
+            return Err(error(ErrorCode::Hostile, at, format!("deeper than {DEPTH_MAX}")));
+        }
+        if self.elements.len() >= ELEMENTS_MAX {
+            let what = format!("more than {ELEMENTS_MAX} elements");
+            return Err(error(ErrorCode::Hostile, at, what));
+        }
+        let parent = self.open.last().copied();
+        if parent.is_none() && !self.elements.is_empty() {
+            return Err(malformed(at, "a second root element"));
+        }
+        let namespace =
+            namespace.map_err(|_| malformed(at, "a namespace prefix that is not declared"))?;
+        let index = self.elements.len();
+        self.elements.push(Element {
+            namespace,
+            name: start.name().0.to_owned(),
+            attributes: attributes(start, at)?,
+            text: String::new(),
+            start: at,
+            text_start: None,
+            end: at,
+            parent,
+            children: vec![],
+        });
+        if let Some(parent) = parent {
+            self.elements[parent].children.push(index);
+        }
+        self.open.push(index);
+        Ok(())
+    }
+
+    fn close(&mut self, end: usize) {
+        if let Some(index) = self.open.pop() {
+            self.elements[index].end = end;
+        }
+    }
+
+    /// `before`: characters of markup in front of the text.
+    fn add_text(&mut self, text: &str, before: usize) -> Result<(), DecodeError> {
+        let blank = text.len() - text.trim_start().len();
+        match self.open.last() {
+            Some(index) => {
+                let element = &mut self.elements[*index];
+                if blank < text.len() && element.text_start.is_none() {
+                    element.text_start = Some(self.position + before + blank);
+                }
+                element.text.push_str(text);
+                Ok(())
+            }
+            None if blank == text.len() => Ok(()),
+            None => Err(malformed(self.position + blank, "text outside the root element")),
+        }
+    }
+
+    /// A character reference or one of the five predefined entities.
+    fn resolve(&self, reference: &BytesRef) -> Result<char, DecodeError> {
+        let predefined = match &**reference {
+            "amp" => Some('&'),
+            "lt" => Some('<'),
+            "gt" => Some('>'),
+            "apos" => Some('\''),
+            "quot" => Some('"'),
+            _ => None,
+        };
+        if let Some(character) = predefined {
+            return Ok(character);
+        }
+        let refuse = || malformed(self.position, "a reference to no character");
+        match reference.resolve_char_ref().map_err(|_| refuse())? {
+            Some(character) if character < ' ' && !matches!(character, '\t' | '\n' | '\r') => {
+                Err(refuse())
+            }
+            Some(character) => Ok(character),
+            None => Err(error(
+                ErrorCode::Hostile,
+                self.position,
+                "a reference to an entity, which no instrument sends",
+            )),
+        }
+    }
+}
+
+fn attributes(start: &BytesStart, at: usize) -> Result<Vec<(String, String)>, DecodeError> {
+    let mut attributes = vec![];
+    for attribute in start.attributes() {
+        let attribute = attribute.map_err(|_| malformed(at, "an attribute is not well-formed"))?;
+        if attributes.len() >= ATTRIBUTES_MAX {
+            let what = format!("more than {ATTRIBUTES_MAX} attributes");
+            return Err(error(ErrorCode::Hostile, at, what));
+        }
+        let value =
+            attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|err| match err {
+                quick_xml::Error::Escape(EscapeError::UnrecognizedEntity(..)) => {
+                    error(ErrorCode::Hostile, at, "a reference to an entity in an attribute")
+                }
+                _ => malformed(at, "an attribute's value is not well-formed"),
+            })?;
+        attributes.push((attribute.key.0.to_owned(), value.into_owned()));
+    }
+    Ok(attributes)
+}
+
+#[cfg(test)]
+mod tests;
