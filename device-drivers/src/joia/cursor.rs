@@ -1,0 +1,248 @@
+//! Walks a document and remembers what was read, so that nothing unread vanishes.
+
+use crate::{
+    DecodeError, ErrorCode,
+    xml::{Document, Node},
+};
+use chiasm_proto::{Flag, FlagCode, UnknownRecord};
+use std::cell::{Cell, RefCell};
+
+/// Most unknown records on one reading.
+pub const UNKNOWN_RECORDS_MAX: usize = 32;
+/// Longest text of an unknown record, in bytes.
+pub const UNKNOWN_TEXT_LEN_MAX: usize = 4096;
+
+/// Which of the format's namespaces an element is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ns {
+    Common,
+    Ref,
+    Km,
+    Lm,
+    Tm,
+    Sbj,
+    /// No namespace, as in Topcon's own additions.
+    None,
+    Other,
+}
+
+impl Ns {
+    /// By the last part of the name's path: one known writer has another host in it.
+    fn of(uri: Option<&str>) -> Self {
+        let Some(uri) = uri else { return Ns::None };
+        match uri.trim().rsplit('/').next() {
+            Some("Common") => Ns::Common,
+            Some("REF") => Ns::Ref,
+            Some("KM") => Ns::Km,
+            Some("LM") => Ns::Lm,
+            Some("TM") => Ns::Tm,
+            Some("SBJ") => Ns::Sbj,
+            _ => Ns::Other,
+        }
+    }
+    /// The kind of measurement whose elements stand in the namespace.
+    pub fn of_type(kind: &str) -> Option<Self> {
+        match kind {
+            "REF" => Some(Ns::Ref),
+            "KM" => Some(Ns::Km),
+            "LM" => Some(Ns::Lm),
+            "TM" => Some(Ns::Tm),
+            "SBJ" => Some(Ns::Sbj),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    No,
+    /// Its children are looked at; text of its own is unexpected.
+    Entered,
+    /// Read or known to be of no use.
+    Done,
+}
+
+/// A document and what of it has been read.
+pub struct Tree<'d> {
+    document: &'d Document<'d>,
+    seen: Vec<Cell<Seen>>,
+    namespaces: Vec<Ns>,
+    /// The document uses no namespace of the format: elements are known by their local names.
+    pub by_name: bool,
+    pub flags: RefCell<Vec<Flag>>,
+}
+
+/// One element.
+#[derive(Clone, Copy)]
+pub struct El<'t> {
+    tree: &'t Tree<'t>,
+    node: Node<'t>,
+}
+
+impl<'d> Tree<'d> {
+    pub fn new(document: &'d Document<'d>) -> Self {
+        let namespaces: Vec<Ns> =
+            (0..document.len()).map(|index| Ns::of(document.node(index).namespace())).collect();
+        let by_name = namespaces.iter().all(|ns| matches!(ns, Ns::None | Ns::Other));
+        let seen = vec![Cell::new(Seen::No); document.len()];
+        Self { document, seen, namespaces, by_name, flags: RefCell::default() }
+    }
+
+    pub fn root(&self) -> El<'_> {
+        self.seen[0].set(Seen::Entered);
+        El { tree: self, node: self.document.root() }
+    }
+
+    pub fn flag(&self, code: FlagCode, detail: impl Into<String>) {
+        self.flags.borrow_mut().push(Flag { code, detail: detail.into() });
+    }
+
+    /// Everything with text that nobody has read: each outermost element once.
+    pub fn unknown_records(&self) -> Vec<UnknownRecord> {
+        let mut found: Vec<(usize, String)> = vec![];
+        let (mut more, mut behind) = (0, 0);
+        for index in 0..self.document.len() {
+            let node = self.document.node(index);
+            if node.position() < behind {
+                continue; // inside one that is already told
+            }
+            let text = match self.seen[index].get() {
+                Seen::Done => continue,
+                Seen::Entered => node.text(),
+                Seen::No => {
+                    behind = node.position() + node.markup().len();
+                    if self.has_text(index, behind) { node.markup() } else { "" }
+                }
+            };
+            match text {
+                "" => {}
+                _ if found.len() >= UNKNOWN_RECORDS_MAX => more += 1,
+                text => found.push((node.position(), shortened(text))),
+            }
+        }
+        if more > 0 {
+            let what = format!("{more} more records of unknown kind are in the raw document only");
+            self.flag(FlagCode::UnknownRecord, what);
+        }
+        let positions: Vec<usize> = found.iter().map(|(position, _)| *position).collect();
+        let offsets = self.document.offsets_of(&positions);
+        let records = offsets.into_iter().zip(found);
+        records.map(|(offset, (_, text))| UnknownRecord { offset, text }).collect()
+    }
+
+    /// Whether an element or one inside it, up to this position, holds text.
+    fn has_text(&self, index: usize, end: usize) -> bool {
+        (index..self.document.len())
+            .map(|index| self.document.node(index))
+            .take_while(|node| node.position() < end)
+            .any(|node| !node.text().is_empty())
+    }
+}
+
+fn shortened(text: &str) -> String {
+    if text.len() <= UNKNOWN_TEXT_LEN_MAX {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(UNKNOWN_TEXT_LEN_MAX)])
+}
+
+impl<'t> El<'t> {
+    pub fn tree(self) -> &'t Tree<'t> {
+        self.tree
+    }
+    pub fn node(self) -> Node<'t> {
+        self.node
+    }
+    pub fn ns(self) -> Ns {
+        self.tree.namespaces[self.node.index()]
+    }
+    fn state(self) -> &'t Cell<Seen> {
+        &self.tree.seen[self.node.index()]
+    }
+
+    fn unread(self, ns: Ns, name: &str) -> impl Iterator<Item = El<'t>> {
+        let tree = self.tree;
+        let children = self.node.children().map(move |node| El { tree, node });
+        children.filter(move |child| {
+            child.state().get() == Seen::No
+                && child.node.local_name() == name
+                && (tree.by_name || child.ns() == ns)
+        })
+    }
+
+    /// The first child of this name that was not read yet; it is left unread.
+    pub fn peek(self, ns: Ns, name: &str) -> Option<El<'t>> {
+        self.unread(ns, name).next()
+    }
+    /// The first child of this name, to look inside.
+    pub fn enter(self, ns: Ns, name: &str) -> Option<El<'t>> {
+        let child = self.peek(ns, name)?;
+        child.mark_entered();
+        Some(child)
+    }
+    /// All children of this name, to look inside.
+    pub fn enter_all(self, ns: Ns, name: &str) -> Vec<El<'t>> {
+        let children = self.peek_all(ns, name);
+        children.iter().for_each(|child| child.mark_entered());
+        children
+    }
+    /// All children of this name that were not read yet; they are left unread.
+    pub fn peek_all(self, ns: Ns, name: &str) -> Vec<El<'t>> {
+        self.unread(ns, name).collect()
+    }
+    pub fn mark_entered(self) {
+        self.state().set(Seen::Entered);
+    }
+    /// The first child of this name, if it holds text; an empty one was not measured.
+    pub fn leaf(self, ns: Ns, name: &str) -> Option<El<'t>> {
+        let child = self.peek(ns, name)?;
+        child.done();
+        (!child.text().is_empty()).then_some(child)
+    }
+    pub fn text_of(self, ns: Ns, name: &str) -> Option<String> {
+        self.leaf(ns, name).map(|leaf| leaf.text().to_owned())
+    }
+    pub fn text(self) -> &'t str {
+        self.node.text()
+    }
+    pub fn done(self) {
+        self.state().set(Seen::Done);
+    }
+
+    /// Known children that carry nothing we take over.
+    pub fn ignore(self, ns: Ns, names: &[&str]) {
+        for name in names {
+            self.unread(ns, name).for_each(El::ignore_whole);
+        }
+    }
+    /// This element and everything in it.
+    pub fn ignore_whole(self) {
+        let end = self.node.position() + self.node.markup().len();
+        let tree = self.tree;
+        for index in self.node.index()..tree.document.len() {
+            if tree.document.node(index).position() >= end {
+                break;
+            }
+            tree.seen[index].set(Seen::Done);
+        }
+    }
+
+    /// `nsREF:Measure/nsREF:REF/nsREF:R/nsREF:List[2]/nsREF:Sphere`.
+    pub fn path(self) -> String {
+        let mut names = vec![];
+        let mut next = Some(self.node);
+        while let Some(node) = next.filter(|node| node.parent().is_some()) {
+            names.push(match node.attribute("No") {
+                Some(no) => format!("{}[{}]", node.name(), no.chars().take(8).collect::<String>()),
+                None => node.name().to_owned(),
+            });
+            next = node.parent();
+        }
+        names.reverse();
+        names.join("/")
+    }
+
+    pub fn malformed(self, message: impl Into<String>) -> DecodeError {
+        DecodeError::new(ErrorCode::Malformed, self.node.offset(), message).in_field(self.path())
+    }
+}
