@@ -6,8 +6,8 @@
 use crate::range::{self, Range};
 use chiasm_proto::{
     Base, Decoded, Eye, Flag, FlagCode, Hundredths, Integrity, Keratometry, KeratometryValue,
-    Lensometry, Measured, Measurement, Meridian, Pachymetry, PupillaryDistance, Refraction,
-    RefractionKind, RefractionValue, Shot, Tonometry,
+    Lensometry, Measured, Measurement, Meridian, Pachymetry, PrismComponent, PupillaryDistance,
+    Refraction, RefractionKind, RefractionValue, Shot, Tonometry,
 };
 use std::collections::BTreeSet;
 
@@ -240,7 +240,9 @@ impl Notes {
         if let Some(base) = prism.base_deg.filter(|base| !(0..=360).contains(base)) {
             self.add(FlagCode::Implausible, format!("prism base {base} is not an angle"));
         }
-        if components.clone().any(|component| component.base == Base::Unverified) {
+        let needs_direction =
+            |it: PrismComponent| it.base == Base::Unverified && !it.amount.is_zero();
+        if components.clone().any(needs_direction) {
             let what = "the maker does not document the direction of this prism";
             self.add(FlagCode::PrismDirectionUnverified, what);
         }
