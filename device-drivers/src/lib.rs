@@ -32,6 +32,7 @@ pub mod detect;
 pub mod fields;
 pub mod flags;
 pub mod framing;
+pub mod joia;
 pub mod nidek;
 pub mod range;
 pub mod registry;

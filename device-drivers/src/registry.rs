@@ -1,13 +1,14 @@
 //! All drivers. A driver is a file, one line here, and a folder of fixtures.
 
-use crate::{DriverSpec, nidek};
+use crate::{DriverSpec, joia, nidek};
 
-/// Most bytes that a decoder may hold back without having made an event of them. A longer
-/// transmission is refused as too long.
-pub const PENDING_LEN_MAX: usize = 1 << 20;
+/// Most bytes that a decoder may hold back without having made an event of them: one whole document
+/// of a driver that reads files. A longer transmission is refused as too long.
+pub const PENDING_LEN_MAX: usize = 4 << 20;
 
 /// Every driver, in the order of the instruments table.
-pub static DRIVERS: &[&DriverSpec] = &[&nidek::ARK, &nidek::LM, &nidek::NT, &nidek::TONOREF];
+pub static DRIVERS: &[&DriverSpec] =
+    &[&nidek::ARK, &nidek::LM, &nidek::NT, &nidek::TONOREF, &joia::SPEC];
 
 /// The driver of this name.
 pub fn find(id: &str) -> Option<&'static DriverSpec> {

@@ -154,5 +154,4 @@ fn sniff(bytes: &[u8]) -> Sniff {
     }
 }
 
-#[cfg(test)]
 golden_tests!(SPEC);

@@ -64,6 +64,8 @@ pub struct Splitter {
     is_big_endian: bool,
     depth: u64,
     state: State,
+    /// Something else than white space stands before the document.
+    is_noisy: bool,
     len_max: usize,
 }
 
@@ -77,13 +79,14 @@ impl Splitter {
             is_big_endian: false,
             depth: 0,
             state: State::Before,
+            is_noisy: false,
             len_max,
         }
     }
 
     /// Whether something is pending that silence makes incomplete.
     pub fn is_inside(&self) -> bool {
-        !self.buffer.iter().all(|byte| is_blank(*byte)) || self.state == State::Overflow
+        self.state != State::Before || self.is_noisy
     }
 
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Piece> {
@@ -143,16 +146,23 @@ impl Splitter {
     fn take(&mut self, len: usize) -> Vec<u8> {
         let rest = self.buffer.split_off(len);
         (self.scanned, self.depth, self.width, self.state) = (0, 0, 1, State::Before);
+        self.is_noisy = false;
         std::mem::replace(&mut self.buffer, rest)
     }
 
     /// Looks for the first `<`. What stands before it, but for white space and a byte order mark,
     /// is noise.
     fn find_start(&mut self) -> Option<Piece> {
-        let Some(found) = self.buffer.iter().position(|byte| *byte == b'<') else {
-            return (self.buffer.len() > self.len_max)
-                .then(|| Piece::Noise(self.take(self.len_max)));
-        };
+        let new = &self.buffer[self.scanned..];
+        let found = new.iter().position(|byte| *byte == b'<');
+        let searched = found.unwrap_or(new.len());
+        self.is_noisy |= new[..searched].iter().any(|byte| !is_blank(*byte));
+        self.scanned += searched;
+        if found.is_none() {
+            let is_long = self.buffer.len() > self.len_max;
+            return is_long.then(|| Piece::Noise(self.take(self.len_max)));
+        }
+        let found = self.scanned;
         let after = *self.buffer.get(found + 1)?; // NUL or not: wait until it is known
         let before = &self.buffer[..found];
         // `<` is followed by a NUL in both orders; blanks before it begin with one in big endian.
