@@ -11,14 +11,21 @@
 
 pub mod bench;
 pub mod browser;
+pub mod cloud;
+pub mod gateway;
 pub mod http;
 pub mod instrument;
+pub mod ledger;
+pub mod load;
 pub mod mosquitto;
+pub mod mqtt;
 pub mod net;
 pub mod postgres;
 pub mod process;
 pub mod pty;
+pub mod stats;
 pub mod story;
+pub mod table;
 pub mod wait;
 
 /// One cryptography provider for the whole process, as in the product.

@@ -3,8 +3,12 @@
 //!
 //! | module | measures |
 //! |---|---|
+//! | [`floor`] | the least that one reading could cost here |
+//! | [`bare`] | what the database alone can take |
 //! | [`machine`] | what the figures were measured on |
 //! | [`report`] | the table |
 
+pub mod bare;
+pub mod floor;
 pub mod machine;
 pub mod report;

@@ -1,0 +1,181 @@
+//! A gateway as a child process, with the links that its instruments are attached to.
+
+use crate::{
+    process::{self, Process},
+    story, wait,
+};
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+};
+
+/// A link as the configuration names it.
+#[derive(Debug, Clone)]
+pub struct Link {
+    pub id: String,
+    pub lane: String,
+    pub driver: String,
+    pub model: Option<String>,
+    pub listen_only: bool,
+    pub endpoint: Endpoint,
+}
+
+/// Where the gateway finds the instrument.
+#[derive(Debug, Clone)]
+pub enum Endpoint {
+    Serial(PathBuf),
+    TcpClient(u16),
+    TcpServer(u16),
+    Folder(PathBuf),
+}
+
+/// A gateway. Dropped, it is killed.
+pub struct Gateway {
+    pub id: String,
+    program: PathBuf,
+    folder: PathBuf,
+    log: PathBuf,
+    links: Vec<Link>,
+    process: Option<Process>,
+}
+
+impl Gateway {
+    /// Writes the configuration; starts nothing.
+    pub fn new(folder: &Path, id: &str, links: Vec<Link>) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let gateway = Self {
+            id: id.into(),
+            program: process::binary("chiasm-gateway")?,
+            folder: folder.into(),
+            log: story::new_log(id)?,
+            links,
+            process: None,
+        };
+        fs::write(gateway.config_path(), gateway.config_text()?)?;
+        Ok(gateway)
+    }
+
+    pub fn links(&self) -> &[Link] {
+        &self.links
+    }
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+    pub fn config_path(&self) -> PathBuf {
+        self.folder.join("gateway.toml")
+    }
+
+    fn config_text(&self) -> Result<String> {
+        let mut text = format!(
+            "data_dir = \"{}\"\n\n[uplink]\ntelemetry_interval_s = 1\n",
+            self.data_dir().display()
+        );
+        for link in &self.links {
+            write!(
+                text,
+                "\n[[link]]\nid = \"{}\"\nlane = \"{}\"\ndriver = \"{}\"\n",
+                link.id, link.lane, link.driver
+            )?;
+            if let Some(model) = &link.model {
+                writeln!(text, "model = \"{model}\"")?;
+            }
+            if link.listen_only {
+                writeln!(text, "listen_only = true")?;
+            }
+            text.push_str(&endpoint_text(&link.endpoint));
+        }
+        Ok(text)
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--config").arg(self.config_path()).env("CHIASM_LOG", "info");
+        command
+    }
+
+    /// Runs one of the gateway's commands and gives back what it prints.
+    pub fn run(&self, args: &[&str]) -> Result<String> {
+        let mut command = self.command();
+        command.args(args);
+        process::output(command)
+    }
+
+    /// Gets the gateway's certificate with a claim code.
+    pub fn enrol(&self, endpoint_port: u16, claim: &Claim) -> Result<()> {
+        let cloud = format!("https://localhost:{endpoint_port}");
+        let authority = claim.authority_sha256.as_str();
+        let code = claim.code.as_str();
+        self.run(&["enrol", "--cloud", &cloud, "--authority-sha256", authority, "--code", code])?;
+        Ok(())
+    }
+
+    /// What the spool says about itself.
+    pub fn spool(&self) -> Result<Value> {
+        let text = self.run(&["spool", "status", "--json"])?;
+        serde_json::from_str(&text).with_context(|| format!("spool status prints no JSON: {text}"))
+    }
+
+    pub fn launch(&mut self) -> Result<()> {
+        let mut command = self.command();
+        command.arg("run");
+        self.process = Some(Process::start_with_log(&self.id, command, self.log.clone())?);
+        Ok(())
+    }
+
+    /// Starts the gateway and waits until it reads its links.
+    pub async fn start(&mut self) -> Result<()> {
+        let seen = self.log().len();
+        self.launch()?;
+        let links = self.links.len();
+        let log = self.log.clone();
+        let process = self.process.as_mut().context("the gateway was just started")?;
+        wait::until("the gateway to be ready", wait::USUAL_MAX, async || {
+            process.check_running()?;
+            let text = fs::read(&log).unwrap_or_default();
+            let text = String::from_utf8_lossy(text.get(seen..).unwrap_or_default()).into_owned();
+            let up = text.lines().filter(|line| line.contains(LINK_UP)).count();
+            Ok((up >= links).then_some(()))
+        })
+        .await
+    }
+
+    /// Everything that the gateway has logged, over all its starts.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("the gateway is not running")
+    }
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.take().map_or(Ok(()), |mut process| process.kill())
+    }
+    pub async fn stop(&mut self) -> Result<ExitStatus> {
+        let mut process = self.process.take().context("the gateway is not running")?;
+        process.stop().await
+    }
+}
+
+/// What the gateway logs once for each link that it begins to read.
+const LINK_UP: &str = "link is up";
+
+/// What `admin gateway add` gives out.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub code: String,
+    pub authority_sha256: String,
+}
+
+fn endpoint_text(endpoint: &Endpoint) -> String {
+    match endpoint {
+        Endpoint::Serial(path) => format!("[link.serial]\nport = \"{}\"\n", path.display()),
+        Endpoint::TcpClient(port) => {
+            format!("[link.tcp_client]\naddress = \"127.0.0.1:{port}\"\n")
+        }
+        Endpoint::TcpServer(port) => format!("[link.tcp_server]\nlisten = \"127.0.0.1:{port}\"\n"),
+        Endpoint::Folder(path) => format!("[link.folder]\npath = \"{}\"\n", path.display()),
+    }
+}

@@ -1,0 +1,82 @@
+//! The cloud's database as a witness: what was filed, read with the product's own store.
+
+use crate::cloud::TENANT;
+use anyhow::{Context, Result};
+use chiasm_cloud::store::Db;
+use chiasm_proto::{Body, Envelope};
+use std::collections::BTreeMap;
+
+/// One reading as the ledger holds it.
+#[derive(Debug, Clone)]
+pub struct Filed {
+    pub envelope: Envelope,
+    /// `exam`, `tray`, `inbox`, `held` or `duplicate`.
+    pub place: String,
+}
+
+/// A reading by where it came from and the instrument's own number.
+pub type Number = (String, String);
+
+pub struct Ledger {
+    db: Db,
+}
+
+impl Ledger {
+    pub async fn open(store_url: &str) -> Result<Self> {
+        Ok(Self { db: Db::open(store_url).await? })
+    }
+
+    /// Every reading that is filed, by link and running number. A number that stands twice is a
+    /// reading that was filed twice.
+    pub async fn readings(&self) -> Result<BTreeMap<Number, Vec<Filed>>> {
+        let mut tx = self.db.tenant_read(TENANT).await?;
+        let rows: Vec<(String, Option<String>)> = tx
+            .fetch_all(
+                "SELECT d.body, r.place FROM document d LEFT JOIN reading r \
+                 ON r.tenant_id = d.tenant_id AND r.reading_id = d.document_id \
+                 WHERE d.tenant_id = $1 AND d.kind = 'reading'",
+                chiasm_cloud::args![TENANT],
+            )
+            .await?;
+        let mut readings: BTreeMap<Number, Vec<Filed>> = BTreeMap::new();
+        for (body, place) in rows {
+            let envelope: Envelope = serde_json::from_str(&body)?;
+            let Body::Reading(reading) = &envelope.body else { continue };
+            let number = reading.decoded.running_number.clone().unwrap_or_default();
+            let place = place.context("a document of kind reading has no row in reading")?;
+            let key = (reading.link.to_string(), number);
+            readings.entry(key).or_default().push(Filed { envelope, place });
+        }
+        Ok(readings)
+    }
+
+    /// How many documents of a kind are filed: `reading`, `capture`, `event`.
+    pub async fn count(&self, kind: &str) -> Result<u64> {
+        let mut tx = self.db.tenant_read(TENANT).await?;
+        let (count,): (i64,) = tx
+            .fetch_one(
+                "SELECT COUNT(*) FROM document WHERE tenant_id = $1 AND kind = $2",
+                chiasm_cloud::args![TENANT, kind],
+            )
+            .await?;
+        Ok(count.try_into()?)
+    }
+
+    /// The captures that gave no reading, as `(code, detail)`, oldest first.
+    pub async fn captures(&self) -> Result<Vec<chiasm_proto::Capture>> {
+        let mut tx = self.db.tenant_read(TENANT).await?;
+        let rows: Vec<(String,)> = tx
+            .fetch_all(
+                "SELECT body FROM document WHERE tenant_id = $1 AND kind = 'capture' ORDER BY seq",
+                chiasm_cloud::args![TENANT],
+            )
+            .await?;
+        let mut captures = Vec::new();
+        for (body,) in rows {
+            if let Body::Capture(capture) = serde_json::from_str::<Envelope>(&body)?.body {
+                captures.push(capture);
+            }
+        }
+        Ok(captures)
+    }
+}
