@@ -36,6 +36,7 @@ pub mod joia;
 pub mod nidek;
 pub mod range;
 pub mod registry;
+pub mod sim;
 pub mod xml;
 
 pub use decoder::{

@@ -26,3 +26,6 @@ pub use ark::SPEC as ARK;
 pub use lm::SPEC as LM;
 pub use nt::SPEC as NT;
 pub use tonoref::SPEC as TONOREF;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! What the fixtures cannot show: time, other families' frames, listening only.
+
+use super::*;
+use crate::{
+    Decoder, DriverOptions, DriverSpec, ErrorCode, Event, Sniff,
+    sim::{ArkPrint, LmPrint, NtPrint, TonorefPrint},
+};
+use std::time::{Duration, Instant};
+
+fn decoder(spec: &DriverSpec) -> Box<dyn Decoder> {
+    (spec.new)(&DriverOptions::default())
+}
+
+fn unsealed() -> Vec<u8> {
+    let mut print = ArkPrint::random(3);
+    print.style.checksum = false;
+    print.bytes()
+}
+
+#[test]
+fn a_proved_transmission_does_not_wait() {
+    let mut decoder = decoder(&ARK);
+    decoder.handle_input(Instant::now(), &ArkPrint::random(1).bytes());
+    assert!(matches!(decoder.poll_event(), Some(Event::Decoded { .. })));
+    assert_eq!(decoder.poll_timeout(), None);
+}
+
+#[test]
+fn without_a_checksum_it_takes_200_ms() {
+    let now = Instant::now();
+    let mut decoder = decoder(&ARK);
+    decoder.handle_input(now, &unsealed());
+    assert_eq!(decoder.poll_event(), None);
+    assert_eq!(decoder.poll_timeout(), Some(now + Duration::from_millis(200)));
+    decoder.handle_timeout(now + Duration::from_millis(200));
+    assert!(matches!(decoder.poll_event(), Some(Event::Decoded { .. })));
+}
+
+#[test]
+fn a_cable_pulled_out_is_told_within_three_seconds() {
+    let start = Instant::now();
+    let mut decoder = decoder(&ARK);
+    let bytes = unsealed();
+    decoder.handle_input(start, &bytes[..bytes.len() - 1]);
+    let deadline = decoder.poll_timeout().expect("half a transmission is waited for");
+    assert!(deadline - start <= Duration::from_secs(3));
+    decoder.handle_timeout(deadline);
+    let Some(Event::Rejected { error, raw }) = decoder.poll_event() else { panic!("not told") };
+    assert_eq!((error.code, raw.len()), (ErrorCode::Incomplete, bytes.len() - 1));
+    decoder.handle_input(deadline, &ArkPrint::random(1).bytes());
+    assert!(matches!(decoder.poll_event(), Some(Event::Decoded { .. })), "it listens again");
+}
+
+#[test]
+fn the_stream_ending_half_way_is_told_at_once() {
+    let now = Instant::now();
+    let mut decoder = decoder(&ARK);
+    decoder.handle_input(now, &unsealed()[..40]);
+    decoder.handle_end(now);
+    assert!(matches!(decoder.poll_event(), Some(Event::Rejected { .. })));
+}
+
+#[test]
+fn another_familys_transmission_is_called_by_its_name() {
+    let prints: [(&DriverSpec, Vec<u8>); 4] = [
+        (&ARK, ArkPrint::random(5).bytes()),
+        (&LM, LmPrint::random(5).bytes()),
+        (&NT, NtPrint::random(5).bytes()),
+        (&TONOREF, TonorefPrint::random(5).bytes()),
+    ];
+    for (owner, bytes) in &prints {
+        assert_eq!((owner.sniff)(bytes), Sniff::Yes, "{}", owner.id);
+        for (other, _) in prints.iter().filter(|(other, _)| other.id != owner.id) {
+            let mut decoder = decoder(other);
+            decoder.handle_input(Instant::now(), bytes);
+            let Some(Event::Rejected { error, raw }) = decoder.poll_event() else {
+                panic!("{} reads what {} sent", other.id, owner.id)
+            };
+            assert_eq!(error.code, ErrorCode::WrongKind, "{}: {error}", other.id);
+            assert_eq!(raw.len(), bytes.len());
+            assert_eq!((other.sniff)(bytes), Sniff::No, "{} sniffs {}", other.id, owner.id);
+        }
+    }
+}
+
+#[test]
+fn a_refractors_report_is_of_another_kind() {
+    let report = b"\x01NIDEK RT-5100 ID      904417 DA2026/ 3/14 07\r\x02@RT\r\x04\r";
+    let mut decoder = decoder(&ARK);
+    decoder.handle_input(Instant::now(), report);
+    decoder.handle_end(Instant::now());
+    let Some(Event::Rejected { error, .. }) = decoder.poll_event() else { panic!("not refused") };
+    assert_eq!(error.code, ErrorCode::WrongKind);
+    assert_eq!((ARK.sniff)(report), Sniff::No);
+}
+
+#[test]
+fn the_configured_model_stands_in_where_none_is_sent() {
+    let keratometry = b"\x01DKM\x02 R07.9507.8800107.92\x17\x04";
+    let options = |model: &str| DriverOptions { model: Some(model.into()), ..Default::default() };
+    let mut ark = (ARK.new)(&options("ARK-530A"));
+    ark.handle_input(Instant::now(), keratometry);
+    ark.handle_end(Instant::now());
+    let Some(Event::Decoded { decoded, .. }) = ark.poll_event() else { panic!("not read") };
+    assert_eq!(decoded.instrument.model, "ARK-530A");
+    let mut tonoref = (TONOREF.new)(&options("TONOREF III"));
+    tonoref.handle_input(Instant::now(), keratometry);
+    tonoref.handle_end(Instant::now());
+    assert!(matches!(tonoref.poll_event(), Some(Event::Decoded { .. })));
+}
+
+#[test]
+fn a_malformed_record_is_named_with_its_position() {
+    let print = String::from_utf8(unsealed()).unwrap();
+    let at = print.find("VD").unwrap();
+    let damaged = print.replacen("VD", "VDx", 1);
+    let mut decoder = decoder(&ARK);
+    decoder.handle_input(Instant::now(), damaged.as_bytes());
+    decoder.handle_end(Instant::now());
+    let Some(Event::Rejected { error, .. }) = decoder.poll_event() else { panic!("not refused") };
+    assert_eq!((error.code, error.offset), (ErrorCode::Malformed, at));
+    assert_eq!(error.field.as_deref(), Some("VD"));
+}
