@@ -78,6 +78,9 @@ impl FromStr for Hundredths {
             _ => kept.parse().map_err(|_| err())?,
         };
         let magnitude = units * 100 + decimals;
+        if magnitude > HUNDREDTHS_MAX {
+            return Err(err()); // could be written to the wire but not be read from it
+        }
         Ok(Self(if negative { -magnitude } else { magnitude }))
     }
 }
@@ -118,7 +121,21 @@ mod tests {
         {
             assert_eq!(text.parse(), Ok(Hundredths(hundredths)), "{text}");
         }
-        for text in ["", "-", ".", "1e3", " 1", "1 ", "1,5", "0x1", "1.2.3", "--1", "0.125", "٣"] {
+        for text in [
+            "",
+            "-",
+            ".",
+            "1e3",
+            " 1",
+            "1 ",
+            "1,5",
+            "0x1",
+            "1.2.3",
+            "--1",
+            "0.125",
+            "٣",
+            "100000.01",
+        ] {
             assert!(text.parse::<Hundredths>().is_err(), "{text:?} must be refused");
         }
         assert_eq!("0.560".parse(), Ok(Hundredths(56)));

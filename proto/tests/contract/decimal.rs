@@ -3,12 +3,9 @@
 use chiasm_proto::{Hundredths, decimal::HUNDREDTHS_MAX};
 use proptest::prelude::*;
 
-/// What `FromStr` takes: six digits before the point.
-const PARSED_MAX: i32 = 99_999_999;
-
 proptest! {
     #[test]
-    fn text_round_trips(hundredths in -PARSED_MAX..=PARSED_MAX) {
+    fn text_round_trips(hundredths in -HUNDREDTHS_MAX..=HUNDREDTHS_MAX) {
         let value = Hundredths(hundredths);
         prop_assert_eq!(value.to_string().parse(), Ok(value));
         prop_assert_eq!(format!("{value:+}").parse(), Ok(value));
@@ -26,6 +23,7 @@ proptest! {
     fn any_text_is_read_exactly_or_refused(text in "[-+]?[0-9]{0,7}[.,]?[0-9]{0,4}[ e]?") {
         if let Ok(value) = text.parse::<Hundredths>() {
             let number: f64 = text.parse().expect("what we read, Rust reads too");
+            prop_assert!(value.abs().0 <= HUNDREDTHS_MAX, "{text} could not be read back");
             prop_assert!((number * 100.0 - f64::from(value.0)).abs() < 1e-3, "{text} as {value}");
         }
     }
