@@ -26,6 +26,7 @@ mod document;
 mod km;
 mod lm;
 mod ref_;
+pub mod sim;
 mod tm;
 mod values;
 
@@ -153,5 +154,8 @@ fn sniff(bytes: &[u8]) -> Sniff {
         Sniff::No
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 golden_tests!(SPEC);
