@@ -270,6 +270,7 @@ impl Talk<'_> {
         let taken = spool.acknowledge(ack.clone(), is_first).await;
         taken.map_err(|error| error.to_string())?;
         self.delivery.acknowledged(&ack, clock::monotonic());
+        tracing::debug!(upto = ack.upto, missing = ?ack.missing, "the cloud has filed");
         Ok(())
     }
 
