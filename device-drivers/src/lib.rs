@@ -7,7 +7,7 @@
 //! 1. **The file** `src/<vendor>/<family>.rs` begins with a doc comment that says what it was proved
 //!    against, the frame as a table, its traps, and what is not known. It exports
 //!    `pub static SPEC: DriverSpec` and implements [`Decoder`]. Helpers: [`framing`] for
-//!    SOH…EOT, [`fields`] for fixed columns, [`flags`] for everything a person should look at.
+//!    SOH…EOT, [`fields`] for fixed columns, [`xml`] for documents, [`flags`] for everything a person should look at.
 //!    Call [`flags::complete`] on every [`chiasm_proto::Decoded`] before it becomes an event.
 //! 2. **The line** in `src/registry.rs`.
 //! 3. **The fixtures** `fixtures/<driver id>/NN_what.{raw,json,md}`: `.raw` is exactly what the port

@@ -198,7 +198,10 @@ fn position(position: u64) -> usize {
 
 /// XML allows tab, line feed and carriage return only; anything else is damage.
 fn refuse_control_characters(text: &str) -> Result<(), DecodeError> {
-    let is_allowed = |character: char| !matches!(character, '\0'..='\x08' | '\x0B' | '\x0C' | '\x0E'..='\x1F' | '\u{FFFE}');
+    let is_allowed = |character: char| match character {
+        '\t' | '\n' | '\r' => true,
+        other => other >= ' ' && other != '\u{FFFE}',
+    };
     match text.char_indices().find(|(_, character)| !is_allowed(*character)) {
         Some((at, character)) => {
             Err(malformed(at, format!("the character U+{:04X} in a document", character as u32)))

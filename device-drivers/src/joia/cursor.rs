@@ -12,6 +12,11 @@ pub const UNKNOWN_RECORDS_MAX: usize = 32;
 /// Longest text of an unknown record, in bytes.
 pub const UNKNOWN_TEXT_LEN_MAX: usize = 4096;
 
+/// Longest text of an element that is read, in bytes.
+pub const TEXT_LEN_MAX: usize = 1024;
+/// Most shots of one document, all eyes and tests together. Instruments keep about ten of each.
+pub const SHOTS_MAX: usize = 1000;
+
 /// Which of the format's namespaces an element is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ns {
@@ -70,6 +75,7 @@ pub struct Tree<'d> {
     /// The document uses no namespace of the format: elements are known by their local names.
     pub by_name: bool,
     pub flags: RefCell<Vec<Flag>>,
+    shots: Cell<usize>,
 }
 
 /// One element.
@@ -85,7 +91,7 @@ impl<'d> Tree<'d> {
             (0..document.len()).map(|index| Ns::of(document.node(index).namespace())).collect();
         let by_name = namespaces.iter().all(|ns| matches!(ns, Ns::None | Ns::Other));
         let seen = vec![Cell::new(Seen::No); document.len()];
-        Self { document, seen, namespaces, by_name, flags: RefCell::default() }
+        Self { document, seen, namespaces, by_name, flags: RefCell::default(), shots: Cell::new(0) }
     }
 
     pub fn root(&self) -> El<'_> {
@@ -95,6 +101,17 @@ impl<'d> Tree<'d> {
 
     pub fn flag(&self, code: FlagCode, detail: impl Into<String>) {
         self.flags.borrow_mut().push(Flag { code, detail: detail.into() });
+    }
+
+    /// Refuses text longer than any that an instrument writes where it was read.
+    pub fn check_texts(&self) -> Result<(), DecodeError> {
+        let mut read = (0..self.document.len())
+            .filter(|index| self.seen[*index].get() != Seen::No)
+            .map(|index| El { tree: self, node: self.document.node(index) });
+        match read.find(|el| el.text().len() > TEXT_LEN_MAX) {
+            Some(el) => Err(el.malformed(format!("a text of more than {TEXT_LEN_MAX} bytes"))),
+            None => Ok(()),
+        }
     }
 
     /// Everything with text that nobody has read: each outermost element once.
@@ -225,6 +242,16 @@ impl<'t> El<'t> {
             }
             tree.seen[index].set(Seen::Done);
         }
+    }
+
+    /// Counts this element as a shot.
+    pub fn count_shot(self) -> Result<(), DecodeError> {
+        let count = self.tree.shots.get() + 1;
+        self.tree.shots.set(count);
+        if count > SHOTS_MAX {
+            return Err(self.malformed(format!("more than {SHOTS_MAX} shots")));
+        }
+        Ok(())
     }
 
     /// `nsREF:Measure/nsREF:REF/nsREF:R/nsREF:List[2]/nsREF:Sphere`.

@@ -8,6 +8,9 @@ use super::{
 use crate::{DecodeError, DriverOptions, ErrorCode, flags, xml::Document};
 use chiasm_proto::{Decoded, FlagCode};
 
+/// Most measurements of one document; an instrument with everything sends ten.
+const MEASUREMENTS_MAX: usize = 64;
+
 pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeError> {
     let document = Document::parse(raw)?;
     let tree = Tree::new(&document);
@@ -25,6 +28,11 @@ pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeErro
             _ => {}
         }
     }
+    if decoded.measurements.len() > MEASUREMENTS_MAX {
+        let what = format!("more than {MEASUREMENTS_MAX} measurements");
+        return Err(root.malformed(what));
+    }
+    tree.check_texts()?;
     decoded.unknown_records = tree.unknown_records();
     decoded.flags = tree.flags.into_inner();
     flags::complete(&mut decoded);

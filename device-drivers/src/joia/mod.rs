@@ -1,7 +1,7 @@
 //! JOIA common XML ("Ophthalmology"), as Topcon instruments write it to a shared folder.
 //!
-//! Proved against: documents constructed from the layout that public captures of eight Topcon models
-//! and five public readers show. No schema and no written specification is public.
+//! Proved against: documents constructed from the layout that public captures of eight Topcon
+//! models and five public readers show. No schema and no written specification is public.
 //!
 //! | element | measurement |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | `nsREF:Measure` | autorefraction per eye, pupillary distance |
 //! | `nsKM:Measure` | keratometry per eye |
 //! | `nsLM:Measure` | lens per eye, pupillary distance |
-//! | `nsTM:Measure` | tonometry per eye with the maker's corrections; pachymetry (`CCT`, no namespace) |
+//! | `nsTM:Measure` | tonometry per eye with the maker's corrections; pachymetry (`CCT`) |
 //! | `nsSBJ:Measure` | not read: kept as text on the reading |
 //!
 //! Traps: with no id entered `Patient/ID` holds the running number, so an id that equals `No.` is
@@ -66,10 +66,10 @@ pub static SPEC: DriverSpec = DriverSpec {
     evidence: Evidence::Manual,
     settings: "Network output to a shared folder (SMB), file format XML (JOIA). The instrument \
                writes one file per print and deletes none.",
-    limits: "Subjective refraction (SBJ) is kept as text, not read. The direction of a lens's prism \
-             is not documented and stays unverified. No average of pachymetry: the instrument sends \
-             none. IOL and cataract modes, steps of axis and prism, Abbe number and wavelength are \
-             not taken over.",
+    limits: "Subjective refraction (SBJ) is kept as text, not read. The direction of a lens's \
+             prism is not documented and stays unverified. No average of pachymetry: the \
+             instrument sends none. IOL and cataract modes, steps of axis and prism, Abbe number \
+             and wavelength are not taken over.",
     sniff,
     new: |options| Box::new(JoiaXml::new(options)),
 };

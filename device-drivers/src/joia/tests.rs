@@ -92,6 +92,20 @@ fn hostile_documents_are_refused() {
 }
 
 #[test]
+fn more_than_any_instrument_sends_is_refused() {
+    let good = fixture("08_kr1_all_failed");
+    let list = "<nsREF:List No=\"1\"><nsREF:Error>NO CENTER</nsREF:Error></nsREF:List>";
+    let many = changed(&good, list, &list.repeat(cursor::SHOTS_MAX + 1));
+    assert_eq!(decode(&many).unwrap_err().code, ErrorCode::Malformed);
+    let long = changed(&good, "NO CENTER", &"x".repeat(cursor::TEXT_LEN_MAX + 1));
+    assert_eq!(decode(&long).unwrap_err().code, ErrorCode::Malformed);
+    let eye = "<nsREF:R><nsREF:Median><nsREF:Sphere>1</nsREF:Sphere>\
+               <nsREF:Cylinder>0</nsREF:Cylinder></nsREF:Median></nsREF:R>";
+    let many = changed(&good, "<nsREF:REF>", &format!("<nsREF:REF>{}", eye.repeat(100)));
+    assert_eq!(decode(&many).unwrap_err().code, ErrorCode::Malformed);
+}
+
+#[test]
 fn a_stream_gives_each_document_when_its_root_closes() {
     let documents = [fixture("01_kr1_ref"), fixture("04_trk2p_tm")];
     let mut decoder = JoiaXml::new(&DriverOptions::default());

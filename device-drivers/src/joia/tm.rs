@@ -2,7 +2,7 @@
 
 use super::{
     cursor::{El, Ns},
-    values::{EYES, MMHG, micrometres, number, representative, shot_error, shot_no},
+    values::{EYES, MILLIMETRES, MMHG, micrometres, number, representative, shot_error, shot_no},
 };
 use crate::DecodeError;
 use chiasm_proto::{
@@ -109,8 +109,8 @@ fn pressure(el: El, ns: Ns) -> Result<Option<chiasm_proto::Hundredths>, DecodeEr
 /// Corrections of the average by a formula with the user's parameters.
 fn by_formula(block: El, sides: &mut [Tonometry; 2]) -> Result<(), DecodeError> {
     for formula in block.enter_all(NS, FORMULA) {
-        let label = match formula.node().attribute("No").map(str::trim) {
-            None | Some("1" | "") => FORMULA.to_owned(),
+        let label = match shot_no(formula)? {
+            None | Some(1) => FORMULA.to_owned(),
             Some(no) => format!("{FORMULA} No. {no}"),
         };
         for ((_, token), into) in EYES.iter().zip(&mut *sides) {
@@ -125,8 +125,8 @@ fn by_formula(block: El, sides: &mut [Tonometry; 2]) -> Result<(), DecodeError> 
 fn formula_of_one_eye(side: El, label: &str) -> Result<Option<CorrectedIop>, DecodeError> {
     let parameters = ["Param1", "Param2"].into_iter().filter_map(|name| {
         let leaf = side.leaf(NS, name)?;
-        let unit = leaf.node().attribute("unit").unwrap_or("");
-        Some(format!("{name} {} {unit}", leaf.text()).trim_end().to_owned())
+        let unit = leaf.node().attribute("unit").filter(|unit| *unit == MILLIMETRES);
+        Some(format!("{name} {} {}", leaf.text(), unit.unwrap_or("")).trim_end().to_owned())
     });
     let parameters = parameters.collect();
     let inner = |name| match side.enter(NS, name) {

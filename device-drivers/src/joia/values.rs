@@ -90,6 +90,7 @@ pub fn axis_unless_zero(cylinder: Option<Hundredths>, axis_deg: Option<i16>) -> 
 
 /// The number that the instrument gave to a shot.
 pub fn shot_no(list: El) -> Result<Option<u32>, DecodeError> {
+    list.count_shot()?;
     match list.node().attribute("No").map(str::trim) {
         Some(no) => no.parse().map(Some).map_err(|_| list.malformed("No is not a number")),
         None => {

@@ -17,7 +17,7 @@ macro_rules! words {
         }
         let written = serde_json::to_value(all()).expect("plain data always serialises");
         assert_eq!($frozen, written, stringify!($name));
-        let read: Vec<$name> = serde_json::from_value($frozen.clone()).expect("every word is known");
+        let read: Vec<$name> = serde_json::from_value($frozen.clone()).expect("known words");
         assert_eq!(read, all(), stringify!($name));
     }};
 }
