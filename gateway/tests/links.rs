@@ -18,7 +18,7 @@ use std::{
     process::{Child, Command, Stdio},
     time::Duration,
 };
-use support::{Gateway, fixture, frame, free_port, send, until};
+use support::{Gateway, frame, free_port, send, until};
 use tokio::io::AsyncWriteExt;
 
 /// What the spool holds, in order.
@@ -64,6 +64,10 @@ impl Pty {
     }
 }
 
+fn open_terminal(name: &Path) -> OwnedFd {
+    rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap()
+}
+
 fn serial_link(port: &Path) -> String {
     format!(
         "driver = \"nidek_ark\"\nlisten_only = true\n[link.serial]\nport = \"{}\"",
@@ -77,8 +81,9 @@ async fn a_cable_that_is_pulled_and_plugged_in_again() {
     let (port, data) = (dir.path().join("port"), dir.path().join("data"));
     let mut pty = Pty::new(&port);
     let gateway = Gateway::start(&data, &serial_link(&port));
-    until("the port to be open", async || gateway.spool().await.map(|_| ())).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let side = open_terminal(&port);
+    until("the port to be open", async || is_raw(&side).then_some(())).await;
+    drop(side);
     pty.send(&frame());
     gateway.until_spooled(1).await;
     // Half a frame, then nothing: never a number (T6).
@@ -92,16 +97,12 @@ async fn a_cable_that_is_pulled_and_plugged_in_again() {
     gateway.until_spooled(2).await;
     let mut pty = Pty::new(&port);
     let begun = tokio::time::Instant::now();
-    until("the link to listen again", async || {
-        pty.send(&frame());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let bodies = bodies(&data).await;
-        (codes(&bodies).iter().filter(|code| *code == "reading").count() >= 2).then_some(())
-    })
-    .await;
+    let side = open_terminal(&port);
+    until("the link to listen again", async || is_raw(&side).then_some(())).await;
     assert!(begun.elapsed() < Duration::from_secs(5));
-    let codes = codes(&bodies(&data).await);
-    assert_eq!(codes[..2], ["reading", "incomplete"]);
+    pty.send(&frame());
+    gateway.until_spooled(3).await;
+    assert_eq!(codes(&bodies(&data).await), ["reading", "incomplete", "reading"]);
     gateway.stop().await;
 }
 
@@ -223,6 +224,8 @@ async fn spool_state(data: &Path) -> Option<SpoolState> {
     chiasm_gateway::spool::inspect(&data.join("spool")).await.ok()
 }
 
+const ROUNDS: usize = 12;
+
 /// Kills the gateway at every stage of a transmission, again and again: what the instrument sent is
 /// there once, whole.
 #[tokio::test]
@@ -238,36 +241,34 @@ async fn kill_9_at_any_moment_loses_and_doubles_nothing() {
     fs::write(&config, text).unwrap();
     let mut pty = Pty::new(&port);
     // Keeps the terminal and what is buffered in it while no gateway has it open.
-    let _held = rustix::fs::open(&port, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    let held = open_terminal(&port);
     let frame = frame();
-    let mut sent = 0;
     let mut process = start_process(&config);
-    for round in 0..12 {
+    for round in 0..ROUNDS {
         until("the port to be open", async || {
             spool_state(&data).await?;
-            is_raw(&_held).then_some(())
+            is_raw(&held).then_some(())
         })
         .await;
-        let cut = frame.len() * (round + 1) / 13;
+        let cut = frame.len() * (round + 1) / (ROUNDS + 1);
         pty.send(&frame[..cut]);
         if round % 2 == 0 {
             tokio::time::sleep(Duration::from_millis(10 * round as u64)).await;
         }
         process.0.kill().unwrap();
         process.0.wait().unwrap();
-        make_cooked(&_held);
+        make_cooked(&held);
         process = start_process(&config);
-        until("the port to be open", async || is_raw(&_held).then_some(())).await;
+        until("the port to be open", async || is_raw(&held).then_some(())).await;
         pty.send(&frame[cut..]);
-        sent += 1;
         until("the frame to be spooled", async || {
             let state = spool_state(&data).await?;
-            (state.last_seq >= sent).then_some(())
+            (state.last_seq > round as u64).then_some(())
         })
         .await;
     }
     let bodies = bodies(&data).await;
-    assert_eq!(codes(&bodies), vec!["reading"; 12]);
+    assert_eq!(codes(&bodies), vec!["reading"; ROUNDS]);
     for body in &bodies {
         let Body::Reading(reading) = body else { unreachable!() };
         assert_eq!(reading.raw.bytes, frame);
@@ -327,5 +328,4 @@ fn configuration_errors_name_file_key_and_remedy() {
     let defaults = format!("{link}driver = \"nidek_ark\"\n[link.serial]\nport = \"/dev/x\"\n");
     let config = parse(&defaults).unwrap();
     assert_eq!(config.links.len(), 1);
-    let _ = fixture("nidek_ark/01_full.raw");
 }

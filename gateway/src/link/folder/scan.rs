@@ -262,3 +262,6 @@ fn read(dir: &OwnedFd, file_name: &std::ffi::CStr) -> io::Result<Option<Vec<u8>>
     file.take(FILE_LEN_MAX).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 == meta.len()).then_some(bytes))
 }
+
+#[cfg(test)]
+mod tests;
