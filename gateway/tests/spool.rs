@@ -4,9 +4,7 @@ use chiasm_gateway::{
     journal::Position,
     spool::{Document, Entry, Owner, Spool},
 };
-use chiasm_proto::{
-    Ack, Body, GatewayEvent, GatewayId, LinkId, Rejection, Seq, Sha256, TenantId,
-};
+use chiasm_proto::{Ack, Body, GatewayEvent, GatewayId, LinkId, Rejection, Seq, Sha256, TenantId};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, path::Path};
 
@@ -127,7 +125,10 @@ async fn check(steps: Vec<Step>) {
                 open = Open::new(dir.path()).await;
             }
         }
-        assert_eq!(open.spool.position(&link()).await.unwrap().map(|at| at.consumed), Some(consumed));
+        assert_eq!(
+            open.spool.position(&link()).await.unwrap().map(|at| at.consumed),
+            Some(consumed)
+        );
         let progress = open.spool.progress().borrow().clone();
         assert_eq!((progress.epoch, progress.last_seq), (epoch, model.len() as u64));
         let pending: Vec<Seq> = model

@@ -5,27 +5,34 @@
 
 use chiasm_proto::Sha256;
 use rustix::{
-    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat},
+    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat, statat},
     io::Errno,
 };
 use std::{
     collections::{HashMap, HashSet},
+    ffi::{CStr, CString},
     fs::File,
     hash::{DefaultHasher, Hash, Hasher},
     io::{self, Read},
     os::fd::OwnedFd,
     path::Path,
+    sync::Arc,
 };
 
 /// Most files of one folder.
 pub const FILES_MAX: usize = 20_000;
 /// Longest file, in bytes.
 pub const FILE_LEN_MAX: u64 = 8 * 1024 * 1024;
-/// Most files whose size and time one look asks for. New names always come first.
+/// Most files not at rest whose size and time one look asks for.
 pub const STATS_PER_SCAN_MAX: usize = 1024;
 /// Most files that one look reads, and most bytes.
-pub const READS_PER_SCAN_MAX: usize = 64;
+pub const READS_PER_SCAN_MAX: usize = 256;
 pub const READ_LEN_PER_SCAN_MAX: u64 = 16 * 1024 * 1024;
+/// Settled files whose size and time one look asks for in turn.
+const SETTLED_PER_SCAN: usize = 256;
+/// A listing whose folder has not changed is used again for so many looks. Not for longer, because
+/// shares keep a folder's time only roughly.
+const LISTING_USES_MAX: u8 = 5;
 /// Looks without a change after which a file is at rest.
 const STABLE_SCANS: u8 = 2;
 
@@ -74,6 +81,15 @@ struct Known {
     was_there_first: bool,
 }
 
+type Names = Arc<[(u64, CString)]>;
+
+/// The names in a folder when it had this time.
+struct Listing {
+    modified: (i64, i64),
+    names: Names,
+    uses: u8,
+}
+
 /// What is known of a folder.
 pub struct Scanner {
     extension: String,
@@ -82,6 +98,7 @@ pub struct Scanner {
     is_first: bool,
     /// What lay there at the first look: nobody saw when it came.
     first_names: HashSet<u64>,
+    listing: Option<Listing>,
     /// Where the next round over settled files goes on.
     round: usize,
 }
@@ -95,6 +112,7 @@ impl Scanner {
             known: HashMap::new(),
             is_first: true,
             first_names: HashSet::new(),
+            listing: None,
             round: 0,
         }
     }
@@ -118,13 +136,9 @@ impl Scanner {
     fn look(&mut self, folder: &Path) -> io::Result<Vec<Candidate>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = openat(CWD, folder, flags, Mode::empty())?;
-        let names = self.names(&dir)?;
-        let present: HashSet<u64> = names.iter().map(|(name, _)| *name).collect();
-        self.known.retain(|name, _| present.contains(name));
-        self.first_names.retain(|name| present.contains(name));
-        if self.is_first {
-            let unknown = present.iter().filter(|name| !self.known.contains_key(name));
-            self.first_names.extend(unknown);
+        let names = self.listed(&dir)?;
+        if self.listing.as_ref().is_some_and(|listing| listing.uses == 0) {
+            self.forget_absent(&names);
         }
         let mut candidates = Vec::new();
         let (mut reads, mut read_len) = (0, 0);
@@ -161,7 +175,34 @@ impl Scanner {
         Ok(candidates)
     }
 
-    fn names(&self, dir: &OwnedFd) -> io::Result<Vec<(u64, std::ffi::CString)>> {
+    fn forget_absent(&mut self, names: &[(u64, CString)]) {
+        let present: HashSet<u64> = names.iter().map(|(name, _)| *name).collect();
+        self.known.retain(|name, _| present.contains(name));
+        self.first_names.retain(|name| present.contains(name));
+        if self.is_first {
+            let unknown = present.iter().filter(|name| !self.known.contains_key(name));
+            self.first_names.extend(unknown);
+        }
+    }
+
+    /// The names: read anew if the folder has changed, or for good measure.
+    fn listed(&mut self, dir: &OwnedFd) -> io::Result<Names> {
+        let stat = fstat(dir)?;
+        let modified = modified(&stat);
+        if let Some(listing) = &mut self.listing
+            && !self.is_first
+            && listing.modified == modified
+            && listing.uses < LISTING_USES_MAX
+        {
+            listing.uses += 1;
+            return Ok(listing.names.clone());
+        }
+        let names: Names = self.names(dir)?.into();
+        self.listing = Some(Listing { modified, names: names.clone(), uses: 0 });
+        Ok(names)
+    }
+
+    fn names(&self, dir: &OwnedFd) -> io::Result<Vec<(u64, CString)>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(dir)? {
             let entry = entry?;
@@ -187,7 +228,7 @@ impl Scanner {
     }
 
     /// New files first, then those not at rest, then a part of the others in turn.
-    fn order(&mut self, names: &[(u64, std::ffi::CString)]) -> Vec<usize> {
+    fn order(&mut self, names: &[(u64, CString)]) -> Vec<usize> {
         let (mut new, mut moving, mut settled) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (name, _)) in names.iter().enumerate() {
             match self.known.get(name) {
@@ -199,7 +240,7 @@ impl Scanner {
         // Newly come names must not keep those that wait from being taken.
         moving.extend(new);
         moving.truncate(STATS_PER_SCAN_MAX);
-        let rest = (STATS_PER_SCAN_MAX - moving.len()).min(settled.len());
+        let rest = SETTLED_PER_SCAN.min(settled.len());
         if !settled.is_empty() {
             self.round %= settled.len();
             settled.rotate_left(self.round);
@@ -211,12 +252,7 @@ impl Scanner {
 
     /// Notes size and time. Gives them if the file is worth reading: it is new, or has changed, or
     /// has come to rest.
-    fn look_at(
-        &mut self,
-        dir: &OwnedFd,
-        name: u64,
-        file_name: &std::ffi::CStr,
-    ) -> io::Result<Option<Print>> {
+    fn look_at(&mut self, dir: &OwnedFd, name: u64, file_name: &CStr) -> io::Result<Option<Print>> {
         let stat = match statat(dir, file_name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(Errno::NOENT) => return Ok(None),
@@ -227,8 +263,7 @@ impl Scanner {
         }
         let print = Print {
             len: u64::try_from(stat.st_size).unwrap_or(0),
-            #[allow(clippy::useless_conversion, reason = "the types differ between platforms")]
-            modified: (stat.st_mtime.into(), i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
+            modified: modified(&stat),
             inode: stat.st_ino,
         };
         let was_there_first = self.first_names.contains(&name);
@@ -250,8 +285,13 @@ impl Scanner {
     }
 }
 
+/// Seconds and nanoseconds.
+fn modified(stat: &Stat) -> (i64, i64) {
+    (stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0))
+}
+
 /// The content, unless the name is a link or not a file.
-fn read(dir: &OwnedFd, file_name: &std::ffi::CStr) -> io::Result<Option<Vec<u8>>> {
+fn read(dir: &OwnedFd, file_name: &CStr) -> io::Result<Option<Vec<u8>>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(openat(dir, file_name, flags, Mode::empty())?);
     let meta = file.metadata()?;
