@@ -171,13 +171,16 @@ CREATE TABLE rejected_document (
     PRIMARY KEY (tenant_id, gateway_id, epoch, seq, sha256)
 );
 
--- How far each gateway's numbers have come. Everything up to upto is filed or rejected.
+-- How far each gateway's numbers have come. Everything up to highest is filed or rejected, but for
+-- the gaps: a JSON list of first and last missing number.
 CREATE TABLE stream (
     tenant_id TEXT NOT NULL,
     gateway_id TEXT NOT NULL,
     epoch TEXT NOT NULL,
     upto BIGINT NOT NULL,
     highest BIGINT NOT NULL,
+    gaps TEXT NOT NULL DEFAULT '[]',
+    rejected BIGINT NOT NULL DEFAULT 0,
     first_at_us BIGINT NOT NULL,
     last_at_us BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, gateway_id, epoch)

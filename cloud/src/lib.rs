@@ -1,11 +1,16 @@
 //! The cloud core: ingest, exam record, pages, fleet.
 
+pub mod broker;
 pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod core;
+pub mod domain;
+pub mod http;
+pub mod ingest;
 pub mod live;
 pub mod pending;
+pub mod pki;
 pub mod store;
 
 pub use crate::core::Core;

@@ -132,6 +132,8 @@ pub fn down_filter(tenant: &TenantId, gateway: &GatewayId) -> String {
 pub const UP_FILTER: &str = "chiasm/v1/+/+/up/+";
 /// Every gateway's state, for the cloud.
 pub const STATE_FILTER: &str = "chiasm/v1/+/+/state";
+/// On which the cloud's replicas wake each other; no gateway may touch it.
+pub const LIVE_HINT_TOPIC: &str = "chiasm/v1-cloud/live";
 
 /// The same filter, read by a group of replicas each of which gets a part.
 pub fn shared(group: &str, filter: &str) -> String {

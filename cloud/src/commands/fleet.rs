@@ -1,5 +1,6 @@
 //! `admin`: practices, locations, lanes, gateways and their certificates.
 
+use super::gateway::GatewayCommand;
 use crate::{
     clock,
     config::Config,
@@ -20,6 +21,9 @@ pub enum FleetCommand {
     /// Rooms of a location.
     #[command(subcommand)]
     Lane(LaneCommand),
+    /// Gateways and their claim codes.
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -61,7 +65,7 @@ pub enum LaneCommand {
 }
 
 impl FleetCommand {
-    pub async fn run(self, db: &Db, _config: &Config) -> anyhow::Result<()> {
+    pub async fn run(self, db: &Db, config: &Config) -> anyhow::Result<()> {
         match self {
             FleetCommand::Tenant(TenantCommand::Add { tenant, name }) => {
                 let mut tx = db.tenant(tenant.as_str()).await?;
@@ -89,6 +93,7 @@ impl FleetCommand {
                 fleet::put_lane(&mut tx, tenant, lane.as_str(), location, &name).await?;
                 tx.commit().await?;
             }
+            FleetCommand::Gateway(command) => command.run(db, config).await?,
         }
         Ok(())
     }

@@ -1,7 +1,9 @@
 //! The command line: one file per command, or per group of them.
 
+mod authority;
 mod fleet;
-mod serve;
+mod gateway;
+pub mod serve;
 
 use crate::{config::Config, store::Db};
 use anyhow::Context;
@@ -52,6 +54,8 @@ enum Command {
 enum Admin {
     #[command(flatten)]
     Fleet(fleet::FleetCommand),
+    #[command(flatten)]
+    Authority(authority::AuthorityCommand),
 }
 
 impl Cli {
@@ -82,6 +86,7 @@ impl Cli {
             Command::Admin { command: Admin::Fleet(command) } => {
                 command.run(&open_store(&config).await?, &config).await
             }
+            Command::Admin { command: Admin::Authority(command) } => command.run(&config),
             Command::Completions { .. } | Command::Man => Ok(()),
         }
     }

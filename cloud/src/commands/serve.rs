@@ -1,15 +1,72 @@
 //! `serve`: one replica.
 
 use super::open_store;
-use crate::{Core, config::Config};
+use crate::{
+    Core, broker,
+    config::Config,
+    http, ingest,
+    pki::{Authority, CLOUD_NAME},
+};
 use anyhow::Context;
+use std::sync::Arc;
+use tokio::task::JoinSet;
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let core = Core::new(open_store(&config).await?, config);
+    let running = start(&core).await?;
     stop_signal().await?;
+    tracing::info!("stopping");
+    drop(running);
     core.db.close().await;
     Ok(())
+}
+
+/// Everything that runs; it stops when this is dropped.
+pub struct Running {
+    pub broker: Option<broker::Broker>,
+    /// Where gateways enrol.
+    pub gateway_endpoint: std::net::SocketAddr,
+    _tasks: JoinSet<()>,
+}
+
+pub async fn start(core: &Core) -> anyhow::Result<Running> {
+    let authority = Arc::new(Authority::load_or_make(&core.config.data_dir)?);
+    let mut tasks = JoinSet::new();
+    let broker = match core.config.broker.url {
+        None => Some(broker::start(core, &authority).await?),
+        Some(_) => None,
+    };
+    let access = match &broker {
+        Some(broker) => ingest::Endpoint::Embedded(broker.ingest.clone()),
+        None => external_broker(core, &authority)?,
+    };
+    ingest::start(core, access, &mut tasks);
+    let endpoint = &core.config.gateway_endpoint;
+    let listener = broker::listen_at(endpoint.listen)?;
+    let gateway_endpoint = listener.local_addr()?;
+    let tls = authority.server_config(&endpoint.names, false)?;
+    let router = http::gateway::router(core.clone(), authority.clone());
+    tasks.spawn(http::tls::serve(listener, Arc::new(tls), router));
+    tracing::info!(address = %gateway_endpoint, "gateway endpoint listens");
+    Ok(Running { broker, gateway_endpoint, _tasks: tasks })
+}
+
+/// The broker elsewhere, to which we show a certificate of our own authority.
+fn external_broker(core: &Core, authority: &Authority) -> anyhow::Result<ingest::Endpoint> {
+    let broker = &core.config.broker;
+    let url = broker.url.as_deref().unwrap_or_default();
+    let address =
+        url.strip_prefix("mqtts://").and_then(|rest| rest.trim_end_matches('/').rsplit_once(':'));
+    let (host, port) = address.with_context(|| format!("broker.url `{url}` has no port"))?;
+    let port = port.parse().with_context(|| format!("broker.url `{url}` has no valid port"))?;
+    let shown = authority.issue_client(CLOUD_NAME)?;
+    Ok(ingest::Endpoint::External {
+        host: host.trim_matches(['[', ']']).to_owned(),
+        port,
+        tls: Arc::new(authority.client_config(shown)?),
+        shared_group: broker.shared_group.clone(),
+    })
 }
 
 async fn stop_signal() -> anyhow::Result<()> {

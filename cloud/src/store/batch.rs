@@ -1,7 +1,11 @@
 //! Inserting many rows at once: the one thing that SQLite and PostgreSQL do not say alike. Rows are
 //! bound as one JSON array, which each of them takes apart in its own words.
 
-use super::{StoreError, Tx, live::NewEvent};
+use super::{
+    StoreError, Tx,
+    document::{NewDocument, NewReading},
+    live::NewEvent,
+};
 use crate::args;
 use serde::Serialize;
 
@@ -66,4 +70,65 @@ const LIVE_EVENTS: Insert = Insert {
                FROM json_to_recordset($2::json) AS r(event_id BIGINT, at_us BIGINT, kind TEXT,
                    location_id TEXT, lane_id TEXT, encounter_id TEXT, gateway_id TEXT,
                    subject TEXT)",
+};
+
+/// Adds documents of one tenant. A key or an id that exists already fails the transaction.
+pub(super) async fn insert_documents(
+    tx: &mut Tx,
+    tenant: &str,
+    rows: &[NewDocument<'_>],
+) -> Result<(), StoreError> {
+    DOCUMENTS.run(tx, tenant, rows).await
+}
+
+/// Adds readings of one tenant.
+pub(super) async fn insert_readings(
+    tx: &mut Tx,
+    tenant: &str,
+    rows: &[NewReading],
+) -> Result<(), StoreError> {
+    READINGS.run(tx, tenant, rows).await
+}
+
+const DOCUMENTS: Insert = Insert {
+    sqlite: "INSERT INTO document (tenant_id, gateway_id, epoch, seq, document_id, kind, sha256,
+                 captured_at_us, received_at_us, body)
+             SELECT $1, value->>'gateway_id', value->>'epoch', value->>'seq',
+                 value->>'document_id', value->>'kind', value->>'sha256',
+                 value->>'captured_at_us', value->>'received_at_us', value->>'body'
+             FROM json_each($2)",
+    postgres: "INSERT INTO document (tenant_id, gateway_id, epoch, seq, document_id, kind, sha256,
+                   captured_at_us, received_at_us, body)
+               SELECT $1, gateway_id, epoch, seq, document_id, kind, sha256, captured_at_us,
+                   received_at_us, body
+               FROM json_to_recordset($2::json) AS r(gateway_id TEXT, epoch TEXT, seq BIGINT,
+                   document_id TEXT, kind TEXT, sha256 TEXT, captured_at_us BIGINT,
+                   received_at_us BIGINT, body TEXT)",
+};
+
+const READINGS: Insert = Insert {
+    sqlite: "INSERT INTO reading (tenant_id, reading_id, gateway_id, epoch, seq, location_id,
+                 lane_id, link_id, vendor, model, content_sha256, captured_at_us, received_at_us,
+                 claimed_patient, lane_session_id, place, reason, encounter_id, needs_a_look,
+                 duplicate_of)
+             SELECT $1, value->>'reading_id', value->>'gateway_id', value->>'epoch', value->>'seq',
+                 value->>'location_id', value->>'lane_id', value->>'link_id', value->>'vendor',
+                 value->>'model', value->>'content_sha256', value->>'captured_at_us',
+                 value->>'received_at_us', value->>'claimed_patient', value->>'lane_session_id',
+                 value->>'place', value->>'reason', value->>'encounter_id',
+                 value->>'needs_a_look', value->>'duplicate_of'
+             FROM json_each($2)",
+    postgres: "INSERT INTO reading (tenant_id, reading_id, gateway_id, epoch, seq, location_id,
+                   lane_id, link_id, vendor, model, content_sha256, captured_at_us,
+                   received_at_us, claimed_patient, lane_session_id, place, reason, encounter_id,
+                   needs_a_look, duplicate_of)
+               SELECT $1, reading_id, gateway_id, epoch, seq, location_id, lane_id, link_id,
+                   vendor, model, content_sha256, captured_at_us, received_at_us,
+                   claimed_patient, lane_session_id, place, reason, encounter_id, needs_a_look,
+                   duplicate_of
+               FROM json_to_recordset($2::json) AS r(reading_id TEXT, gateway_id TEXT, epoch TEXT,
+                   seq BIGINT, location_id TEXT, lane_id TEXT, link_id TEXT, vendor TEXT,
+                   model TEXT, content_sha256 TEXT, captured_at_us BIGINT, received_at_us BIGINT,
+                   claimed_patient TEXT, lane_session_id TEXT, place TEXT, reason TEXT,
+                   encounter_id TEXT, needs_a_look BOOLEAN, duplicate_of TEXT)",
 };

@@ -159,6 +159,10 @@ impl Db {
     pub async fn all_tenants(&self) -> Result<Tx, StoreError> {
         self.begin("*", true).await
     }
+    /// The same, only reading.
+    pub async fn all_tenants_read(&self) -> Result<Tx, StoreError> {
+        self.begin("*", false).await
+    }
 
     async fn begin(&self, tenant: &str, writes: bool) -> Result<Tx, StoreError> {
         match self {

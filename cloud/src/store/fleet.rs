@@ -106,3 +106,167 @@ pub async fn revoke_gateway(
         .await?;
     Ok(touched > 0)
 }
+
+/// The gateway's certificate from now on; an earlier one is no longer let in.
+pub async fn enrol_gateway(
+    tx: &mut Tx,
+    (tenant, gateway): (&str, &str),
+    serial: &str,
+    expires_at_us: i64,
+    at_us: i64,
+) -> Result<bool, StoreError> {
+    let touched = tx
+        .execute(
+            "UPDATE gateway SET certificate_serial = $3, certificate_expires_at_us = $4,
+                 enrolled_at_us = $5
+             WHERE tenant_id = $1 AND gateway_id = $2 AND revoked_at_us IS NULL",
+            args![tenant, gateway, serial, expires_at_us, at_us],
+        )
+        .await?;
+    Ok(touched == 1)
+}
+
+/// Serial of the certificate with which the gateway may connect now.
+pub async fn certificate_serial(
+    tx: &mut Tx,
+    tenant: &str,
+    gateway: &str,
+) -> Result<Option<String>, StoreError> {
+    let row: Option<(Option<String>,)> = tx
+        .fetch_optional(
+            "SELECT certificate_serial FROM gateway
+             WHERE tenant_id = $1 AND gateway_id = $2 AND revoked_at_us IS NULL",
+            args![tenant, gateway],
+        )
+        .await?;
+    Ok(row.and_then(|(serial,)| serial))
+}
+
+/// Serials of all certificates with which gateways may connect now, of all tenants.
+pub async fn certificate_serials(tx: &mut Tx) -> Result<Vec<(String,)>, StoreError> {
+    tx.fetch_all(
+        "SELECT certificate_serial FROM gateway
+         WHERE revoked_at_us IS NULL AND certificate_serial IS NOT NULL",
+        args![],
+    )
+    .await
+}
+
+/// A gateway as the fleet sees it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Gateway {
+    pub gateway_id: String,
+    pub location_id: String,
+    pub name: String,
+    pub enrolled_at_us: Option<i64>,
+    pub revoked: bool,
+    pub certificate_expires_at_us: Option<i64>,
+    /// `never_seen`, `online`, `stopped`, `lost`.
+    pub status: String,
+    pub status_detail: Option<String>,
+    pub status_at_us: Option<i64>,
+    /// The last [`chiasm_proto::fleet::Telemetry`] as JSON.
+    pub telemetry: Option<String>,
+    pub telemetry_at_us: Option<i64>,
+}
+
+type GatewayRow = (
+    String,
+    String,
+    String,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    String,
+    Option<String>,
+    Option<i64>,
+    Option<String>,
+    Option<i64>,
+);
+
+/// All gateways of a practice, by name of their location and their own.
+pub async fn gateways(tx: &mut Tx, tenant: &str) -> Result<Vec<Gateway>, StoreError> {
+    let rows: Vec<GatewayRow> = tx
+        .fetch_all(
+            "SELECT gateway_id, location_id, name, enrolled_at_us, revoked_at_us,
+                 certificate_expires_at_us, status, status_detail, status_at_us, telemetry,
+                 telemetry_at_us
+             FROM gateway WHERE tenant_id = $1 ORDER BY location_id, gateway_id",
+            args![tenant],
+        )
+        .await?;
+    Ok(rows.into_iter().map(Gateway::from).collect())
+}
+
+impl From<GatewayRow> for Gateway {
+    fn from(row: GatewayRow) -> Self {
+        Self {
+            gateway_id: row.0,
+            location_id: row.1,
+            name: row.2,
+            enrolled_at_us: row.3,
+            revoked: row.4.is_some(),
+            certificate_expires_at_us: row.5,
+            status: row.6,
+            status_detail: row.7,
+            status_at_us: row.8,
+            telemetry: row.9,
+            telemetry_at_us: row.10,
+        }
+    }
+}
+
+/// Where a gateway is, if it is known and not revoked.
+pub async fn gateway_location(
+    tx: &mut Tx,
+    tenant: &str,
+    gateway: &str,
+) -> Result<Option<String>, StoreError> {
+    let row: Option<(String,)> = tx
+        .fetch_optional(
+            "SELECT location_id FROM gateway
+             WHERE tenant_id = $1 AND gateway_id = $2 AND revoked_at_us IS NULL",
+            args![tenant, gateway],
+        )
+        .await?;
+    Ok(row.map(|(location,)| location))
+}
+
+/// A gateway's state as it told it. One that a broker sends late, of a connection before the newest
+/// birth, changes nothing. Gives whether anything changed.
+pub async fn put_state(
+    tx: &mut Tx,
+    (tenant, gateway): (&str, &str),
+    status: &str,
+    session: &str,
+    detail: Option<&str>,
+    at_us: i64,
+) -> Result<bool, StoreError> {
+    let touched = tx
+        .execute(
+            "UPDATE gateway SET status = $3, status_session = $4, status_detail = $5,
+                 status_at_us = $6
+             WHERE tenant_id = $1 AND gateway_id = $2
+                 AND ($3 = 'online' OR status_session IS NULL OR status_session = $4)
+                 AND (status <> $3 OR status_session IS NULL OR status_session <> $4)",
+            args![tenant, gateway, status, session, detail, at_us],
+        )
+        .await?;
+    Ok(touched == 1)
+}
+
+pub async fn put_telemetry(
+    tx: &mut Tx,
+    (tenant, gateway): (&str, &str),
+    telemetry: &str,
+    at_us: i64,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE gateway SET telemetry = $3, telemetry_at_us = $4
+         WHERE tenant_id = $1 AND gateway_id = $2
+             AND (telemetry_at_us IS NULL OR telemetry_at_us <= $4)",
+        args![tenant, gateway, telemetry, at_us],
+    )
+    .await?;
+    Ok(())
+}

@@ -2,8 +2,13 @@
 //! differ (batch inserts) stands in one place.
 
 pub mod batch;
+pub mod claim;
 pub mod db;
+pub mod document;
 pub mod fleet;
+pub mod lane_open;
 pub mod live;
+pub mod refusal;
+pub mod stream;
 
 pub use db::{Db, StoreError, Tx};

@@ -1,0 +1,153 @@
+//! `admin gateway`: claim codes, revocation, the list.
+
+use crate::{
+    clock,
+    config::Config,
+    http::gateway::code_sha256,
+    pki::Authority,
+    store::{Db, claim, fleet, live},
+};
+use anyhow::{Context, bail};
+use chiasm_proto::{
+    GatewayId, LocationId, TenantId,
+    enrol::{CLAIM_ALPHABET, CLAIM_LEN},
+};
+use clap::Subcommand;
+use jiff::Timestamp;
+use serde_json::json;
+
+/// How long a claim code can be used.
+const CLAIM_VALID_US: i64 = 24 * 3600 * 1_000_000;
+
+#[derive(Debug, Subcommand)]
+pub enum GatewayCommand {
+    /// Add a gateway, or a new claim code for one; prints the code.
+    Add {
+        tenant: TenantId,
+        gateway: GatewayId,
+        #[arg(long)]
+        location: LocationId,
+        #[arg(long)]
+        name: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shut a gateway out; a live connection is cut within seconds.
+    Revoke { tenant: TenantId, gateway: GatewayId },
+    /// List a practice's gateways.
+    List {
+        tenant: TenantId,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl GatewayCommand {
+    pub async fn run(self, db: &Db, config: &Config) -> anyhow::Result<()> {
+        match self {
+            GatewayCommand::Add { tenant, gateway, location, name, json } => {
+                let names = (tenant.as_str(), gateway.as_str());
+                add(db, config, names, (location.as_str(), &name), json).await
+            }
+            GatewayCommand::Revoke { tenant, gateway } => {
+                revoke(db, tenant.as_str(), gateway.as_str()).await
+            }
+            GatewayCommand::List { tenant, json } => list(db, tenant.as_str(), json).await,
+        }
+    }
+}
+
+/// A code for a person to type. Without modulo bias: the alphabet has 32 characters.
+fn new_code() -> String {
+    let bytes: [u8; CLAIM_LEN] = rand::random();
+    let letter = |byte: &u8| char::from(CLAIM_ALPHABET[usize::from(byte % 32)]);
+    bytes.iter().map(letter).collect()
+}
+
+async fn add(
+    db: &Db,
+    config: &Config,
+    (tenant, gateway): (&str, &str),
+    (location, name): (&str, &str),
+    as_json: bool,
+) -> anyhow::Result<()> {
+    let authority = Authority::load_or_make(&config.data_dir)?;
+    let code = new_code();
+    let hash = code_sha256(&code).context("a new code has the length of a code")?;
+    let now_us = clock::now_us();
+    let mut tx = db.tenant(tenant).await?;
+    if !fleet::location_exists(&mut tx, tenant, location).await? {
+        bail!("{tenant} has no location {location}: add it with `admin location add`");
+    }
+    fleet::put_gateway(&mut tx, tenant, gateway, location, name, now_us).await?;
+    let expires_at_us = now_us + CLAIM_VALID_US;
+    claim::add(&mut tx, tenant, gateway, &hash, (now_us, expires_at_us)).await?;
+    append_change(&mut tx, tenant, gateway, now_us).await?;
+    tx.commit().await?;
+    let expires_at = Timestamp::from_microsecond(expires_at_us)?;
+    let enrol_url = format!("https://{}", endpoint_name(config));
+    if as_json {
+        let answer = json!({
+            "tenant": tenant,
+            "gateway": gateway,
+            "claim_code": code,
+            "expires_at": expires_at,
+            "authority_sha256": authority.sha256(),
+            "enrol_url": enrol_url,
+        });
+        println!("{answer}");
+    } else {
+        println!("claim code        {code}");
+        println!("valid until       {expires_at:.0}");
+        println!("cloud             {enrol_url}");
+        println!("authority SHA-256 {}", authority.sha256());
+    }
+    Ok(())
+}
+
+fn endpoint_name(config: &Config) -> String {
+    let endpoint = &config.gateway_endpoint;
+    let name = endpoint.names.first().map_or("localhost", String::as_str);
+    format!("{name}:{}", endpoint.listen.port())
+}
+
+async fn revoke(db: &Db, tenant: &str, gateway: &str) -> anyhow::Result<()> {
+    let now_us = clock::now_us();
+    let mut tx = db.tenant(tenant).await?;
+    if !fleet::revoke_gateway(&mut tx, tenant, gateway, now_us).await? {
+        bail!("{tenant} has no gateway {gateway} that is not revoked");
+    }
+    append_change(&mut tx, tenant, gateway, now_us).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn append_change(
+    tx: &mut crate::store::Tx,
+    tenant: &str,
+    gateway: &str,
+    now_us: i64,
+) -> anyhow::Result<()> {
+    let event = live::NewEvent {
+        gateway_id: Some(gateway.to_owned()),
+        ..live::NewEvent::new(now_us, live::Kind::GatewayChanged)
+    };
+    Ok(live::append(tx, tenant, &[event]).await?)
+}
+
+async fn list(db: &Db, tenant: &str, as_json: bool) -> anyhow::Result<()> {
+    let mut tx = db.tenant_read(tenant).await?;
+    for gateway in fleet::gateways(&mut tx, tenant).await? {
+        if as_json {
+            println!("{}", serde_json::to_string(&gateway)?);
+        } else {
+            let state = if gateway.revoked { "revoked" } else { gateway.status.as_str() };
+            println!(
+                "{:<24} {:<24} {state:<12} {}",
+                gateway.gateway_id, gateway.location_id, gateway.name
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! Rules, pure: no database, no clock.
+
+pub mod placement;
+pub mod progress;

@@ -1,0 +1,261 @@
+//! Where a reading goes: an exam only by the rule for identities (R31), anything else waits.
+
+use chiasm_proto::ClockState;
+use serde::Serialize;
+
+/// How far a gateway's clock may be behind the cloud's when it stamps a session. It cannot have known
+/// the session before it was opened, so a capture a little "before" is after.
+pub const CLOCK_BEHIND_MAX_US: i64 = 120 * 1_000_000;
+/// The same content again within this time is a second print (T5).
+pub const DUPLICATE_WITHIN_US: i64 = 600 * 1_000_000;
+/// How long a reading waits in its lane's tray before it goes to the location's inbox (T7).
+pub const TRAY_MAX_US: i64 = 15 * 60 * 1_000_000;
+/// A lane session without a reading ends after this time (T1).
+pub const SESSION_IDLE_MAX_US: i64 = 20 * 60 * 1_000_000;
+
+/// Where a reading is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    Exam,
+    Tray,
+    Inbox,
+    Held,
+    Duplicate,
+}
+
+impl Place {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Place::Exam => "exam",
+            Place::Tray => "tray",
+            Place::Inbox => "inbox",
+            Place::Held => "held",
+            Place::Duplicate => "duplicate",
+        }
+    }
+}
+
+/// What is known about a reading.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    pub captured_at_us: i64,
+    pub clock: ClockState,
+    /// The lane session that the gateway stamped on it.
+    pub stamped: Option<&'a str>,
+    /// The identity inside the data.
+    pub claimed: Option<&'a str>,
+    /// Whether the claimed identity is on the location's schedule of that day.
+    pub claimed_is_scheduled: bool,
+}
+
+/// A lane session of the reading's lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneSession {
+    pub lane_session_id: String,
+    pub encounter_id: String,
+    /// Of the session's patient.
+    pub chart_number: String,
+    pub opened_at_us: i64,
+    pub closed_at_us: Option<i64>,
+}
+
+impl LaneSession {
+    fn covers(&self, at_us: i64) -> bool {
+        self.opened_at_us <= at_us && self.closed_at_us.is_none_or(|closed| at_us < closed)
+    }
+}
+
+/// The decision, with the reason in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    pub place: Place,
+    pub reason: String,
+    /// Only in an exam.
+    pub encounter_id: Option<String>,
+    /// The session that decided, or the one that the gateway stamped.
+    pub lane_session_id: Option<String>,
+}
+
+/// Decides. `sessions` are those of the reading's lane around its capture.
+pub fn place(facts: Facts<'_>, sessions: &[LaneSession]) -> Placement {
+    let claimed = facts.claimed.map(str::trim).filter(|id| !id.is_empty());
+    let session = match session_of(facts, sessions) {
+        Ok(session) => session,
+        Err(why) => return wait(facts, claimed, why),
+    };
+    let (place, reason) = match claimed {
+        None => {
+            (Place::Exam, "the lane session was open; the instrument sends no patient id".into())
+        }
+        Some(id) if id == session.chart_number => {
+            (Place::Exam, "the lane session was open and the patient id in the data agrees".into())
+        }
+        Some(id) => (
+            Place::Held,
+            format!("the data says patient {id}, the lane session is another patient's"),
+        ),
+    };
+    Placement {
+        place,
+        reason,
+        encounter_id: (place == Place::Exam).then(|| session.encounter_id.clone()),
+        lane_session_id: Some(session.lane_session_id.clone()),
+    }
+}
+
+/// The one session that an explicit act of a person and the times agree on, or why there is none.
+fn session_of<'s>(
+    facts: Facts<'_>,
+    sessions: &'s [LaneSession],
+) -> Result<&'s LaneSession, &'static str> {
+    let at_us = facts.captured_at_us;
+    let covering = match facts.clock {
+        ClockState::Synced => sessions.iter().find(|session| session.covers(at_us)),
+        ClockState::Unsynced => None,
+    };
+    let Some(stamped) = facts.stamped else {
+        return match (covering, facts.clock) {
+            (Some(session), _) => Ok(session),
+            (None, ClockState::Synced) => Err("no lane session was open"),
+            (None, ClockState::Unsynced) => {
+                Err("no lane session is stamped on it and the gateway's clock is not synchronised")
+            }
+        };
+    };
+    let stamped = sessions
+        .iter()
+        .find(|session| session.lane_session_id == stamped)
+        .ok_or("the lane session stamped on it was not open in this lane at that time")?;
+    match covering {
+        Some(session) if session.lane_session_id == stamped.lane_session_id => Ok(stamped),
+        Some(_) => Err("the gateway and the cloud name different lane sessions"),
+        None if facts.clock == ClockState::Unsynced && stamped.closed_at_us.is_none() => {
+            Ok(stamped)
+        }
+        None if stamped.covers(at_us.saturating_add(CLOCK_BEHIND_MAX_US))
+            && at_us < stamped.opened_at_us =>
+        {
+            Ok(stamped)
+        }
+        None => Err("the lane session stamped on it was not open at that time"),
+    }
+}
+
+fn wait(facts: Facts<'_>, claimed: Option<&str>, why: &str) -> Placement {
+    let reason = match claimed {
+        Some(id) if facts.claimed_is_scheduled => {
+            format!("{why}; the data says patient {id}, who is on the day's schedule")
+        }
+        Some(id) => format!("{why}; the data says patient {id}"),
+        None => why.to_owned(),
+    };
+    let lane_session_id = facts.stamped.map(ToOwned::to_owned);
+    Placement { place: Place::Tray, reason, encounter_id: None, lane_session_id }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MINUTE_US: i64 = 60_000_000;
+
+    fn session(id: &str, chart: &str, opened: i64, closed: Option<i64>) -> LaneSession {
+        LaneSession {
+            lane_session_id: id.into(),
+            encounter_id: format!("exam of {chart}"),
+            chart_number: chart.into(),
+            opened_at_us: opened * MINUTE_US,
+            closed_at_us: closed.map(|minute| minute * MINUTE_US),
+        }
+    }
+
+    struct Case {
+        name: &'static str,
+        at: i64,
+        clock: ClockState,
+        stamped: Option<&'static str>,
+        claimed: Option<&'static str>,
+        place: Place,
+        exam: Option<&'static str>,
+    }
+
+    #[rustfmt::skip]
+    const CASES: &[Case] = {
+        use ClockState::{Synced, Unsynced};
+        use Place::{Exam, Held, Tray};
+        &[
+            Case { name: "R31 b: session, no id in the data", at: 15, clock: Synced, stamped: Some("s1"), claimed: None, place: Exam, exam: Some("exam of 1") },
+            Case { name: "R31 a and b agree", at: 15, clock: Synced, stamped: Some("s1"), claimed: Some(" 1 "), place: Exam, exam: Some("exam of 1") },
+            Case { name: "R31 a against b is held", at: 15, clock: Synced, stamped: Some("s1"), claimed: Some("2"), place: Held, exam: None },
+            Case { name: "R31: the cloud's session covers an unstamped reading", at: 15, clock: Synced, stamped: None, claimed: None, place: Exam, exam: Some("exam of 1") },
+            Case { name: "R31: unstamped and clock not synced", at: 15, clock: Unsynced, stamped: None, claimed: None, place: Tray, exam: None },
+            Case { name: "R31 c: id alone does not file", at: 5, clock: Synced, stamped: None, claimed: Some("1"), place: Tray, exam: None },
+            Case { name: "T7: before the patient is chosen", at: 5, clock: Synced, stamped: None, claimed: None, place: Tray, exam: None },
+            Case { name: "stamped and covering disagree", at: 25, clock: Synced, stamped: Some("s1"), claimed: None, place: Tray, exam: None },
+            Case { name: "stamped session of another lane", at: 15, clock: Synced, stamped: Some("s9"), claimed: None, place: Tray, exam: None },
+            Case { name: "stamped after it was closed, nobody followed", at: 45, clock: Synced, stamped: Some("s2"), claimed: None, place: Tray, exam: None },
+            Case { name: "gateway's clock a minute behind the opening", at: 49, clock: Synced, stamped: Some("s3"), claimed: None, place: Exam, exam: Some("exam of 3") },
+            Case { name: "gateway's clock five minutes behind", at: 46, clock: Synced, stamped: Some("s3"), claimed: None, place: Tray, exam: None },
+            Case { name: "clock not synced, stamped session still open", at: 0, clock: Unsynced, stamped: Some("s3"), claimed: None, place: Exam, exam: Some("exam of 3") },
+            Case { name: "clock not synced, stamped session closed", at: 15, clock: Unsynced, stamped: Some("s1"), claimed: None, place: Tray, exam: None },
+            Case { name: "at the moment of closing the next one counts", at: 20, clock: Synced, stamped: None, claimed: None, place: Exam, exam: Some("exam of 2") },
+        ]
+    };
+
+    fn lane() -> Vec<LaneSession> {
+        vec![
+            session("s1", "1", 10, Some(20)),
+            session("s2", "2", 20, Some(40)),
+            session("s3", "3", 50, None),
+        ]
+    }
+
+    #[test]
+    fn places_by_rule() {
+        for case in CASES {
+            let facts = Facts {
+                captured_at_us: case.at * MINUTE_US,
+                clock: case.clock,
+                stamped: case.stamped,
+                claimed: case.claimed,
+                claimed_is_scheduled: true,
+            };
+            let placed = place(facts, &lane());
+            assert_eq!(placed.place, case.place, "{}: {}", case.name, placed.reason);
+            assert_eq!(placed.encounter_id.as_deref(), case.exam, "{}", case.name);
+            if case.place == Place::Tray && case.claimed.is_some() {
+                assert!(placed.reason.contains("patient 1"), "suggests: {}", placed.reason);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_files_that_r31_does_not_allow(
+            at in 0_i64..70,
+            synced: bool,
+            stamped in prop::option::of(prop::sample::select(vec!["s1", "s2", "s3", "s9"])),
+            claimed in prop::option::of(prop::sample::select(vec!["1", "2", "3", "4", ""])),
+        ) {
+            let clock = if synced { ClockState::Synced } else { ClockState::Unsynced };
+            let facts = Facts {
+                captured_at_us: at * MINUTE_US, clock, stamped, claimed, claimed_is_scheduled: false,
+            };
+            let lane = lane();
+            let placed = place(facts, &lane);
+            prop_assert_eq!(placed.encounter_id.is_some(), placed.place == Place::Exam);
+            if let Some(encounter) = &placed.encounter_id {
+                let by = lane.iter().find(|s| s.encounter_id == *encounter).unwrap();
+                // A person opened a session for this patient, the data does not contradict it, and
+                // nobody else's session covers the moment.
+                prop_assert!(claimed.is_none_or(|id| id.is_empty() || id == by.chart_number));
+                prop_assert!(stamped.is_none_or(|id| id == by.lane_session_id));
+                prop_assert!(stamped.is_some() || synced);
+                let others = lane.iter().filter(|s| *s != by);
+                prop_assert!(!synced || others.into_iter().all(|s| !s.covers(at * MINUTE_US)));
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The gateways' endpoint: a claim code and a certificate request against a certificate.
+
+use super::{attempts::Attempts, tls::Peer};
+use crate::{
+    Core, clock,
+    pki::{Authority, PkiError},
+    store::{StoreError, claim, fleet, live},
+};
+use axum::{
+    Extension, Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use chiasm_proto::{
+    GatewayId, Sha256, TenantId,
+    enrol::{CLAIM_LEN, CLAIM_PATH, ClaimError, ClaimRequest, ClaimResponse},
+};
+use std::sync::Arc;
+
+/// Largest claim request; a certificate request with an RSA-4096 key has a tenth of it.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
+#[derive(Clone)]
+struct Endpoint {
+    core: Core,
+    authority: Arc<Authority>,
+    attempts: Arc<Attempts>,
+}
+
+pub fn router(core: Core, authority: Arc<Authority>) -> Router {
+    let endpoint = Endpoint { core, authority, attempts: Arc::default() };
+    Router::new()
+        .route(CLAIM_PATH, post(handle_claim))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(endpoint)
+}
+
+/// Why a claim was not granted.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("too many attempts: wait ten minutes")]
+    TooManyAttempts,
+    #[error("{0}")]
+    Malformed(String),
+    #[error("no gateway waits for this code: check it, or ask for a new one")]
+    UnknownCode,
+    #[error("this code was used: ask for a new one")]
+    Used,
+    #[error("this code has expired: ask for a new one")]
+    Expired,
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Pki(PkiError),
+}
+
+impl From<PkiError> for Refusal {
+    fn from(err: PkiError) -> Self {
+        match err {
+            PkiError::Request(_) => Refusal::Malformed(err.to_string()),
+            err => Refusal::Pki(err),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, code) = match &self {
+            Refusal::TooManyAttempts => (StatusCode::TOO_MANY_REQUESTS, "too_many_attempts"),
+            Refusal::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
+            Refusal::UnknownCode => (StatusCode::NOT_FOUND, "unknown_code"),
+            Refusal::Used => (StatusCode::CONFLICT, "used"),
+            Refusal::Expired => (StatusCode::GONE, "expired"),
+            Refusal::Store(_) | Refusal::Pki(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        };
+        let message = if status == StatusCode::SERVICE_UNAVAILABLE {
+            tracing::error!(error = %self, "cannot enrol a gateway");
+            "the cloud cannot enrol gateways at the moment: try again".to_owned()
+        } else {
+            self.to_string()
+        };
+        (status, Json(ClaimError { code: code.into(), message })).into_response()
+    }
+}
+
+async fn handle_claim(
+    State(endpoint): State<Endpoint>,
+    Extension(Peer(peer)): Extension<Peer>,
+    body: Bytes,
+) -> Result<Json<ClaimResponse>, Refusal> {
+    if !endpoint.attempts.may_try(peer.ip(), clock::now_us()) {
+        return Err(Refusal::TooManyAttempts);
+    }
+    let granted = claim(&endpoint, &body).await;
+    match &granted {
+        Ok(response) => {
+            tracing::info!(tenant = %response.tenant, gateway = %response.gateway, "enrolled");
+        }
+        Err(refusal) => {
+            endpoint.attempts.failed(peer.ip(), clock::now_us());
+            tracing::warn!(%peer, reason = %refusal, "claim refused");
+        }
+    }
+    granted.map(Json)
+}
+
+async fn claim(endpoint: &Endpoint, body: &[u8]) -> Result<ClaimResponse, Refusal> {
+    let request: ClaimRequest =
+        serde_json::from_slice(body).map_err(|err| Refusal::Malformed(err.to_string()))?;
+    let code = code_sha256(&request.claim_code).ok_or(Refusal::UnknownCode)?;
+    let core = &endpoint.core;
+    let now_us = clock::now_us();
+    let mut tx = core.db.all_tenants_read().await?;
+    let found = claim::find(&mut tx, &code).await?.ok_or(Refusal::UnknownCode)?;
+    // The rest happens inside the tenant that the code belongs to.
+    drop(tx);
+    if found.used_at_us.is_some() {
+        return Err(Refusal::Used);
+    }
+    if found.expires_at_us <= now_us {
+        return Err(Refusal::Expired);
+    }
+    let corrupt = |_| Refusal::UnknownCode;
+    let tenant = TenantId::new(found.tenant).map_err(corrupt)?;
+    let gateway = GatewayId::new(found.gateway).map_err(corrupt)?;
+    let issued = endpoint.authority.issue_gateway(&tenant, &gateway, &request.csr_pem)?;
+    let names = (tenant.as_str(), gateway.as_str());
+    let mut tx = core.db.tenant(names.0).await?;
+    if !claim::spend(&mut tx, names.0, &code, now_us).await? {
+        return Err(Refusal::Used);
+    }
+    if !fleet::enrol_gateway(&mut tx, names, &issued.serial, issued.expires_at_us, now_us).await? {
+        return Err(Refusal::UnknownCode);
+    }
+    let event = live::NewEvent {
+        gateway_id: Some(names.1.to_owned()),
+        ..live::NewEvent::new(now_us, live::Kind::GatewayChanged)
+    };
+    live::append(&mut tx, names.0, &[event]).await?;
+    tx.commit().await?;
+    core.live.announce(names.0);
+    Ok(ClaimResponse {
+        certificate_pem: issued.certificate_pem,
+        authority_pem: endpoint.authority.certificate_pem().to_owned(),
+        broker_url: core.config.broker_public_url(),
+        tenant,
+        gateway,
+    })
+}
+
+/// The form in which codes are kept. People type small letters, blanks and dashes.
+pub fn code_sha256(code: &str) -> Option<String> {
+    let clean = |c: &char| !c.is_whitespace() && *c != '-';
+    let code: String = code.chars().filter(clean).take(CLAIM_LEN + 1).collect();
+    (code.len() == CLAIM_LEN).then(|| Sha256::of(code.to_ascii_uppercase().as_bytes()).to_string())
+}

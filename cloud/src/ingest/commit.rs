@@ -1,0 +1,113 @@
+//! The commit loop: whatever queued up while the last commit ran becomes the next transaction of its
+//! tenant. Acknowledged and announced is only what is committed.
+
+use super::{
+    BATCH_MAX,
+    filing::{self, Answers},
+    outbox::Outbox,
+    parse::{Content, Document, Parsed, Rejected},
+};
+use crate::{Core, clock, store::StoreError};
+use chiasm_proto::{GatewayId, TenantId};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::sync::mpsc;
+
+/// How often a batch is tried while the database is away; then it is left to be sent again.
+const ATTEMPTS_MAX: u32 = 5;
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+
+/// What came from one tenant since the last commit.
+type Batch = Vec<(GatewayId, Content)>;
+
+pub async fn run(core: Core, mut parsed: mpsc::Receiver<Parsed>, outbox: Outbox) {
+    let mut queued = Vec::with_capacity(BATCH_MAX);
+    while parsed.recv_many(&mut queued, BATCH_MAX).await > 0 {
+        let mut batches: BTreeMap<TenantId, Batch> = BTreeMap::new();
+        for Parsed { tenant, gateway, content, .. } in queued.drain(..) {
+            batches.entry(tenant).or_default().push((gateway, content));
+        }
+        for (tenant, mut batch) in batches {
+            // By number: the database sees one order whatever the broker made of it, and replicas
+            // lock gateways in the same order.
+            batch.sort_by(|a, b| key(a).cmp(&key(b)));
+            file(&core, &tenant, batch, &outbox).await;
+        }
+    }
+}
+
+fn key((gateway, content): &(GatewayId, Content)) -> (&GatewayId, u64) {
+    match content {
+        Content::Document(document) => (gateway, document.seq),
+        Content::State(_) | Content::Telemetry(_) => (gateway, u64::MAX),
+    }
+}
+
+/// Files a batch whole, or if the database takes offence at its content, document by document.
+async fn file(core: &Core, tenant: &TenantId, mut batch: Batch, outbox: &Outbox) {
+    match try_often(core, tenant, &batch).await {
+        Ok(answers) => answer(core, tenant, answers, outbox),
+        Err(error) if is_about_content(&error) && batch.len() > 1 => {
+            tracing::warn!(%tenant, %error, "a batch is refused, filing its documents one by one");
+            for one in batch {
+                Box::pin(file(core, tenant, vec![one], outbox)).await;
+            }
+        }
+        Err(error) if is_about_content(&error) => {
+            if let Some((_, Content::Document(document))) = batch.first_mut()
+                && document.checked.is_ok()
+            {
+                poison(document, &error);
+                return Box::pin(file(core, tenant, batch, outbox)).await;
+            }
+            tracing::error!(%tenant, %error, "the database refuses a message");
+        }
+        Err(error) => {
+            tracing::error!(%tenant, %error, "nothing is filed; gateways will send again");
+        }
+    }
+}
+
+/// A document that the database cannot take must not hold up the others.
+fn poison(document: &mut Document, error: &StoreError) {
+    document.checked = Err(Rejected::new("malformed", format!("the database refuses it: {error}")));
+}
+
+async fn try_often(core: &Core, tenant: &TenantId, batch: &Batch) -> Result<Answers, StoreError> {
+    let mut backoff = BACKOFF_MIN;
+    for attempt in 1.. {
+        match filing::file(core, tenant, batch, clock::now_us()).await {
+            Err(error) if attempt < ATTEMPTS_MAX && !is_about_content(&error) => {
+                tracing::warn!(%tenant, %error, attempt, "cannot commit, will try again");
+                tokio::time::sleep(backoff).await;
+                backoff *= 2;
+            }
+            done => return done,
+        }
+    }
+    unreachable!("the last attempt returns")
+}
+
+/// Whether another attempt with the same rows would fail alike.
+fn is_about_content(error: &StoreError) -> bool {
+    let StoreError::Query(sqlx::Error::Database(error)) = error else { return false };
+    let is_data_exception = error.code().is_some_and(|code| code.starts_with("22"));
+    is_data_exception
+        || matches!(
+            error.kind(),
+            sqlx::error::ErrorKind::UniqueViolation
+                | sqlx::error::ErrorKind::NotNullViolation
+                | sqlx::error::ErrorKind::CheckViolation
+        )
+}
+
+fn answer(core: &Core, tenant: &TenantId, answers: Answers, outbox: &Outbox) {
+    for (gateway, ack) in &answers.acks {
+        outbox.ack(tenant, gateway, ack);
+    }
+    for (gateway, sessions) in &answers.sessions {
+        outbox.sessions(tenant, gateway, sessions);
+    }
+    if answers.has_events {
+        core.live.announce(tenant.as_str());
+    }
+}

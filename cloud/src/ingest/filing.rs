@@ -1,0 +1,468 @@
+//! One transaction of one tenant: documents, readings with their places, states, progress.
+
+use super::{
+    parse::{Checked, Content, Document, ReadingFacts, Rejected},
+    sessions,
+};
+use crate::{
+    Core,
+    domain::placement::{self, DUPLICATE_WITHIN_US, Facts, Place, Placement},
+    store::{
+        StoreError, Tx,
+        document::{self, NewDocument, NewReading, NewRejection, SameContent},
+        fleet,
+        lane_open::{self, Lane},
+        live::{self, Kind, NewEvent},
+        stream::{self, Stream},
+    },
+};
+use chiasm_proto::{
+    Ack, Epoch, GatewayId, LaneId, TenantId,
+    fleet::{Sessions, State, Status, Telemetry},
+};
+use jiff::{Timestamp, tz::TimeZone};
+use std::collections::BTreeMap;
+
+/// What gateways are told once the transaction is committed.
+#[derive(Default)]
+pub struct Answers {
+    pub acks: Vec<(GatewayId, Ack)>,
+    pub sessions: Vec<(GatewayId, Sessions)>,
+    pub has_events: bool,
+}
+
+/// Everything that the transaction has looked up and is going to write.
+struct Filing<'b> {
+    tenant: &'b str,
+    now_us: i64,
+    lanes: BTreeMap<&'b LaneId, Option<Lane>>,
+    streams: BTreeMap<(&'b GatewayId, Epoch), Stream>,
+    documents: Vec<NewDocument<'b>>,
+    readings: Vec<NewReading>,
+    events: Vec<NewEvent>,
+    births: Vec<(&'b GatewayId, Epoch)>,
+}
+
+/// Files a batch, sorted by gateway and number, and commits.
+pub async fn file(
+    core: &Core,
+    tenant: &TenantId,
+    batch: &[(GatewayId, Content)],
+    now_us: i64,
+) -> Result<Answers, StoreError> {
+    let mut tx = core.db.tenant(tenant.as_str()).await?;
+    let mut filing = Filing {
+        tenant: tenant.as_str(),
+        now_us,
+        lanes: BTreeMap::new(),
+        streams: BTreeMap::new(),
+        documents: Vec::new(),
+        readings: Vec::new(),
+        events: Vec::new(),
+        births: Vec::new(),
+    };
+    filing.look_up_lanes(&mut tx, batch).await?;
+    for of_one in batch.chunk_by(|a, b| a.0 == b.0) {
+        let gateway = &of_one[0].0;
+        match fleet::gateway_location(&mut tx, filing.tenant, gateway.as_str()).await? {
+            Some(location) => filing.take(&mut tx, gateway, &location, of_one).await?,
+            None => tracing::warn!(%tenant, %gateway, "messages of an unknown gateway are dropped"),
+        }
+    }
+    filing.write(tx).await
+}
+
+impl<'b> Filing<'b> {
+    /// Each lane once, with its sessions around all captures of the batch.
+    async fn look_up_lanes(
+        &mut self,
+        tx: &mut Tx,
+        batch: &'b [(GatewayId, Content)],
+    ) -> Result<(), StoreError> {
+        let mut spans: BTreeMap<&LaneId, (i64, i64)> = BTreeMap::new();
+        for (_, content) in batch {
+            let Content::Document(document) = content else { continue };
+            let Ok(Checked { lane: Some(lane), captured_at_us: at, .. }) = &document.checked else {
+                continue;
+            };
+            let span = spans.entry(lane).or_insert((*at, *at));
+            *span = (span.0.min(*at), span.1.max(*at));
+        }
+        for (lane, (first_us, last_us)) in spans {
+            // A session may be stamped a little before it was opened, and long after by a gateway
+            // whose clock is not set.
+            let until = last_us.saturating_add(placement::CLOCK_BEHIND_MAX_US).max(self.now_us);
+            let found =
+                lane_open::lane_between(tx, self.tenant, lane.as_str(), (first_us, until)).await?;
+            self.lanes.insert(lane, found);
+        }
+        Ok(())
+    }
+
+    async fn take(
+        &mut self,
+        tx: &mut Tx,
+        gateway: &'b GatewayId,
+        location: &str,
+        contents: &'b [(GatewayId, Content)],
+    ) -> Result<(), StoreError> {
+        for (_, content) in contents {
+            match content {
+                Content::Document(document) => {
+                    self.take_document(tx, gateway, location, document).await?;
+                }
+                Content::State(state) => self.take_state(tx, gateway, state).await?,
+                Content::Telemetry(telemetry) => {
+                    self.take_telemetry(tx, gateway, telemetry).await?;
+                    self.gateway_changed(gateway);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_document(
+        &mut self,
+        tx: &mut Tx,
+        gateway: &'b GatewayId,
+        location: &str,
+        document: &'b Document,
+    ) -> Result<(), StoreError> {
+        let key = (self.tenant, gateway.as_str());
+        let epoch = document.epoch;
+        let mut stream = match self.streams.remove(&(gateway, epoch)) {
+            Some(stream) => stream,
+            None => stream::lock(tx, key, epoch, self.now_us).await?,
+        };
+        let seq = number(document.seq);
+        let known = match stream.progress.contains(document.seq) || document.seq == 0 {
+            true => self.known_sha256(tx, gateway, epoch, seq).await?,
+            false => None,
+        };
+        let checked = match (&document.checked, known) {
+            (_, Some(sha256)) if sha256 == document.sha256 => None,
+            (_, Some(_)) => Some(Err(content_differs(gateway, document))),
+            (Ok(checked), None) => {
+                Some(self.lane_of(location, checked).map(|lane| (checked, lane)))
+            }
+            (Err(rejected), None) => Some(Err(rejected.clone())),
+        };
+        let is_counted = document.seq == 0 || stream.progress.add(document.seq).is_ok();
+        match checked {
+            _ if !is_counted => {
+                tracing::warn!(tenant = key.0, gateway = key.1, "too many gaps, a number waits");
+            }
+            None => {}
+            Some(Ok((checked, lane))) => self.add(tx, gateway, document, checked, lane).await?,
+            Some(Err(rejected)) => {
+                if self.reject(tx, gateway, document, &rejected).await? {
+                    stream.rejected += 1;
+                }
+            }
+        }
+        self.streams.insert((gateway, epoch), stream);
+        Ok(())
+    }
+
+    /// The hash under a number, of this transaction or an earlier one.
+    async fn known_sha256(
+        &self,
+        tx: &mut Tx,
+        gateway: &GatewayId,
+        epoch: Epoch,
+        seq: i64,
+    ) -> Result<Option<String>, StoreError> {
+        let name = epoch.to_string();
+        let here = self
+            .documents
+            .iter()
+            .find(|new| new.gateway_id == gateway.as_str() && new.seq == seq && new.epoch == name);
+        match here {
+            Some(new) => Ok(Some(new.sha256.to_owned())),
+            None => document::sha256(tx, (self.tenant, gateway.as_str()), epoch, seq).await,
+        }
+    }
+
+    /// The document's lane, if it has one; it must be one of the gateway's location.
+    fn lane_of(&self, location: &str, checked: &Checked) -> Result<Option<Lane>, Rejected> {
+        let Some(name) = &checked.lane else { return Ok(None) };
+        match self.lanes.get(name) {
+            Some(Some(lane)) if lane.location_id == location => Ok(Some(lane.clone())),
+            _ => {
+                let detail = format!("the gateway's location {location} has no lane {name}");
+                Err(Rejected::new("unknown_lane", detail))
+            }
+        }
+    }
+
+    async fn add(
+        &mut self,
+        tx: &mut Tx,
+        gateway: &'b GatewayId,
+        document: &'b Document,
+        checked: &'b Checked,
+        lane: Option<Lane>,
+    ) -> Result<(), StoreError> {
+        self.documents.push(NewDocument {
+            gateway_id: gateway.as_str(),
+            epoch: document.epoch.to_string(),
+            seq: number(document.seq),
+            document_id: &checked.document_id,
+            kind: checked.kind,
+            sha256: &document.sha256,
+            captured_at_us: checked.captured_at_us,
+            received_at_us: document.received_at_us,
+            body: &document.body,
+        });
+        match (&checked.reading, lane) {
+            (Some(facts), Some(lane)) => {
+                self.add_reading(tx, gateway, document, (checked, facts), lane).await
+            }
+            _ => {
+                let event = NewEvent {
+                    gateway_id: Some(gateway.to_string()),
+                    lane_id: checked.lane.as_ref().map(ToString::to_string),
+                    subject: Some(checked.document_id.clone()),
+                    ..NewEvent::new(self.now_us, Kind::GatewayChanged)
+                };
+                self.events.push(event);
+                Ok(())
+            }
+        }
+    }
+
+    async fn add_reading(
+        &mut self,
+        tx: &mut Tx,
+        gateway: &GatewayId,
+        document: &Document,
+        (checked, facts): (&Checked, &ReadingFacts),
+        lane: Lane,
+    ) -> Result<(), StoreError> {
+        let placed = self.place(tx, (checked, facts), &lane).await?;
+        let first = self.first_print(tx, gateway, (checked, facts), &placed).await?;
+        if let Some(first) = &first {
+            self.count_sent_again(tx, first).await?;
+        } else if let Some(session) = &placed.lane_session_id {
+            lane_open::touch(tx, self.tenant, session, checked.captured_at_us).await?;
+        }
+        let lane_id = checked.lane.as_ref().map(ToString::to_string).unwrap_or_default();
+        let reading = NewReading {
+            reading_id: checked.document_id.clone(),
+            gateway_id: gateway.to_string(),
+            epoch: document.epoch.to_string(),
+            seq: number(document.seq),
+            location_id: lane.location_id,
+            lane_id,
+            link_id: facts.link.clone(),
+            vendor: facts.vendor.clone(),
+            model: facts.model.clone(),
+            content_sha256: facts.content_sha256.clone(),
+            captured_at_us: checked.captured_at_us,
+            received_at_us: document.received_at_us,
+            claimed_patient: facts.claimed_patient.clone(),
+            lane_session_id: placed.lane_session_id,
+            place: if first.is_some() { Place::Duplicate } else { placed.place },
+            reason: if first.is_some() { "printed again".into() } else { placed.reason },
+            encounter_id: if first.is_some() { None } else { placed.encounter_id },
+            needs_a_look: facts.needs_a_look,
+            duplicate_of: first,
+        };
+        self.events.push(NewEvent {
+            location_id: Some(reading.location_id.clone()),
+            lane_id: Some(reading.lane_id.clone()),
+            encounter_id: reading.encounter_id.clone(),
+            gateway_id: Some(reading.gateway_id.clone()),
+            subject: Some(reading.reading_id.clone()),
+            ..NewEvent::new(self.now_us, Kind::ReadingFiled)
+        });
+        self.readings.push(reading);
+        Ok(())
+    }
+
+    async fn place(
+        &self,
+        tx: &mut Tx,
+        (checked, facts): (&Checked, &ReadingFacts),
+        lane: &Lane,
+    ) -> Result<Placement, StoreError> {
+        let mut facts = Facts {
+            captured_at_us: checked.captured_at_us,
+            clock: facts.clock,
+            stamped: facts.lane_session.as_deref(),
+            claimed: facts.claimed_patient.as_deref(),
+            claimed_is_scheduled: false,
+        };
+        let placed = placement::place(facts, &lane.sessions);
+        let Some(claimed) = facts.claimed.filter(|_| placed.place == Place::Tray) else {
+            return Ok(placed);
+        };
+        let zone = lane_open::time_zone(tx, self.tenant, &lane.location_id).await?;
+        let zone = zone.and_then(|name| TimeZone::get(&name).ok()).unwrap_or(TimeZone::UTC);
+        let at = Timestamp::from_microsecond(facts.captured_at_us).unwrap_or_default();
+        let date = at.to_zoned(zone).date().to_string();
+        let visit = (lane.location_id.as_str(), date.as_str());
+        facts.claimed_is_scheduled =
+            lane_open::is_scheduled(tx, self.tenant, visit, claimed.trim()).await?;
+        Ok(placement::place(facts, &lane.sessions))
+    }
+
+    /// The reading that this one repeats (T5), of this transaction or an earlier one.
+    async fn first_print(
+        &self,
+        tx: &mut Tx,
+        gateway: &GatewayId,
+        (checked, facts): (&Checked, &ReadingFacts),
+        placed: &Placement,
+    ) -> Result<Option<String>, StoreError> {
+        let at_us = checked.captured_at_us;
+        let between_us =
+            (at_us.saturating_sub(DUPLICATE_WITHIN_US), at_us.saturating_add(DUPLICATE_WITHIN_US));
+        let here = self.readings.iter().find(|first| {
+            first.gateway_id == gateway.as_str()
+                && first.link_id == facts.link
+                && first.content_sha256 == facts.content_sha256
+                && first.lane_session_id == placed.lane_session_id
+                && first.place != Place::Duplicate
+                && (between_us.0..=between_us.1).contains(&first.captured_at_us)
+        });
+        if let Some(first) = here {
+            return Ok(Some(first.reading_id.clone()));
+        }
+        let same = SameContent {
+            gateway: gateway.as_str(),
+            link: &facts.link,
+            content_sha256: &facts.content_sha256,
+            lane_session: placed.lane_session_id.as_deref(),
+            between_us,
+        };
+        document::find_same(tx, self.tenant, same).await
+    }
+
+    async fn count_sent_again(&mut self, tx: &mut Tx, first: &str) -> Result<(), StoreError> {
+        // A first print of this very batch has to be there to be counted.
+        if self.readings.iter().any(|reading| reading.reading_id == first) {
+            self.flush(tx).await?;
+        }
+        document::count_sent_again(tx, self.tenant, first).await
+    }
+
+    async fn flush(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
+        document::insert(tx, self.tenant, &self.documents, &self.readings).await?;
+        self.documents.clear();
+        self.readings.clear();
+        Ok(())
+    }
+
+    /// Keeps a document that cannot be filed; false if it was kept before.
+    async fn reject(
+        &mut self,
+        tx: &mut Tx,
+        gateway: &GatewayId,
+        document: &Document,
+        rejected: &Rejected,
+    ) -> Result<bool, StoreError> {
+        let rejection = NewRejection {
+            gateway_id: gateway.as_str(),
+            epoch: document.epoch.to_string(),
+            seq: number(document.seq),
+            sha256: &document.sha256,
+            code: rejected.code,
+            detail: &rejected.detail,
+            received_at_us: document.received_at_us,
+            body: &document.body,
+        };
+        let is_new = document::reject(tx, self.tenant, rejection).await?;
+        if is_new {
+            let (tenant, seq, code) = (self.tenant, document.seq, rejected.code);
+            tracing::warn!(tenant, %gateway, seq, code, "a document is rejected");
+            self.gateway_changed(gateway);
+        }
+        Ok(is_new)
+    }
+
+    async fn take_state(
+        &mut self,
+        tx: &mut Tx,
+        gateway: &'b GatewayId,
+        state: &State,
+    ) -> Result<(), StoreError> {
+        let status = match state.status {
+            Status::Online => "online",
+            Status::Stopped => "stopped",
+            Status::Lost => "lost",
+        };
+        let key = (self.tenant, gateway.as_str());
+        let session = state.session.to_string();
+        let detail = state.detail.as_deref();
+        if fleet::put_state(tx, key, status, &session, detail, self.now_us).await? {
+            self.gateway_changed(gateway);
+        }
+        if let Some(telemetry) = &state.telemetry {
+            self.take_telemetry(tx, gateway, telemetry).await?;
+            if state.status == Status::Online {
+                self.births.push((gateway, telemetry.spool.epoch));
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_telemetry(
+        &mut self,
+        tx: &mut Tx,
+        gateway: &GatewayId,
+        telemetry: &Telemetry,
+    ) -> Result<(), StoreError> {
+        let json = serde_json::to_string(telemetry).expect("plain data always serialises");
+        let at_us = telemetry.time.as_microsecond();
+        fleet::put_telemetry(tx, (self.tenant, gateway.as_str()), &json, at_us).await
+    }
+
+    fn gateway_changed(&mut self, gateway: &GatewayId) {
+        self.events.push(NewEvent {
+            gateway_id: Some(gateway.to_string()),
+            ..NewEvent::new(self.now_us, Kind::GatewayChanged)
+        });
+    }
+
+    /// Writes and commits; only then are there answers.
+    async fn write(mut self, mut tx: Tx) -> Result<Answers, StoreError> {
+        self.flush(&mut tx).await?;
+        let mut answers = Answers { has_events: !self.events.is_empty(), ..Answers::default() };
+        for ((gateway, epoch), stream) in &self.streams {
+            stream::save(&mut tx, (self.tenant, gateway.as_str()), *epoch, stream).await?;
+        }
+        for (gateway, epoch) in std::mem::take(&mut self.births) {
+            let key = (self.tenant, gateway.as_str());
+            if !self.streams.contains_key(&(gateway, epoch)) {
+                let stream = stream::get(&mut tx, key, epoch).await?;
+                self.streams.insert((gateway, epoch), stream);
+            }
+            let open = sessions::of_gateway(&mut tx, key.0, key.1).await?;
+            answers.sessions.push((gateway.clone(), open));
+        }
+        // Without a number there is no epoch, and nothing to acknowledge.
+        for ((gateway, epoch), stream) in self.streams.iter().filter(|s| !s.0.1.0.is_nil()) {
+            let key = (self.tenant, gateway.as_str());
+            let rejected = match stream.rejected {
+                0 => Vec::new(),
+                _ => stream::rejections(&mut tx, key, *epoch).await?,
+            };
+            answers.acks.push(((*gateway).clone(), stream.progress.ack(*epoch, rejected)));
+        }
+        // Last: it locks the tenant's row until the commit.
+        live::append(&mut tx, self.tenant, &self.events).await?;
+        tx.commit().await?;
+        Ok(answers)
+    }
+}
+
+/// The same number with other content: an alarm, and never an overwrite.
+fn content_differs(gateway: &GatewayId, document: &Document) -> Rejected {
+    tracing::error!(%gateway, seq = document.seq, "a number came again with other content");
+    Rejected::new("content_differs", "other content is filed under this number")
+}
+
+fn number(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,124 @@
+//! Lane sessions as ingest sees them: which are open, which cover a moment.
+
+use super::{StoreError, Tx};
+use crate::{args, domain::placement::LaneSession};
+
+/// Gateways that serve the lane's location.
+pub async fn gateways_of_lane(
+    tx: &mut Tx,
+    tenant: &str,
+    lane: &str,
+) -> Result<Vec<String>, StoreError> {
+    let rows: Vec<(String,)> = tx
+        .fetch_all(
+            "SELECT g.gateway_id FROM lane l
+             JOIN gateway g ON g.tenant_id = l.tenant_id AND g.location_id = l.location_id
+             WHERE l.tenant_id = $1 AND l.lane_id = $2 AND g.revoked_at_us IS NULL",
+            args![tenant, lane],
+        )
+        .await?;
+    Ok(rows.into_iter().map(|(gateway,)| gateway).collect())
+}
+
+/// Lane, session and opening time of every open session in the gateway's location.
+pub async fn open_sessions(
+    tx: &mut Tx,
+    tenant: &str,
+    gateway: &str,
+) -> Result<Vec<(String, String, i64)>, StoreError> {
+    tx.fetch_all(
+        "SELECT s.lane_id, s.lane_session_id, s.opened_at_us FROM gateway g
+         JOIN lane l ON l.tenant_id = g.tenant_id AND l.location_id = g.location_id
+         JOIN lane_session s ON s.tenant_id = l.tenant_id AND s.lane_id = l.lane_id
+         WHERE g.tenant_id = $1 AND g.gateway_id = $2 AND s.closed_at_us IS NULL
+         ORDER BY s.lane_id",
+        args![tenant, gateway],
+    )
+    .await
+}
+
+/// A lane with its sessions around a span of time.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    pub location_id: String,
+    pub sessions: Vec<LaneSession>,
+}
+
+type Row = (String, Option<String>, Option<String>, Option<String>, Option<i64>, Option<i64>);
+
+/// The lane, if there is one, with the sessions that were open between the two moments.
+pub async fn lane_between(
+    tx: &mut Tx,
+    tenant: &str,
+    lane: &str,
+    (first_us, last_us): (i64, i64),
+) -> Result<Option<Lane>, StoreError> {
+    let rows: Vec<Row> = tx
+        .fetch_all(
+            "SELECT l.location_id, s.lane_session_id, s.encounter_id, p.chart_number,
+                 s.opened_at_us, s.closed_at_us
+             FROM lane l
+             LEFT JOIN lane_session s ON s.tenant_id = l.tenant_id AND s.lane_id = l.lane_id
+                 AND s.opened_at_us <= $4 AND (s.closed_at_us IS NULL OR s.closed_at_us >= $3)
+             LEFT JOIN encounter e
+                 ON e.tenant_id = s.tenant_id AND e.encounter_id = s.encounter_id
+             LEFT JOIN patient p ON p.tenant_id = e.tenant_id AND p.patient_id = e.patient_id
+             WHERE l.tenant_id = $1 AND l.lane_id = $2
+             ORDER BY s.opened_at_us",
+            args![tenant, lane, first_us, last_us],
+        )
+        .await?;
+    let Some((location_id, ..)) = rows.first().cloned() else { return Ok(None) };
+    let session = |(_, session, encounter, chart, opened, closed): Row| {
+        Some(LaneSession {
+            lane_session_id: session?,
+            encounter_id: encounter?,
+            chart_number: chart?,
+            opened_at_us: opened?,
+            closed_at_us: closed,
+        })
+    };
+    Ok(Some(Lane { location_id, sessions: rows.into_iter().filter_map(session).collect() }))
+}
+
+/// Whether a chart number is on the location's schedule of a date (`YYYY-MM-DD`).
+pub async fn is_scheduled(
+    tx: &mut Tx,
+    tenant: &str,
+    (location, date): (&str, &str),
+    chart_number: &str,
+) -> Result<bool, StoreError> {
+    let row: Option<(String,)> = tx
+        .fetch_optional(
+            "SELECT e.encounter_id FROM patient p
+             JOIN encounter e ON e.tenant_id = p.tenant_id AND e.patient_id = p.patient_id
+             WHERE p.tenant_id = $1 AND p.chart_number = $4 AND e.location_id = $2
+                 AND e.visit_date = $3 LIMIT 1",
+            args![tenant, location, date, chart_number],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
+/// The location's time zone (IANA name).
+pub async fn time_zone(
+    tx: &mut Tx,
+    tenant: &str,
+    location: &str,
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT time_zone FROM location WHERE tenant_id = $1 AND location_id = $2";
+    let row: Option<(String,)> = tx.fetch_optional(sql, args![tenant, location]).await?;
+    Ok(row.map(|(zone,)| zone))
+}
+
+/// Notes a reading in a session, which keeps it from ending by time.
+pub async fn touch(tx: &mut Tx, tenant: &str, session: &str, at_us: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE lane_session SET last_reading_at_us = $3
+         WHERE tenant_id = $1 AND lane_session_id = $2
+             AND (last_reading_at_us IS NULL OR last_reading_at_us < $3)",
+        args![tenant, session, at_us],
+    )
+    .await?;
+    Ok(())
+}
