@@ -21,7 +21,7 @@ use chiasm_proto::{
     fleet::{Sessions, State, Status, Telemetry},
 };
 use jiff::{Timestamp, tz::TimeZone};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 /// What gateways are told once the transaction is committed.
 #[derive(Default)]
@@ -155,9 +155,7 @@ impl<'b> Filing<'b> {
             None => {}
             Some(Ok((checked, lane))) => self.add(tx, gateway, document, checked, lane).await?,
             Some(Err(rejected)) => {
-                if self.reject(tx, gateway, document, &rejected).await? {
-                    stream.rejected += 1;
-                }
+                stream.rejected += i64::from(self.reject(tx, gateway, document, &rejected).await?);
             }
         }
         self.streams.insert((gateway, epoch), stream);
@@ -434,9 +432,8 @@ impl<'b> Filing<'b> {
         }
         for (gateway, epoch) in std::mem::take(&mut self.births) {
             let key = (self.tenant, gateway.as_str());
-            if !self.streams.contains_key(&(gateway, epoch)) {
-                let stream = stream::get(&mut tx, key, epoch).await?;
-                self.streams.insert((gateway, epoch), stream);
+            if let Entry::Vacant(unseen) = self.streams.entry((gateway, epoch)) {
+                unseen.insert(stream::get(&mut tx, key, epoch).await?);
             }
             let open = sessions::of_gateway(&mut tx, key.0, key.1).await?;
             answers.sessions.push((gateway.clone(), open));

@@ -41,7 +41,7 @@ pub struct Gateway {
     pub gateway: GatewayId,
     pub epoch: Epoch,
     pub client: AsyncClient,
-    pub seen: mpsc::UnboundedReceiver<Seen>,
+    pub seen: mpsc::Receiver<Seen>,
     poll: tokio::task::JoinHandle<()>,
 }
 
@@ -50,6 +50,9 @@ impl Drop for Gateway {
         self.poll.abort();
     }
 }
+
+/// What a gateway may see before the test looks.
+const SEEN_MAX: usize = 100_000;
 
 /// A certificate and its key, in PEM.
 #[derive(Debug, Clone)]
@@ -118,17 +121,17 @@ impl Credentials {
 }
 
 /// Connects with these options and reports what happens until the connection ends.
-pub fn connect(options: MqttOptions) -> (AsyncClient, mpsc::UnboundedReceiver<Seen>, Task) {
+pub fn connect(options: MqttOptions) -> (AsyncClient, mpsc::Receiver<Seen>, Task) {
     let (client, mut events) = AsyncClient::new(options, 2048);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     events.options.set_network_options(network);
-    let (sender, seen) = mpsc::unbounded_channel();
+    let (sender, seen) = mpsc::channel(SEEN_MAX);
     let poll = tokio::spawn(async move {
         loop {
             let event = events.poll().await;
             let ended = event.is_err();
-            if report(event).is_some_and(|what| sender.send(what).is_err()) || ended {
+            if report(event).is_some_and(|what| sender.try_send(what).is_err()) || ended {
                 return;
             }
         }

@@ -64,6 +64,7 @@ impl Cluster {
 }
 
 /// Statics are not dropped: a shell waits for the end of this process and stops the cluster.
+#[expect(clippy::zombie_processes, reason = "the shell outlives this process on purpose")]
 fn watch(pid: u32, bin: &Path, data: &Path) {
     let (ctl, data) = (bin.join("pg_ctl"), data.display());
     let script = format!(
