@@ -119,6 +119,12 @@ impl Gateway {
         serde_json::from_str(&text).with_context(|| format!("spool status prints no JSON: {text}"))
     }
 
+    /// How many documents the cloud has not acknowledged.
+    pub fn waiting(&self) -> Result<u64> {
+        let spool = self.spool()?;
+        spool["depth"].as_u64().with_context(|| format!("no depth in {spool}"))
+    }
+
     pub fn launch(&mut self) -> Result<()> {
         let mut command = self.command();
         command.arg("run");

@@ -1,10 +1,10 @@
-//! A person's or a program's client of the cloud: signs in, keeps the cookie and the CSRF token,
-//! calls the API, and follows the live events.
+//! A program's client of the cloud: signs in, calls the API, and follows the live events. How people
+//! do the same is [`crate::browser`]'s.
 
 use crate::wait;
 use anyhow::{Context, Result, bail};
-use reqwest::{Client, Method, Response, StatusCode, header};
-use serde_json::Value;
+use reqwest::{Client, Method, Response, StatusCode};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Longest wait for an answer.
@@ -16,8 +16,7 @@ const LINE_LEN_MAX: usize = 1024 * 1024;
 pub struct Http {
     client: Client,
     origin: String,
-    cookie: String,
-    csrf: String,
+    token: String,
 }
 
 /// One event of the live stream.
@@ -42,7 +41,17 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         let origin = format!("http://127.0.0.1:{port}");
-        Ok(Self { client, origin, cookie: String::new(), csrf: String::new() })
+        Ok(Self { client, origin, token: String::new() })
+    }
+
+    /// Signs in and keeps the token.
+    pub async fn sign_in(port: u16, login: &str, password: &str) -> Result<Self> {
+        let mut http = Self::anonymous(port)?;
+        let credentials = json!({ "login": login, "password": password });
+        let session = http.post("/api/v1/sign-in", credentials).await?;
+        let token = session["token"].as_str().context("the answer holds no token")?;
+        http.token = token.into();
+        Ok(http)
     }
 
     pub fn origin(&self) -> &str {
@@ -66,11 +75,8 @@ impl Http {
 
     pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Result<Response> {
         let mut request = self.client.request(method, format!("{}{path}", self.origin));
-        if !self.cookie.is_empty() {
-            request = request.header(header::COOKIE, &self.cookie);
-        }
-        if !self.csrf.is_empty() {
-            request = request.header("x-csrf-token", &self.csrf);
+        if !self.token.is_empty() {
+            request = request.bearer_auth(&self.token);
         }
         if let Some(body) = body {
             request = request.json(&body);
@@ -82,7 +88,7 @@ impl Http {
     pub async fn live(&self, path: &str, after: Option<&str>) -> Result<Live> {
         // Without the total timeout of the other requests: a stream has no end.
         let mut request = Client::builder().build()?.get(format!("{}{path}", self.origin));
-        request = request.header(header::COOKIE, &self.cookie);
+        request = request.bearer_auth(&self.token);
         if let Some(id) = after {
             request = request.header("last-event-id", id);
         }

@@ -38,8 +38,8 @@ pub enum Attachment {
 #[derive(Debug, Clone)]
 pub struct Handshake {
     pub request: Vec<u8>,
-    /// Must stand somewhere in the answer.
-    pub permission: Vec<u8>,
+    /// Whether what came so far lets the instrument send.
+    pub is_permission: fn(&[u8]) -> bool,
 }
 
 /// One transmission that an instrument makes.
@@ -61,6 +61,14 @@ impl Attachment {
     pub async fn listening() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         Ok(Self::Listens { listener, stream: None })
+    }
+    /// The port of an instrument that listens or connects.
+    pub fn port(&self) -> Result<u16> {
+        match self {
+            Self::Listens { listener, .. } => Ok(listener.local_addr()?.port()),
+            Self::Connects { port, .. } => Ok(*port),
+            Self::Serial(_) | Self::Folder(_) => bail!("this instrument has no port"),
+        }
     }
     pub fn connecting(port: u16) -> Self {
         Self::Connects { port, stream: None }
@@ -133,8 +141,7 @@ impl Attachment {
             let mut answer = Vec::new();
             while answer.len() < ANSWER_LEN_MAX {
                 answer.extend(self.receive().await?);
-                let mut windows = answer.windows(handshake.permission.len());
-                if windows.any(|window| window == handshake.permission) {
+                if (handshake.is_permission)(&answer) {
                     return Ok(());
                 }
             }

@@ -62,6 +62,14 @@ impl Ledger {
         Ok(count.try_into()?)
     }
 
+    /// How many documents of any kind are filed.
+    pub async fn documents(&self) -> Result<u64> {
+        let mut tx = self.db.tenant_read(TENANT).await?;
+        let sql = "SELECT COUNT(*) FROM document WHERE tenant_id = $1";
+        let (count,): (i64,) = tx.fetch_one(sql, chiasm_cloud::args![TENANT]).await?;
+        Ok(count.try_into()?)
+    }
+
     /// The captures that gave no reading, as `(code, detail)`, oldest first.
     pub async fn captures(&self) -> Result<Vec<chiasm_proto::Capture>> {
         let mut tx = self.db.tenant_read(TENANT).await?;

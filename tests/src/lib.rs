@@ -11,6 +11,7 @@
 
 pub mod bench;
 pub mod browser;
+pub mod clinic;
 pub mod cloud;
 pub mod gateway;
 pub mod http;
@@ -23,6 +24,7 @@ pub mod net;
 pub mod postgres;
 pub mod process;
 pub mod pty;
+pub mod station;
 pub mod stats;
 pub mod story;
 pub mod table;

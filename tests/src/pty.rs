@@ -23,7 +23,7 @@ use tokio::io::unix::AsyncFd;
 /// The instrument's side of a line. Dropped, the cable is out: readers get an error.
 pub struct Pty {
     instrument: AsyncFd<OwnedFd>,
-    _gateway_side: OwnedFd,
+    gateway_side: OwnedFd,
     path: PathBuf,
 }
 
@@ -48,11 +48,17 @@ impl Pty {
         symlink(name, path).with_context(|| format!("cannot link {}", path.display()))?;
         // SAFETY: an OwnedFd always names the same open descriptor until it is dropped.
         let instrument = unsafe { AsyncFd::register(master)? };
-        Ok(Self { instrument, _gateway_side: slave, path: path.into() })
+        Ok(Self { instrument, gateway_side: slave, path: path.into() })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Lets the line be opened again. A program that opens a line exclusively leaves the mark behind
+    /// when it is killed, because the harness holds the terminal open; on an adapter it would go.
+    pub fn release(&self) -> Result<()> {
+        Ok(rustix::termios::ioctl_tiocnxcl(&self.gateway_side)?)
     }
 
     /// Writes everything; waits while the line is full.

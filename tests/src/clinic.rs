@@ -1,0 +1,219 @@
+//! The simulated clinic: a cloud, gateways that are enrolled the real way, instruments in lanes, a
+//! schedule of today, and people who sign in.
+
+use crate::{
+    cloud::{Cloud, Setup, TENANT},
+    gateway::{Claim, Gateway, Link},
+    http::Http,
+    instrument::Attachment,
+    mosquitto::{Certificates, Mosquitto},
+    net,
+    postgres::Postgres,
+    station::Station,
+    wait,
+};
+use anyhow::{Context, Result};
+use std::{fmt::Write as _, fs, path::Path};
+use tempfile::TempDir;
+
+pub const LOCATION: &str = "main";
+/// By which an external broker knows the cloud.
+const CLOUD_NAME: &str = "chiasm-cloud";
+/// Every account of the simulated clinic has this password.
+pub const PASSWORD: &str = "a simulated clinic";
+
+/// What stands around the cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Neighbours {
+    pub postgres: bool,
+    pub mosquitto: bool,
+}
+
+impl Neighbours {
+    /// One machine: SQLite and the embedded broker.
+    pub const NONE: Self = Self { postgres: false, mosquitto: false };
+    /// A larger installation.
+    pub const ALL: Self = Self { postgres: true, mosquitto: true };
+}
+
+/// A running clinic. Dropped, all of it is gone.
+pub struct Clinic {
+    pub cloud: Cloud,
+    pub mosquitto: Option<Mosquitto>,
+    pub gateways: Vec<Gateway>,
+    pub stations: Vec<Station>,
+    pub postgres: Option<Postgres>,
+    folder: TempDir,
+}
+
+/// A patient of today's schedule.
+#[derive(Debug, Clone)]
+pub struct Patient {
+    pub chart_number: String,
+    pub family_name: String,
+    pub given_name: String,
+    pub birth_date: String,
+}
+
+/// Invented people, as many as are asked for.
+pub fn patients(count: usize) -> Vec<Patient> {
+    const FAMILY: [&str; 8] =
+        ["Abel", "Brandt", "Castillo", "Dubois", "Eriksen", "Fontana", "Garcia", "Holm"];
+    const GIVEN: [&str; 5] = ["Ada", "Bruno", "Clara", "Dario", "Elif"];
+    (0..count)
+        .map(|index| Patient {
+            chart_number: format!("P{:05}", 1001 + index),
+            family_name: FAMILY[index % FAMILY.len()].into(),
+            given_name: GIVEN[index % GIVEN.len()].into(),
+            birth_date: format!("{}-{:02}-{:02}", 1940 + index % 70, 1 + index % 12, 1 + index % 28),
+        })
+        .collect()
+}
+
+impl Clinic {
+    /// Sets up a cloud with its neighbours, a practice, a location and its people; no gateway yet.
+    pub async fn open(neighbours: Neighbours, lanes: &[&str], patients: usize) -> Result<Self> {
+        Self::open_below(&std::env::temp_dir(), neighbours, lanes, patients).await
+    }
+
+    /// The same, with everything that has to be durable below a given folder.
+    pub async fn open_below(
+        parent: &Path,
+        neighbours: Neighbours,
+        lanes: &[&str],
+        patients: usize,
+    ) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("chiasm-clinic-").tempdir_in(parent)?;
+        let postgres = if neighbours.postgres { Some(Postgres::start().await?) } else { None };
+        let store_url = match &postgres {
+            Some(postgres) => Some(postgres.create_database("chiasm")?),
+            None => None,
+        };
+        let [broker_port] = net::free_ports()?;
+        let broker_port = neighbours.mosquitto.then_some(broker_port);
+        let mut cloud = Cloud::new(&folder.path().join("cloud"), &Setup { store_url, broker_port })?;
+        set_up(&cloud, lanes)?;
+        import_schedule(&cloud, patients)?;
+        let mosquitto = match broker_port {
+            Some(port) => Some(start_mosquitto(&cloud, port).await?),
+            None => None,
+        };
+        cloud.start().await?;
+        Ok(Self { cloud, mosquitto, gateways: vec![], stations: vec![], postgres, folder })
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Adds a gateway with its instruments, enrols it with a claim code and starts it.
+    pub async fn add_gateway(&mut self, id: &str, stations: Vec<Station>) -> Result<()> {
+        let links: Vec<Link> = stations.iter().map(|station| station.link.clone()).collect();
+        let gateway = self.enrolled_gateway(id, links)?;
+        self.gateways.push(gateway);
+        self.stations.extend(stations);
+        let gateway = self.gateways.last_mut().context("a gateway was just added")?;
+        gateway.start().await?;
+        gateway.process()?.says("online", wait::USUAL_MAX).await
+    }
+
+    /// A gateway with a certificate that is not started.
+    pub fn enrolled_gateway(&self, id: &str, links: Vec<Link>) -> Result<Gateway> {
+        let claim = self.claim(id)?;
+        let gateway = Gateway::new(&self.folder.path().join(id), id, links)?;
+        gateway.enrol(self.cloud.endpoint_port(), &claim)?;
+        Ok(gateway)
+    }
+
+    /// Announces a gateway to the cloud and gets its claim code.
+    pub fn claim(&self, id: &str) -> Result<Claim> {
+        let name = format!("Gateway {id}");
+        let args = ["admin", "gateway", "add", TENANT, id, "--location", LOCATION];
+        let added = self.cloud.run_json(&[&args[..], &["--name", &name, "--json"]].concat())?;
+        let text = |key: &str| {
+            let value = added.get(key).and_then(serde_json::Value::as_str);
+            value.map(Into::into).with_context(|| format!("no `{key}` in {added}"))
+        };
+        Ok(Claim { code: text("claim_code")?, authority_sha256: text("authority_sha256")? })
+    }
+
+    /// Starts a gateway again, with its lines let go of.
+    pub async fn restart_gateway(&mut self, index: usize) -> Result<()> {
+        self.release_lines()?;
+        self.gateways[index].start().await
+    }
+
+    /// Lets go of lines that a killed gateway held exclusively.
+    pub fn release_lines(&self) -> Result<()> {
+        for station in &self.stations {
+            if let Attachment::Serial(pty) = &station.attachment {
+                pty.release()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A client that the technician has signed in with.
+    pub async fn technician(&self) -> Result<Http> {
+        Http::sign_in(self.cloud.http_port(), "technician", PASSWORD).await
+    }
+    pub async fn doctor(&self) -> Result<Http> {
+        Http::sign_in(self.cloud.http_port(), "doctor", PASSWORD).await
+    }
+}
+
+fn set_up(cloud: &Cloud, lanes: &[&str]) -> Result<()> {
+    cloud.run(&["admin", "tenant", "add", TENANT, "--name", "Acme Eye Care"])?;
+    let location = ["admin", "location", "add", TENANT, LOCATION, "--name", "Main street"];
+    cloud.run(&[&location[..], &["--time-zone", "UTC"]].concat())?;
+    for lane in lanes {
+        let name = format!("Lane {}", lane.trim_start_matches("lane-"));
+        let args = ["admin", "lane", "add", TENANT, lane, "--location", LOCATION, "--name", &name];
+        cloud.run(&args)?;
+    }
+    for (login, role) in [("technician", "technician"), ("doctor", "doctor"), ("it", "clinic_it")] {
+        let mut command = cloud.command();
+        command.args(["admin", "user", "add", TENANT, login, "--role", role]);
+        command.args(["--name", login, "--password", PASSWORD]);
+        crate::process::output(command)?;
+    }
+    Ok(())
+}
+
+fn import_schedule(cloud: &Cloud, count: usize) -> Result<()> {
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let mut csv = String::from(
+        "appointment_key,location,scheduled_at,chart_number,family_name,given_name,birth_date,reason\n",
+    );
+    for (index, patient) in patients(count).iter().enumerate() {
+        let Patient { chart_number, family_name, given_name, birth_date } = patient;
+        let (hour, minute) = (8 + index / 6 % 10, index % 6 * 10);
+        writeln!(
+            csv,
+            "{today}-{index},{LOCATION},{today}T{hour:02}:{minute:02},{chart_number},\
+             {family_name},{given_name},{birth_date},Check-up"
+        )?;
+    }
+    let file = cloud.folder().join("schedule.csv");
+    fs::write(&file, csv)?;
+    let file = file.to_str().context("the folder of temporary files has a plain name")?;
+    cloud.run(&["admin", "schedule", "import", TENANT, file])?;
+    Ok(())
+}
+
+/// A broker with a certificate of the cloud's own authority.
+async fn start_mosquitto(cloud: &Cloud, port: u16) -> Result<Mosquitto> {
+    let folder = cloud.folder().join("mosquitto");
+    fs::create_dir_all(&folder)?;
+    let out = folder.to_str().context("the folder of temporary files has a plain name")?;
+    let names = ["--name", "localhost", "--name", "127.0.0.1"];
+    let issue = ["admin", "certificate", "issue", "--out", out];
+    cloud.run(&[&issue[..], &names].concat())?;
+    let certificates = Certificates {
+        authority: &folder.join("authority.pem"),
+        certificate: &folder.join("localhost.pem"),
+        key: &folder.join("localhost.key"),
+        cloud_name: CLOUD_NAME,
+    };
+    Mosquitto::start(&folder, port, &certificates).await
+}
