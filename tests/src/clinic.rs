@@ -65,7 +65,12 @@ pub fn patients(count: usize) -> Vec<Patient> {
             chart_number: format!("P{:05}", 1001 + index),
             family_name: FAMILY[index % FAMILY.len()].into(),
             given_name: GIVEN[index % GIVEN.len()].into(),
-            birth_date: format!("{}-{:02}-{:02}", 1940 + index % 70, 1 + index % 12, 1 + index % 28),
+            birth_date: format!(
+                "{}-{:02}-{:02}",
+                1940 + index % 70,
+                1 + index % 12,
+                1 + index % 28
+            ),
         })
         .collect()
 }
@@ -91,7 +96,8 @@ impl Clinic {
         };
         let [broker_port] = net::free_ports()?;
         let broker_port = neighbours.mosquitto.then_some(broker_port);
-        let mut cloud = Cloud::new(&folder.path().join("cloud"), &Setup { store_url, broker_port })?;
+        let mut cloud =
+            Cloud::new(&folder.path().join("cloud"), &Setup { store_url, broker_port })?;
         set_up(&cloud, lanes)?;
         import_schedule(&cloud, patients)?;
         let mosquitto = match broker_port {

@@ -1,7 +1,7 @@
 //! The cloud's database as a witness: what was filed, read with the product's own store.
 
-use crate::cloud::TENANT;
-use anyhow::{Context, Result};
+use crate::{cloud::TENANT, station::Print, wait};
+use anyhow::{Context, Result, bail, ensure};
 use chiasm_cloud::store::Db;
 use chiasm_proto::{Body, Envelope};
 use std::collections::BTreeMap;
@@ -48,6 +48,18 @@ impl Ledger {
             readings.entry(key).or_default().push(Filed { envelope, place });
         }
         Ok(readings)
+    }
+
+    /// Waits until a print is filed, and checks every value against what the instrument sent.
+    pub async fn wait_filed(&self, link: &str, print: &Print) -> Result<()> {
+        let what = format!("print {} of {link} to be filed", print.number);
+        let key = (link.to_owned(), print.number.clone());
+        let times =
+            wait::until(&what, wait::USUAL_MAX, async || Ok(self.readings().await?.remove(&key)))
+                .await?;
+        ensure!(times.len() == 1, "print {} of {link} is filed {} times", key.1, times.len());
+        let Body::Reading(reading) = &times[0].envelope.body else { bail!("it is no reading") };
+        print.check(&reading.decoded.measurements)
     }
 
     /// How many documents of a kind are filed: `reading`, `capture`, `event`.

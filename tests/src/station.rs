@@ -6,7 +6,7 @@ use crate::{
     instrument::{Attachment, Handshake, Transmission},
     pty::Pty,
 };
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use chiasm_drivers::sim::{ArkPrint, LmPrint, NtPrint, TonorefPrint, nidek_wire};
 use chiasm_proto::Measurement;
 use std::{fs, path::Path, time::Instant};
@@ -78,17 +78,16 @@ impl Model {
                 (print.bytes(), print.measurements())
             }
         };
-        Print {
-            number: format!("{no:04}"),
-            transmission: Transmission::of(bytes),
-            measurements,
-        }
+        Print { number: format!("{no:04}"), transmission: Transmission::of(bytes), measurements }
     }
 }
 
 /// NIDEK mode: the instrument asks first.
 fn nidek_handshake() -> Handshake {
-    Handshake { request: nidek_wire::REQUEST_TO_SEND.into(), is_permission: nidek_wire::is_go_ahead }
+    Handshake {
+        request: nidek_wire::REQUEST_TO_SEND.into(),
+        is_permission: nidek_wire::is_go_ahead,
+    }
 }
 
 /// How an instrument is attached to its gateway.
@@ -111,6 +110,29 @@ pub struct Print {
     pub number: String,
     pub transmission: Transmission,
     pub measurements: Vec<Measurement>,
+}
+
+impl Print {
+    /// Fails with the first value that is not what the instrument sent.
+    pub fn check(&self, filed: &[Measurement]) -> Result<()> {
+        for (at, sent) in self.measurements.iter().enumerate() {
+            let got = filed.get(at);
+            ensure!(
+                got == Some(sent),
+                "print {}, measurement {at}: sent {}, filed {}",
+                self.number,
+                json(Some(sent)),
+                json(got)
+            );
+        }
+        let (sent, filed) = (self.measurements.len(), filed.len());
+        ensure!(sent == filed, "print {}: {sent} measurements sent, {filed} filed", self.number);
+        Ok(())
+    }
+}
+
+fn json(measurement: Option<&Measurement>) -> String {
+    serde_json::to_string(&measurement).unwrap_or_else(|error| error.to_string())
 }
 
 /// An instrument in a lane.

@@ -151,7 +151,9 @@ async fn start_again(clinic: &mut Clinic, victim: Victim) -> Result<()> {
     match victim {
         Victim::Gateway => clinic.restart_gateway(0).await,
         Victim::Cloud => clinic.cloud.start().await,
-        Victim::Broker => clinic.mosquitto.as_mut().context("there is a broker")?.start_again().await,
+        Victim::Broker => {
+            clinic.mosquitto.as_mut().context("there is a broker")?.start_again().await
+        }
     }
 }
 
@@ -194,12 +196,7 @@ async fn settle(
     Ok(())
 }
 
-async fn report(
-    clinic: &Clinic,
-    ledger: &Ledger,
-    tally: &Tally,
-    elapsed: Duration,
-) -> Result<()> {
+async fn report(clinic: &Clinic, ledger: &Ledger, tally: &Tally, elapsed: Duration) -> Result<()> {
     let filed = ledger.readings().await?;
     let twice: Vec<&Number> =
         filed.iter().filter(|(_, times)| times.len() > 1).map(|(number, _)| number).collect();
@@ -211,7 +208,9 @@ async fn report(
     let mut rows: Vec<Vec<String>> = tally
         .kills
         .iter()
-        .map(|(victim, count)| vec![format!("kills of the {victim:?}").to_lowercase(), count.to_string()])
+        .map(|(victim, count)| {
+            vec![format!("kills of the {victim:?}").to_lowercase(), count.to_string()]
+        })
         .collect();
     rows.push(row("readings printed", tally.printed.len()));
     rows.push(row("readings filed", filed.len()));
