@@ -9,11 +9,13 @@ use crate::{
     mosquitto::{Certificates, Mosquitto},
     net,
     postgres::Postgres,
-    station::Station,
+    process,
+    station::{Model, Station, Wire},
     wait,
 };
 use anyhow::{Context, Result};
-use std::{fmt::Write as _, fs, path::Path};
+use chiasm_drivers::joia::sim as joia;
+use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 use tempfile::TempDir;
 
 pub const LOCATION: &str = "main";
@@ -108,6 +110,38 @@ impl Clinic {
         Ok(Self { cloud, mosquitto, gateways: vec![], stations: vec![], postgres, folder })
     }
 
+    /// Two lanes with a gateway each and every kind of instrument, attached in every way.
+    pub async fn with_all_instruments(neighbours: Neighbours, patients: usize) -> Result<Self> {
+        let mut clinic = Self::open(neighbours, &["lane-1", "lane-2"], patients).await?;
+        let [port] = net::free_ports()?;
+        let first = [
+            (Model::Ark, Wire::Serial),
+            (Model::Lensmeter, Wire::TcpClient),
+            (Model::Tonometer, Wire::SerialAsking),
+        ];
+        let second = [
+            (Model::Tonoref, Wire::TcpServer(port)),
+            (Model::Joia(joia::Model::Kr800S), Wire::Folder),
+            (Model::Joia(joia::Model::Cl300), Wire::Folder),
+            (Model::Joia(joia::Model::Ct1P), Wire::Folder),
+            (Model::Joia(joia::Model::Trk2P), Wire::Folder),
+        ];
+        let lanes = [("gw-1", "lane-1", &first[..]), ("gw-2", "lane-2", &second[..])];
+        for (gateway, lane, instruments) in lanes {
+            let mut stations = Vec::new();
+            for (model, wire) in instruments {
+                stations.push(Station::attach(clinic.folder(), lane, *model, *wire).await?);
+            }
+            clinic.add_gateway(gateway, stations).await?;
+        }
+        Ok(clinic)
+    }
+
+    /// Lanes with instruments.
+    pub fn lanes(&self) -> BTreeSet<String> {
+        self.stations.iter().map(|station| station.link.lane.clone()).collect()
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -180,8 +214,8 @@ fn set_up(cloud: &Cloud, lanes: &[&str]) -> Result<()> {
     for (login, role) in [("technician", "technician"), ("doctor", "doctor"), ("it", "clinic_it")] {
         let mut command = cloud.command();
         command.args(["admin", "user", "add", TENANT, login, "--role", role]);
-        command.args(["--name", login, "--password", PASSWORD]);
-        crate::process::output(command)?;
+        command.args(["--name", login, "--password-stdin"]);
+        process::output_of_input(command, PASSWORD)?;
     }
     Ok(())
 }

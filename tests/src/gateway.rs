@@ -93,7 +93,7 @@ impl Gateway {
 
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg("--config").arg(self.config_path()).env("CHIASM_LOG", "info");
+        command.arg("--config").arg(self.config_path()).env("CHIASM_LOG", LOG);
         command
     }
 
@@ -149,6 +149,11 @@ impl Gateway {
         .await
     }
 
+    /// How often the cloud has told this gateway the open lane sessions.
+    pub fn sessions_told(&self) -> usize {
+        self.log().matches(SESSIONS_TOLD).count()
+    }
+
     /// Everything that the gateway has logged, over all its starts.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
@@ -165,6 +170,10 @@ impl Gateway {
     }
 }
 
+/// Enough to see that lane sessions have arrived.
+const LOG: &str = "info,chiasm_gateway=debug,rumqttc=error,sqlx=warn";
+/// What the gateway logs when the cloud has told it who is in which lane.
+const SESSIONS_TOLD: &str = "the cloud told the open lane sessions";
 /// What the gateway logs once for each link that it begins to read.
 const LINK_UP: &str = "link is up";
 

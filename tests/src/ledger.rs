@@ -74,6 +74,14 @@ impl Ledger {
         Ok(count.try_into()?)
     }
 
+    /// How many documents of a gateway are filed.
+    pub async fn documents_of(&self, gateway: &str) -> Result<u64> {
+        let mut tx = self.db.tenant_read(TENANT).await?;
+        let sql = "SELECT COUNT(*) FROM document WHERE tenant_id = $1 AND gateway_id = $2";
+        let (count,): (i64,) = tx.fetch_one(sql, chiasm_cloud::args![TENANT, gateway]).await?;
+        Ok(count.try_into()?)
+    }
+
     /// How many documents of any kind are filed.
     pub async fn documents(&self) -> Result<u64> {
         let mut tx = self.db.tenant_read(TENANT).await?;

@@ -28,6 +28,7 @@ pub mod station;
 pub mod stats;
 pub mod story;
 pub mod table;
+pub mod visit;
 pub mod wait;
 
 /// One cryptography provider for the whole process, as in the product.

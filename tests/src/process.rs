@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal};
 use std::{
     fs::OpenOptions,
+    io::Write,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -137,6 +138,22 @@ pub fn output(mut command: Command) -> Result<String> {
         bail!("{command:?} ended with {}:\n{stdout}{stderr}", output.status);
     }
     Ok(stdout)
+}
+
+/// Runs a program that reads its standard input to the end.
+pub fn output_of_input(mut command: Command, input: &str) -> Result<String> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
+    child.stdin.take().context("the input is a pipe")?.write_all(input.as_bytes())?;
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!(
+            "{command:?} ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// One of the workspace's binaries, which cargo puts beside the program that runs now.

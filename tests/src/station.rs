@@ -7,12 +7,15 @@ use crate::{
     pty::Pty,
 };
 use anyhow::{Result, ensure};
-use chiasm_drivers::sim::{ArkPrint, LmPrint, NtPrint, TonorefPrint, nidek_wire};
+use chiasm_drivers::{
+    joia,
+    sim::{ArkPrint, LmPrint, NtPrint, TonorefPrint, nidek_wire},
+};
 use chiasm_proto::Measurement;
 use std::{fs, path::Path, time::Instant};
 
 /// An instrument that can be played.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Model {
     /// Autorefractor and keratometer.
     Ark,
@@ -21,12 +24,11 @@ pub enum Model {
     Tonometer,
     /// Autorefractor, keratometer, tonometer and pachymeter in one.
     Tonoref,
+    /// Writes files.
+    Joia(joia::sim::Model),
 }
 
 impl Model {
-    pub const ALL: &'static [Model] =
-        &[Model::Ark, Model::Lensmeter, Model::Tonometer, Model::Tonoref];
-
     /// For people.
     pub fn name(self) -> &'static str {
         match self {
@@ -34,6 +36,11 @@ impl Model {
             Model::Lensmeter => "NIDEK LM-1800P",
             Model::Tonometer => "NIDEK NT-530P",
             Model::Tonoref => "NIDEK TONOREF III",
+            Model::Joia(joia::sim::Model::Kr1) => "Topcon KR-1",
+            Model::Joia(joia::sim::Model::Kr800S) => "Topcon KR-800S",
+            Model::Joia(joia::sim::Model::Cl300) => "Topcon CL-300",
+            Model::Joia(joia::sim::Model::Ct1P) => "Topcon CT-1P",
+            Model::Joia(joia::sim::Model::Trk2P) => "Topcon TRK-2P",
         }
     }
 
@@ -44,6 +51,11 @@ impl Model {
             Model::Lensmeter => "lensmeter",
             Model::Tonometer => "tonometer",
             Model::Tonoref => "tonoref",
+            Model::Joia(joia::sim::Model::Kr1) => "kr1",
+            Model::Joia(joia::sim::Model::Kr800S) => "kr800s",
+            Model::Joia(joia::sim::Model::Cl300) => "cl300",
+            Model::Joia(joia::sim::Model::Ct1P) => "ct1p",
+            Model::Joia(joia::sim::Model::Trk2P) => "trk2p",
         }
     }
 
@@ -53,6 +65,7 @@ impl Model {
             Model::Lensmeter => "nidek_lm",
             Model::Tonometer => "nidek_nt",
             Model::Tonoref => "nidek_tonoref",
+            Model::Joia(_) => "joia_xml",
         }
     }
 
@@ -76,6 +89,16 @@ impl Model {
             Model::Tonoref => {
                 let print = TonorefPrint::random(seed);
                 (print.bytes(), print.measurements())
+            }
+            Model::Joia(model) => {
+                let print = joia::sim::Print::random(model, seed, &joia::sim::Knobs::default());
+                let print = joia::sim::Print { running_number: no, ..print };
+                let transmission = Transmission {
+                    file_name: print.file_name(),
+                    ..Transmission::of(print.encode())
+                };
+                let number = print.running_number();
+                return Print { number, transmission, measurements: print.measurements };
             }
         };
         Print { number: format!("{no:04}"), transmission: Transmission::of(bytes), measurements }
