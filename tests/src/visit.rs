@@ -115,6 +115,17 @@ pub async fn waiting(http: &Http) -> Result<Vec<Shown>> {
     readings.as_array().context("readings are a list")?.iter().map(Shown::parse).collect()
 }
 
+/// Waits until a print waits for a person, with every value as it was sent.
+pub async fn waits(http: &Http, link: &str, print: &Print) -> Result<Shown> {
+    let what = format!("print {} of {link} to wait for a person", print.number);
+    let reading = wait::until(&what, wait::USUAL_MAX, async || {
+        Ok(waiting(http).await?.into_iter().find(|reading| reading.is_print(link, print)))
+    })
+    .await?;
+    reading.check(print)?;
+    Ok(reading)
+}
+
 /// When each reading was announced on an open live stream.
 #[derive(Clone, Default)]
 pub struct Announced {

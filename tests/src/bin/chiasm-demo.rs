@@ -1,0 +1,225 @@
+//! The simulated clinic, to look at: a cloud, two gateways, eight instruments, a schedule. Prints
+//! where the pages are and who can sign in, then plays a day in fast motion until Ctrl-C.
+
+use anyhow::{Context, Result};
+use chiasm_testbed::{
+    clinic::{Clinic, Neighbours, PASSWORD},
+    gateway::Endpoint,
+    http::Http,
+    stats::millis,
+    story,
+    table::table,
+    visit::{self, Announced, Encounter},
+};
+use clap::Parser;
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+/// Plays a clinic with the real programs.
+#[derive(Debug, Parser)]
+struct Args {
+    /// One patient through every instrument: compares every value filed with every value sent,
+    /// prints the table, and exits with 0 if all are there and right, with 1 otherwise.
+    #[arg(long)]
+    once: bool,
+    /// With --once: leave the clinic running afterwards, to look at the pages.
+    #[arg(long, requires = "once")]
+    keep: bool,
+    /// Use PostgreSQL and Mosquitto, as a larger installation does, instead of SQLite and the
+    /// embedded broker.
+    #[arg(long)]
+    large: bool,
+    /// Patients on today's schedule.
+    #[arg(long, default_value_t = 12)]
+    patients: usize,
+    /// Seconds between two prints.
+    #[arg(long, default_value_t = 2.0)]
+    pause: f64,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    story::program(async {
+        tokio::select! {
+            code = run(&args) => code,
+            stopped = tokio::signal::ctrl_c() => {
+                stopped?;
+                println!("\nstopped");
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    })
+}
+
+async fn run(args: &Args) -> Result<ExitCode> {
+    let started = Instant::now();
+    let neighbours = if args.large { Neighbours::ALL } else { Neighbours::NONE };
+    println!("starting a cloud, two gateways and eight instruments …");
+    let mut clinic = Clinic::with_all_instruments(neighbours, args.patients.max(1)).await?;
+    println!("ready after {:.1} s\n", started.elapsed().as_secs_f64());
+    println!("  pages    http://localhost:{}/", clinic.cloud.http_port());
+    println!("  sign in  technician, doctor, it; the password is \"{PASSWORD}\"");
+    println!("  files    {}\n", clinic.folder().display());
+    let http = clinic.technician().await?;
+    let mut day = Day::begin(&clinic, http).await?;
+    if !args.once {
+        return day.play(&mut clinic, args).await;
+    }
+    let right = day.one_patient(&mut clinic).await;
+    println!("{}", day.table());
+    if let Err(error) = &right {
+        println!("FAILED: {error:#}");
+    } else {
+        println!("every value filed is the value that was sent");
+    }
+    if args.keep {
+        println!("the clinic goes on until Ctrl-C");
+        std::future::pending::<()>().await;
+    }
+    Ok(if right.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What has happened so far.
+struct Day {
+    http: Http,
+    announced: Announced,
+    encounters: Vec<Encounter>,
+    rows: Vec<Row>,
+}
+
+/// One instrument.
+struct Row {
+    name: String,
+    lane: String,
+    attached: &'static str,
+    sent: u32,
+    filed: u32,
+    in_tray: u32,
+    latency: Option<Duration>,
+}
+
+impl Day {
+    async fn begin(clinic: &Clinic, http: Http) -> Result<Self> {
+        let (announced, _listener) = Announced::listen(&http).await?;
+        let encounters = visit::schedule(&http).await?;
+        let row = |station: &chiasm_testbed::station::Station| Row {
+            name: station.name.clone(),
+            lane: station.link.lane.clone(),
+            attached: match station.link.endpoint {
+                Endpoint::Serial(_) => "serial line",
+                Endpoint::TcpClient(_) => "device server that listens",
+                Endpoint::TcpServer(_) => "device server that connects",
+                Endpoint::Folder(_) => "shared folder",
+            },
+            sent: 0,
+            filed: 0,
+            in_tray: 0,
+            latency: None,
+        };
+        Ok(Self { http, announced, encounters, rows: clinic.stations.iter().map(row).collect() })
+    }
+
+    /// Everything, once, for the first patient of the day.
+    async fn one_patient(&mut self, clinic: &mut Clinic) -> Result<()> {
+        let patient = self.encounters.first().context("nobody is scheduled")?.clone();
+        for lane in clinic.lanes() {
+            visit::open_session(clinic, &self.http, &lane, &patient).await?;
+        }
+        for index in 0..clinic.stations.len() {
+            self.print(clinic, index, &patient).await?;
+        }
+        Ok(())
+    }
+
+    /// Patient after patient, instrument after instrument. Now and then somebody prints before the
+    /// patient is chosen; that reading waits in the lane's tray.
+    async fn play(&mut self, clinic: &mut Clinic, args: &Args) -> Result<ExitCode> {
+        let pause = Duration::from_secs_f64(args.pause.clamp(0.05, 60.0));
+        for round in 0_usize.. {
+            let patient = self.encounters[round % self.encounters.len()].clone();
+            if round % 4 == 3 {
+                self.print_without_patient(clinic, round % clinic.stations.len()).await?;
+                self.draw();
+            }
+            for lane in clinic.lanes() {
+                visit::open_session(clinic, &self.http, &lane, &patient).await?;
+            }
+            for index in 0..clinic.stations.len() {
+                self.print(clinic, index, &patient).await?;
+                self.draw();
+                tokio::time::sleep(pause).await;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn print(
+        &mut self,
+        clinic: &mut Clinic,
+        index: usize,
+        patient: &Encounter,
+    ) -> Result<()> {
+        let station = &mut clinic.stations[index];
+        let (print, sent_at) = station.press_print().await?;
+        self.rows[index].sent += 1;
+        let link = &station.link.id;
+        let sent = (&print, sent_at);
+        let outcome = visit::filed(&self.http, &self.announced, patient, link, sent).await?;
+        let row = &mut self.rows[index];
+        row.filed += 1;
+        row.latency = Some(outcome.latency);
+        Ok(())
+    }
+
+    async fn print_without_patient(&mut self, clinic: &mut Clinic, index: usize) -> Result<()> {
+        let station = &mut clinic.stations[index];
+        let lane = &station.link.lane;
+        let path = format!("/api/v1/lanes/{lane}/session/end");
+        self.http.post(&path, serde_json::Value::Null).await?;
+        let (print, _) = station.press_print().await?;
+        let link = station.link.id.clone();
+        self.rows[index].sent += 1;
+        visit::waits(&self.http, &link, &print).await?;
+        self.rows[index].in_tray += 1;
+        Ok(())
+    }
+
+    fn table(&self) -> String {
+        let header =
+            ["instrument", "lane", "attached by", "sent", "filed", "in tray", "ms to the page"];
+        let row = |row: &Row| {
+            vec![
+                row.name.clone(),
+                row.lane.clone(),
+                row.attached.into(),
+                row.sent.to_string(),
+                row.filed.to_string(),
+                row.in_tray.to_string(),
+                row.latency.map_or_else(|| "-".into(), millis),
+            ]
+        };
+        table(&header, &self.rows.iter().map(row).collect::<Vec<_>>())
+    }
+
+    /// The table anew in the same place, or one line per print where there is no terminal.
+    fn draw(&self) {
+        let mut out = std::io::stdout();
+        if !out.is_terminal() {
+            let (sent, filed, in_tray) = self.rows.iter().fold((0, 0, 0), |sum, row| {
+                (sum.0 + row.sent, sum.1 + row.filed, sum.2 + row.in_tray)
+            });
+            println!("sent {sent}, filed {filed}, in tray {in_tray}");
+            return;
+        }
+        let table = self.table();
+        // Back over the last table, if there was one.
+        let lines = table.lines().count();
+        let back = if self.rows.iter().map(|row| row.sent).sum::<u32>() > 1 { lines } else { 0 };
+        let up = if back > 0 { format!("\x1b[{back}A\x1b[J") } else { String::new() };
+        // A terminal that is gone ends the program by itself.
+        let _ = write!(out, "{up}{table}").and_then(|()| out.flush());
+    }
+}
