@@ -6,8 +6,10 @@ use chiasm_proto::{Decoded, Integrity};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, fs};
 
-/// Bytes that one check may push through a decoder in total; larger fixtures are sampled.
-const CHECK_BYTES_MAX: usize = 6_000_000;
+/// Bytes that one check may push through a decoder in total. Transmissions on a line stay below it,
+/// so that every bit is flipped; documents are larger and slower to read, and are sampled.
+const LINE_BYTES_MAX: usize = 6_000_000;
+const FILE_BYTES_MAX: usize = 2_000_000;
 const NOISE: [u8; 4] = [0x00, 0xFF, 0x51, 0x37];
 
 fn golden_json(outcome: &Outcome) -> Value {
@@ -49,8 +51,12 @@ pub fn whole(spec: &DriverSpec) {
 
 /// How far to step so that `count` runs over `len` bytes stay within the budget. Odd and prime to
 /// eight, so that sampled bit flips reach every bit of a byte.
-fn stride(count: usize, len: usize) -> usize {
-    let stride = (count * len).div_ceil(CHECK_BYTES_MAX).max(1);
+fn stride(spec: &DriverSpec, count: usize, len: usize) -> usize {
+    let bytes_max = match spec.transport {
+        Transport::Serial(_) => LINE_BYTES_MAX,
+        Transport::Folder { .. } => FILE_BYTES_MAX,
+    };
+    let stride = (count * len).div_ceil(bytes_max).max(1);
     if stride.is_multiple_of(2) { stride + 1 } else { stride }
 }
 
@@ -58,7 +64,7 @@ fn stride(count: usize, len: usize) -> usize {
 pub fn every_chunk_size(spec: &DriverSpec) {
     for Fixture { path, raw } in fixtures(spec) {
         let whole = run(spec, [raw.as_slice()]);
-        let stride = stride(raw.len(), raw.len());
+        let stride = stride(spec, raw.len(), raw.len());
         let sizes = (1..=64.min(raw.len())).chain((65..raw.len()).step_by(stride));
         for size in sizes {
             let outcome = run(spec, raw.chunks(size));
@@ -72,7 +78,7 @@ pub fn every_prefix(spec: &DriverSpec) {
     for Fixture { path, raw } in fixtures(spec) {
         let whole = run(spec, [raw.as_slice()]);
         let golden: Vec<Decoded> = whole.decoded().into_iter().map(content).collect();
-        let stride = stride(raw.len(), raw.len());
+        let stride = stride(spec, raw.len(), raw.len());
         let tail = raw.len().saturating_sub(64);
         for len in (0..tail).step_by(stride).chain(tail..raw.len()) {
             let outcome = run(spec, [&raw[..len]]);
@@ -99,7 +105,7 @@ pub fn every_bit_flip(spec: &DriverSpec) {
     for Fixture { path, raw } in fixtures(spec) {
         let whole = run(spec, [raw.as_slice()]);
         let bits = raw.len() * 8;
-        for bit in (0..bits).step_by(stride(bits, raw.len())) {
+        for bit in (0..bits).step_by(stride(spec, bits, raw.len())) {
             let mut damaged = raw.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             let what = format!("{path:?} with bit {} of byte {} flipped", bit % 8, bit / 8);
