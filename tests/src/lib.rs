@@ -17,7 +17,6 @@ pub mod gateway;
 pub mod http;
 pub mod instrument;
 pub mod ledger;
-pub mod load;
 pub mod mosquitto;
 pub mod mqtt;
 pub mod net;

@@ -1,6 +1,7 @@
-//! The least that a reading could cost here: one durable commit on each side and one round trip to
-//! the same broker, with nothing around them.
+//! The least that a reading could cost here: one durable commit on each side and one message that the
+//! same broker takes, with nothing around them.
 
+use super::prints;
 use crate::mqtt::{Client, Identity};
 use anyhow::Result;
 use chiasm_proto::Up;
@@ -13,6 +14,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Length of the rows and of the message, in bytes: about a reading.
+const PAYLOAD_LEN: usize = 2048;
+
 /// Two databases and a connection, ready to be measured.
 pub struct Floor {
     gateway_side: SqliteConnection,
@@ -22,12 +26,8 @@ pub struct Floor {
 }
 
 impl Floor {
-    pub async fn new(
-        folder: &Path,
-        port: u16,
-        identity: &Identity,
-        payload: Vec<u8>,
-    ) -> Result<Self> {
+    pub async fn new(folder: &Path, port: u16, identity: &Identity) -> Result<Self> {
+        let payload = prints::frame(0).into_iter().cycle().take(PAYLOAD_LEN).collect();
         Ok(Self {
             gateway_side: database(&folder.join("floor-gateway.db")).await?,
             cloud_side: database(&folder.join("floor-cloud.db")).await?,
@@ -41,7 +41,7 @@ impl Floor {
         let start = Instant::now();
         commit(&mut self.gateway_side, &self.payload).await?;
         // A reply to no command is taken by the broker and kept nowhere.
-        self.client.send(Up::Reply, b"{}".to_vec()).await?;
+        self.client.send(Up::Reply, self.payload.clone()).await?;
         self.client.taken().await?;
         commit(&mut self.cloud_side, &self.payload).await?;
         Ok(start.elapsed())
@@ -55,7 +55,7 @@ async fn database(path: &Path) -> Result<SqliteConnection> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
     let mut connection = SqliteConnection::connect_with(&options).await?;
-    sqlx::query("CREATE TABLE IF NOT EXISTS reading (seq INTEGER PRIMARY KEY, body BLOB NOT NULL)")
+    sqlx::query("CREATE TABLE reading (seq INTEGER PRIMARY KEY, body BLOB NOT NULL)")
         .execute(&mut connection)
         .await?;
     Ok(connection)

@@ -3,12 +3,65 @@
 //!
 //! | module | measures |
 //! |---|---|
+//! | [`latency`] | from an instrument's last byte to the acknowledgement and to the open page |
 //! | [`floor`] | the least that one reading could cost here |
+//! | [`backlog`] | how fast readings are filed after an outage |
 //! | [`bare`] | what the database alone can take |
-//! | [`machine`] | what the figures were measured on |
-//! | [`report`] | the table |
+//! | [`idle`] | what a gateway costs while nobody measures |
+//! | [`edge`], [`gateway_log`] | the gateway, and the moments that its log tells |
+//! | [`prints`], [`load`] | what is sent |
+//! | [`machine`], [`report`] | what the figures were measured on, and the table |
 
+pub mod backlog;
 pub mod bare;
+pub mod edge;
 pub mod floor;
+pub mod gateway_log;
+pub mod idle;
+pub mod latency;
+pub mod load;
 pub mod machine;
+pub mod prints;
 pub mod report;
+
+use crate::{gateway::Gateway, mqtt::Identity};
+use anyhow::Result;
+use std::time::Duration;
+
+/// What enrolment left in a gateway's folder.
+fn identity_of(gateway: &Gateway) -> Result<Identity> {
+    let folder = gateway.data_dir().join("identity");
+    let file = |name: &str| folder.join(name);
+    let [authority, certificate, key] = ["authority.pem", "certificate.pem", "key.pem"].map(file);
+    Identity::read(&gateway.id, &authority, &certificate, &key)
+}
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    pub latency_readings: u32,
+    /// Gateways at once, and readings of each.
+    pub backlogs: [(u32, u32); 2],
+    pub idle_warm_up: Duration,
+    pub idle_samples: u64,
+    pub idle_sample_every: Duration,
+}
+
+impl Plan {
+    /// What figures for a document need.
+    pub const FULL: Self = Self {
+        latency_readings: 2_000,
+        backlogs: [(1, 20_000), (50, 1_000)],
+        idle_warm_up: Duration::from_secs(30),
+        idle_samples: 6,
+        idle_sample_every: Duration::from_secs(10),
+    };
+    /// Enough to show that the program works; the figures say nothing.
+    pub const QUICK: Self = Self {
+        latency_readings: 40,
+        backlogs: [(1, 300), (5, 60)],
+        idle_warm_up: Duration::from_secs(1),
+        idle_samples: 2,
+        idle_sample_every: Duration::from_secs(1),
+    };
+}

@@ -3,21 +3,36 @@
 
 use anyhow::Result;
 use chiasm_testbed::{
-    bench::{machine, report},
+    bench::{Plan, backlog, idle, latency, machine, report},
     story,
 };
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use std::{path::PathBuf, process::ExitCode};
 
 /// Measures latency, throughput and footprint, and prints a table.
 #[derive(Debug, Parser)]
 struct Args {
+    /// What to measure; everything if nothing is named.
+    measurements: Vec<Measurement>,
+    /// A few seconds of each, to see that the program works; the figures say nothing.
+    #[arg(long)]
+    quick: bool,
     /// Print Markdown for a document, with the machine as a list.
     #[arg(long)]
     markdown: bool,
     /// Folder for the databases; must be on a disk.
     #[arg(long, default_value = "/var/tmp")]
     folder: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Measurement {
+    /// From an instrument's last byte to the acknowledgement and to the open page.
+    Latency,
+    /// How fast readings are filed after an outage.
+    Backlog,
+    /// What a gateway costs while nobody measures.
+    Idle,
 }
 
 fn main() -> ExitCode {
@@ -27,9 +42,23 @@ fn main() -> ExitCode {
 
 async fn run(args: &Args) -> Result<ExitCode> {
     machine::check_is_on_disk(&args.folder)?;
-    for (name, fact) in machine::describe(&args.folder)? {
+    let facts = machine::describe(&args.folder)?;
+    let plan = if args.quick { Plan::QUICK } else { Plan::FULL };
+    let is_wanted =
+        |it: Measurement| args.measurements.is_empty() || args.measurements.contains(&it);
+    let mut figures = Vec::new();
+    if is_wanted(Measurement::Latency) {
+        figures.extend(latency::measure(&plan, &args.folder).await?);
+    }
+    if is_wanted(Measurement::Backlog) {
+        figures.extend(backlog::measure(&plan, &args.folder).await?);
+    }
+    if is_wanted(Measurement::Idle) {
+        figures.extend(idle::measure(&plan, &args.folder).await?);
+    }
+    for (name, fact) in facts {
         println!("{}{name}: {fact}", if args.markdown { "* " } else { "" });
     }
-    println!("\n{}", report::markdown(&[]));
+    println!("\n{}", report::markdown(&figures));
     Ok(ExitCode::SUCCESS)
 }
