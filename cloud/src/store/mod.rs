@@ -10,5 +10,18 @@ pub mod lane_open;
 pub mod live;
 pub mod refusal;
 pub mod stream;
+pub mod account;
+pub mod audit;
+pub mod db;
+pub mod encounter;
+pub mod exam;
+pub mod fleet_view;
+pub mod lane_session;
+pub mod patient;
+pub mod row;
+pub mod schedule;
+pub mod sign_in;
+pub mod site;
+pub mod waiting;
 
 pub use db::{Db, StoreError, Tx};

@@ -1,0 +1,79 @@
+//! Encounters with their patients.
+
+use super::{StoreError, Tx};
+use crate::args;
+
+/// Most encounters that one day's list of a location shows.
+pub const DAY_MAX: i64 = 500;
+
+crate::row! {
+    pub struct Encounter {
+        pub encounter_id: String,
+        pub location_id: String,
+        pub visit_date: String,
+        pub scheduled_at_us: i64,
+        pub reason: String,
+        pub patient_id: String,
+        pub chart_number: String,
+        pub family_name: String,
+        pub given_name: String,
+        /// `YYYY-MM-DD`.
+        pub birth_date: String,
+        /// Readings in the exam that nobody has accepted.
+        pub pending: i64,
+        /// Readings in the exam that are not rejected.
+        pub filed: i64,
+    }
+}
+
+/// The encounters of a location on a clinic-local date, by time.
+pub async fn of_day(
+    tx: &mut Tx,
+    tenant: &str,
+    location: &str,
+    visit_date: &str,
+) -> Result<Vec<Encounter>, StoreError> {
+    let sql = "SELECT e.encounter_id, e.location_id, e.visit_date, e.scheduled_at_us, e.reason,
+            p.patient_id, p.chart_number, p.family_name, p.given_name, p.birth_date,
+            (SELECT COUNT(*) FROM reading r WHERE r.tenant_id = e.tenant_id
+                AND r.encounter_id = e.encounter_id AND r.place = 'exam'
+                AND r.acceptance = 'pending') AS pending,
+            (SELECT COUNT(*) FROM reading r WHERE r.tenant_id = e.tenant_id
+                AND r.encounter_id = e.encounter_id AND r.place = 'exam'
+                AND r.acceptance <> 'rejected') AS filed
+        FROM encounter e JOIN patient p
+            ON p.tenant_id = e.tenant_id AND p.patient_id = e.patient_id
+        WHERE e.tenant_id = $1 AND e.location_id = $2 AND e.visit_date = $3
+        ORDER BY e.scheduled_at_us, p.family_name, e.encounter_id LIMIT $4";
+    tx.fetch_all(sql, args![tenant, location, visit_date, DAY_MAX]).await
+}
+
+pub async fn by_id(
+    tx: &mut Tx,
+    tenant: &str,
+    encounter: &str,
+) -> Result<Option<Encounter>, StoreError> {
+    let sql = "SELECT e.encounter_id, e.location_id, e.visit_date, e.scheduled_at_us, e.reason,
+            p.patient_id, p.chart_number, p.family_name, p.given_name, p.birth_date,
+            (SELECT COUNT(*) FROM reading r WHERE r.tenant_id = e.tenant_id
+                AND r.encounter_id = e.encounter_id AND r.place = 'exam'
+                AND r.acceptance = 'pending') AS pending,
+            (SELECT COUNT(*) FROM reading r WHERE r.tenant_id = e.tenant_id
+                AND r.encounter_id = e.encounter_id AND r.place = 'exam'
+                AND r.acceptance <> 'rejected') AS filed
+        FROM encounter e JOIN patient p
+            ON p.tenant_id = e.tenant_id AND p.patient_id = e.patient_id
+        WHERE e.tenant_id = $1 AND e.encounter_id = $2";
+    tx.fetch_optional(sql, args![tenant, encounter]).await
+}
+
+/// The encounters of one patient, latest first.
+pub async fn of_patient(
+    tx: &mut Tx,
+    tenant: &str,
+    patient: &str,
+) -> Result<Vec<(String, String, String)>, StoreError> {
+    let sql = "SELECT encounter_id, visit_date, location_id FROM encounter
+        WHERE tenant_id = $1 AND patient_id = $2 ORDER BY scheduled_at_us DESC LIMIT $3";
+    tx.fetch_all(sql, args![tenant, patient, DAY_MAX]).await
+}

@@ -1,0 +1,29 @@
+//! Lane sessions: "this lane now measures this patient's encounter".
+
+use super::{StoreError, Tx};
+use crate::args;
+
+pub async fn insert(
+    tx: &mut Tx,
+    tenant: &str,
+    lane_session: &str,
+    (lane, encounter): (&str, &str),
+    (account, now_us): (&str, i64),
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO lane_session (tenant_id, lane_session_id, lane_id, encounter_id,
+            opened_at_us, opened_by) VALUES ($1, $2, $3, $4, $5, $6)";
+    tx.execute(sql, args![tenant, lane_session, lane, encounter, now_us, account]).await?;
+    Ok(())
+}
+
+/// Closes the session that is open in a lane; `false` when none was.
+pub async fn close(
+    tx: &mut Tx,
+    tenant: &str,
+    lane: &str,
+    (account, now_us, reason): (&str, i64, &str),
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE lane_session SET closed_at_us = $3, closed_by = $4, close_reason = $5
+        WHERE tenant_id = $1 AND lane_id = $2 AND closed_at_us IS NULL";
+    Ok(tx.execute(sql, args![tenant, lane, now_us, account, reason]).await? > 0)
+}

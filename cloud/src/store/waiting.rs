@@ -1,0 +1,36 @@
+//! Readings without a certain patient: in a lane's tray, in a location's inbox, or held.
+
+use super::{StoreError, Tx, exam::READINGS_MAX, exam::ReadingRow};
+use crate::{args, reading_rows};
+
+/// What waits in one lane, oldest first.
+pub async fn of_lane(tx: &mut Tx, tenant: &str, lane: &str) -> Result<Vec<ReadingRow>, StoreError> {
+    let sql = reading_rows!(
+        "WHERE r.tenant_id = $1 AND r.lane_id = $2 AND r.place IN ('tray', 'held')
+            AND r.acceptance <> 'rejected'
+        ORDER BY r.captured_at_us, r.seq LIMIT $3"
+    );
+    tx.fetch_all(sql, args![tenant, lane, READINGS_MAX]).await
+}
+
+/// Everything that waits in a location, trays included, oldest first.
+pub async fn of_location(
+    tx: &mut Tx,
+    tenant: &str,
+    location: &str,
+) -> Result<Vec<ReadingRow>, StoreError> {
+    let sql = reading_rows!(
+        "WHERE r.tenant_id = $1 AND r.location_id = $2
+            AND r.place IN ('tray', 'inbox', 'held') AND r.acceptance <> 'rejected'
+        ORDER BY r.captured_at_us, r.seq LIMIT $3"
+    );
+    tx.fetch_all(sql, args![tenant, location, READINGS_MAX]).await
+}
+
+/// How many items wait in each location's inbox or are held there.
+pub async fn counts(tx: &mut Tx, tenant: &str) -> Result<Vec<(String, i64)>, StoreError> {
+    let sql = "SELECT location_id, COUNT(*) FROM reading
+        WHERE tenant_id = $1 AND place IN ('inbox', 'held') AND acceptance <> 'rejected'
+        GROUP BY location_id";
+    tx.fetch_all(sql, args![tenant]).await
+}
