@@ -1,0 +1,19 @@
+//! The way from stored moments to clinic-local dates and times.
+
+use jiff::{Timestamp, civil, tz::TimeZone};
+
+/// A location's zone; UTC where the name is not known on this machine.
+pub fn zone(name: &str) -> TimeZone {
+    TimeZone::get(name).unwrap_or(TimeZone::UTC)
+}
+
+/// A stored moment in a zone. What lies outside jiff's years shows as 1970.
+pub fn local(at_us: i64, zone: &TimeZone) -> civil::DateTime {
+    let timestamp = Timestamp::from_microsecond(at_us).unwrap_or(Timestamp::UNIX_EPOCH);
+    zone.to_datetime(timestamp)
+}
+
+/// The clinic-local date of a moment.
+pub fn date(at_us: i64, zone: &TimeZone) -> civil::Date {
+    local(at_us, zone).date()
+}

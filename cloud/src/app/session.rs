@@ -1,0 +1,57 @@
+//! Opening and closing lane sessions (T1).
+
+use super::{AppError, work::Work};
+use crate::store::{lane_session, live::Kind, site};
+use uuid::Uuid;
+
+/// A lane session ends after this time without a reading.
+pub const IDLE_MAX_S: i64 = 20 * 60;
+/// The lane page warns this long before.
+pub const WARN_BEFORE_S: i64 = 2 * 60;
+
+/// Opens a lane for an encounter of its location; the lane's previous session ends. Gives the new
+/// session's id.
+pub async fn open(work: &mut Work, lane: &str, encounter: &str) -> Result<String, AppError> {
+    let tenant = work.who.tenant.clone();
+    let row = site::lane(&mut work.tx, &tenant, lane).await?;
+    let row = row.ok_or(AppError::NotFound("lane"))?;
+    let encounter = work.encounter(encounter).await?;
+    if encounter.location_id != row.location_id {
+        return Err(AppError::NotFound("encounter at this location"));
+    }
+    if let (Some(open), Some(id)) = (&row.encounter_id, &row.lane_session_id)
+        && *open == encounter.encounter_id
+    {
+        return Ok(id.clone());
+    }
+    let account = work.who.account.clone();
+    let end = (account.as_str(), work.now_us, "next patient");
+    if lane_session::close(&mut work.tx, &tenant, lane, end).await? {
+        let (open, old) = (row.encounter_id.as_deref(), row.lane_session_id.as_deref());
+        let at = (row.location_id.as_str(), lane);
+        work.tell_session(Kind::SessionClosed, at, open, old.unwrap_or(lane));
+    }
+    let id = Uuid::now_v7().to_string();
+    let what = (lane, encounter.encounter_id.as_str());
+    lane_session::insert(&mut work.tx, &tenant, &id, what, (&account, work.now_us)).await?;
+    let at = (row.location_id.as_str(), lane);
+    work.tell_session(Kind::SessionOpened, at, Some(&encounter.encounter_id), &id);
+    work.audit("lane_session_opened", &id).await?;
+    Ok(id)
+}
+
+/// Ends the lane's session. Nothing happens when none is open.
+pub async fn close(work: &mut Work, lane: &str) -> Result<(), AppError> {
+    let tenant = work.who.tenant.clone();
+    let row = site::lane(&mut work.tx, &tenant, lane).await?;
+    let row = row.ok_or(AppError::NotFound("lane"))?;
+    let account = work.who.account.clone();
+    let end = (account.as_str(), work.now_us, "ended by a person");
+    if lane_session::close(&mut work.tx, &tenant, lane, end).await? {
+        let id = row.lane_session_id.as_deref().unwrap_or(lane);
+        let at = (row.location_id.as_str(), lane);
+        work.tell_session(Kind::SessionClosed, at, row.encounter_id.as_deref(), id);
+        work.audit("lane_session_closed", id).await?;
+    }
+    Ok(())
+}

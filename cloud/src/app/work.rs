@@ -1,0 +1,139 @@
+//! One person's change: a transaction, the audit entries and live events that belong to it, and who
+//! has to be told after the commit.
+
+use super::{AppError, principal::Principal};
+use crate::{
+    Core,
+    store::{
+        Tx, audit,
+        encounter::{self, Encounter},
+        exam::{self, Next, ReadingRow},
+        live::{self, Kind, NewEvent},
+    },
+};
+
+/// A change that is under way. Dropped without [`Work::commit`], nothing of it happened.
+pub struct Work {
+    core: Core,
+    pub who: Principal,
+    pub tx: Tx,
+    pub now_us: i64,
+    events: Vec<NewEvent>,
+    lanes: Vec<String>,
+}
+
+impl Work {
+    pub async fn begin(core: &Core, who: &Principal, now_us: i64) -> Result<Self, AppError> {
+        let tx = core.db.tenant(&who.tenant).await?;
+        let (core, who) = (core.clone(), who.clone());
+        Ok(Self { core, who, tx, now_us, events: Vec::new(), lanes: Vec::new() })
+    }
+
+    /// Makes it durable, and only then tells pages and gateways.
+    pub async fn commit(mut self) -> Result<(), AppError> {
+        live::append(&mut self.tx, &self.who.tenant, &self.events).await?;
+        self.tx.commit().await?;
+        if !self.events.is_empty() {
+            self.core.live.announce(&self.who.tenant);
+        }
+        for lane in &self.lanes {
+            self.core.downlink.sessions_changed(&self.who.tenant, lane);
+        }
+        Ok(())
+    }
+
+    /// An encounter of the person's tenant.
+    pub async fn encounter(&mut self, id: &str) -> Result<Encounter, AppError> {
+        let found = encounter::by_id(&mut self.tx, &self.who.tenant, id).await?;
+        found.ok_or(AppError::NotFound("encounter"))
+    }
+
+    /// A reading of the person's tenant, in the version that the person saw.
+    pub async fn reading(
+        &mut self,
+        id: &str,
+        version: Option<i64>,
+    ) -> Result<ReadingRow, AppError> {
+        let found = exam::reading(&mut self.tx, &self.who.tenant, id).await?;
+        let row = found.ok_or(AppError::NotFound("reading"))?;
+        match version {
+            Some(version) if version != row.version => Err(AppError::Conflict),
+            _ => Ok(row),
+        }
+    }
+
+    /// A reading that waits for a patient.
+    pub async fn waiting(
+        &mut self,
+        id: &str,
+        version: Option<i64>,
+    ) -> Result<ReadingRow, AppError> {
+        let row = self.reading(id, version).await?;
+        if !matches!(row.place.as_str(), "tray" | "inbox" | "held") {
+            return Err(AppError::Conflict);
+        }
+        Ok(row)
+    }
+
+    /// Puts a reading into its next state, keeps the earlier one, and tells of it.
+    pub async fn change(
+        &mut self,
+        row: &ReadingRow,
+        next: Next<'_>,
+        why: &str,
+    ) -> Result<(), AppError> {
+        let to = next.encounter_id.map(ToOwned::to_owned);
+        let by = (self.who.account.as_str(), why, self.now_us);
+        if !exam::change(&mut self.tx, &self.who.tenant, row, next, by).await? {
+            return Err(AppError::Conflict);
+        }
+        self.tell_reading(row, to.as_deref());
+        Ok(())
+    }
+
+    /// Tells the pages of an encounter that one of its readings changed.
+    pub fn tell_reading(&mut self, row: &ReadingRow, encounter: Option<&str>) {
+        self.events.push(NewEvent {
+            location_id: Some(row.location_id.clone()),
+            lane_id: Some(row.lane_id.clone()),
+            encounter_id: encounter.map(ToOwned::to_owned),
+            gateway_id: Some(row.gateway_id.clone()),
+            subject: Some(row.reading_id.clone()),
+            ..NewEvent::new(self.now_us, Kind::ReadingChanged)
+        });
+    }
+
+    /// Tells pages, and after the commit the lane's gateways, which session is open.
+    pub fn tell_session(
+        &mut self,
+        kind: Kind,
+        (location, lane): (&str, &str),
+        encounter: Option<&str>,
+        lane_session: &str,
+    ) {
+        self.events.push(NewEvent {
+            location_id: Some(location.to_owned()),
+            lane_id: Some(lane.to_owned()),
+            encounter_id: encounter.map(ToOwned::to_owned),
+            subject: Some(lane_session.to_owned()),
+            ..NewEvent::new(self.now_us, kind)
+        });
+        self.lanes.push(lane.to_owned());
+    }
+
+    /// Tells the fleet page of a gateway.
+    pub fn tell_gateway(&mut self, location: &str, gateway: &str) {
+        self.events.push(NewEvent {
+            location_id: Some(location.to_owned()),
+            gateway_id: Some(gateway.to_owned()),
+            ..NewEvent::new(self.now_us, Kind::GatewayChanged)
+        });
+    }
+
+    /// Writes an audit entry.
+    pub async fn audit(&mut self, action: &str, subject: &str) -> Result<(), AppError> {
+        let (tenant, account) = (&self.who.tenant, &self.who.account);
+        audit::write(&mut self.tx, tenant, account, (action, subject), self.now_us).await?;
+        Ok(())
+    }
+}
