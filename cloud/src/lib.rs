@@ -1,6 +1,7 @@
 //! The cloud core: ingest, exam record, pages, fleet.
 
 pub mod broker;
+pub mod app;
 pub mod clock;
 pub mod commands;
 pub mod config;

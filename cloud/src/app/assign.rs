@@ -1,7 +1,10 @@
 //! Giving a reading that waits to a patient, by a person's explicit choice.
 
 use super::{AppError, reason, work::Work};
-use crate::store::{encounter::Encounter, exam::{Next, ReadingRow}};
+use crate::store::{
+    encounter::Encounter,
+    exam::{Next, ReadingRow},
+};
 
 /// What a person chose.
 #[derive(Debug, Clone, Default)]

@@ -53,7 +53,8 @@ pub struct Fault {
 pub async fn import(work: &mut Work, text: &str) -> Result<Imported, AppError> {
     let records = csv::parse(text, LINES_MAX).map_err(AppError::Refused)?;
     let mut records = records.into_iter();
-    let (_, header) = records.next().ok_or_else(|| AppError::Refused("the file is empty".into()))?;
+    let (_, header) =
+        records.next().ok_or_else(|| AppError::Refused("the file is empty".into()))?;
     let columns = columns(&header)?;
     let tenant = work.who.tenant.clone();
     let locations = site::locations(&mut work.tx, &tenant).await?;
@@ -113,7 +114,8 @@ fn parse_line(
             return Err(format!("`{name}` is longer than {FIELD_LEN_MAX} characters"));
         }
     }
-    let [key, location, scheduled_at, chart_number, family_name, given_name, birth, reason] = fields;
+    let [key, location, scheduled_at, chart_number, family_name, given_name, birth, reason] =
+        fields;
     let zone = zones.get(location).ok_or_else(|| {
         format!("there is no location `{location}`: add it with `admin location add`")
     })?;

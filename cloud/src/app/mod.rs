@@ -4,6 +4,7 @@
 pub mod accept;
 pub mod assign;
 
+pub mod conservation;
 pub mod csv;
 pub mod import_schedule;
 pub mod local_time;

@@ -1,6 +1,12 @@
 //! Moving a reading from one exam to another patient's (T8).
 
-use super::{AppError, accept::of_exam, assign::{Choice, check_identity}, reason, work::Work};
+use super::{
+    AppError,
+    accept::of_exam,
+    assign::{Choice, check_identity},
+    reason,
+    work::Work,
+};
 use crate::store::exam::Next;
 
 /// Takes a reading out of one exam and puts it, not accepted, into another of the same location.

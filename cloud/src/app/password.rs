@@ -1,7 +1,7 @@
 //! Password hashing with argon2id. Off the async threads: one hash takes tens of milliseconds.
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use rand::{RngCore, rngs::OsRng};
+use rand::{TryRngCore, rngs::OsRng};
 use std::sync::LazyLock;
 
 /// Memory of one hash, in KiB (OWASP's first choice for argon2id: 19 MiB, two passes, one lane).
@@ -56,14 +56,14 @@ pub fn verify(password: &str, stored: Option<&str>) -> bool {
 /// A new random password without characters that people mix up.
 pub fn generate() -> String {
     let mut bytes = [0; GENERATED_LEN];
-    OsRng.fill_bytes(&mut bytes);
+    OsRng.try_fill_bytes(&mut bytes).expect("the system gives random bytes");
     bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
 }
 
 /// 32 random bytes in hexadecimal: session and CSRF tokens.
 pub fn random_token() -> String {
     let mut bytes = [0; 32];
-    OsRng.fill_bytes(&mut bytes);
+    OsRng.try_fill_bytes(&mut bytes).expect("the system gives random bytes");
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -1,6 +1,9 @@
 //! Signing in and out, and knowing who a request comes from.
 
-use super::{AppError, password, principal::{Principal, Role}};
+use super::{
+    AppError, password,
+    principal::{Principal, Role},
+};
 use crate::store::{Db, account, sign_in};
 use chiasm_proto::Sha256;
 use std::{
@@ -95,8 +98,7 @@ pub async fn sign_in(
     let login: String = login.trim().to_lowercase().chars().take(200).collect();
     let login_key = format!("login {login}");
     let by_login = attempts.may_try(&login_key, ATTEMPTS_MAX, now_us);
-    let by_address =
-        attempts.may_try(&format!("address {address}"), ATTEMPTS_ADDRESS_MAX, now_us);
+    let by_address = attempts.may_try(&format!("address {address}"), ATTEMPTS_ADDRESS_MAX, now_us);
     if !by_login || !by_address {
         return Err(SignInError::TooMany);
     }
@@ -133,8 +135,7 @@ async fn begin(
     crate::store::audit::write(&mut tx, &tenant, &account_id, ("sign_in", &account_id), now_us)
         .await?;
     tx.commit().await?;
-    let principal =
-        Principal { tenant, account: account_id, name, role, csrf_token, token_sha256 };
+    let principal = Principal { tenant, account: account_id, name, role, csrf_token, token_sha256 };
     Ok(SignedIn { token, expires_at_us, principal })
 }
 
@@ -154,12 +155,8 @@ pub async fn authenticate(
     let found = sign_in::by_token(&mut tx, &token_sha256).await?;
     drop(tx);
     let Some(found) = found else { return Ok(None) };
-    let Some(role) = Role::parse(&found.role) else { return Ok(None) };
-    let idle_us = now_us - found.seen_at_us;
-    if now_us >= found.expires_at_us || (role.is_clinical() && idle_us >= IDLE_MAX_S * SECOND_US) {
-        return Ok(None);
-    }
-    if is_person && idle_us >= TOUCH_EVERY_S * SECOND_US {
+    let Some(role) = valid_role(&found, now_us) else { return Ok(None) };
+    if is_person && now_us - found.seen_at_us >= TOUCH_EVERY_S * SECOND_US {
         let mut tx = db.tenant(&found.tenant_id).await?;
         sign_in::touch(&mut tx, &found.tenant_id, &token_sha256, now_us).await?;
         tx.commit().await?;
@@ -172,6 +169,20 @@ pub async fn authenticate(
         csrf_token: found.csrf_token,
         token_sha256,
     }))
+}
+
+/// Whether a sign-in's time is not over, by its token's hash; for streams that stay open.
+pub async fn is_valid(db: &Db, token_sha256: &str, now_us: i64) -> Result<bool, AppError> {
+    let mut tx = db.all_tenants_read().await?;
+    let found = sign_in::by_token(&mut tx, token_sha256).await?;
+    Ok(found.as_ref().and_then(|found| valid_role(found, now_us)).is_some())
+}
+
+/// The role of a sign-in whose time is not over.
+fn valid_role(found: &sign_in::SignIn, now_us: i64) -> Option<Role> {
+    let role = Role::parse(&found.role)?;
+    let is_idle = now_us - found.seen_at_us >= IDLE_MAX_S * SECOND_US;
+    (now_us < found.expires_at_us && !(role.is_clinical() && is_idle)).then_some(role)
 }
 
 /// Ends a sign-in.

@@ -4,6 +4,8 @@ mod authority;
 mod fleet;
 mod gateway;
 pub mod serve;
+mod people;
+mod serve;
 
 use crate::{config::Config, store::Db};
 use anyhow::Context;
@@ -56,6 +58,7 @@ enum Admin {
     Fleet(fleet::FleetCommand),
     #[command(flatten)]
     Authority(authority::AuthorityCommand),
+    People(people::PeopleCommand),
 }
 
 impl Cli {
@@ -87,6 +90,9 @@ impl Cli {
                 command.run(&open_store(&config).await?, &config).await
             }
             Command::Admin { command: Admin::Authority(command) } => command.run(&config),
+            Command::Admin { command: Admin::People(command) } => {
+                command.run(&open_store(&config).await?, &config).await
+            }
             Command::Completions { .. } | Command::Man => Ok(()),
         }
     }

@@ -34,3 +34,10 @@ pub async fn counts(tx: &mut Tx, tenant: &str) -> Result<Vec<(String, i64)>, Sto
         GROUP BY location_id";
     tx.fetch_all(sql, args![tenant]).await
 }
+
+/// How many items wait in each lane's tray.
+pub async fn in_trays(tx: &mut Tx, tenant: &str) -> Result<Vec<(String, i64)>, StoreError> {
+    let sql = "SELECT lane_id, COUNT(*) FROM reading
+        WHERE tenant_id = $1 AND place = 'tray' AND acceptance <> 'rejected' GROUP BY lane_id";
+    tx.fetch_all(sql, args![tenant]).await
+}

@@ -1,0 +1,24 @@
+//! Serves the pages over a practice that is made up, to look at them:
+//! `cargo run -p chiasm-cloud --example pages -- 127.0.0.1:8099 DIRECTORY`.
+//! Every login (ana, okafor, it, staff) has the password `a password for tests`.
+
+#[path = "../tests/world/mod.rs"]
+mod world;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+#[tokio::main]
+async fn main() {
+    let mut args = std::env::args().skip(1);
+    let listen: SocketAddr = args.next().and_then(|it| it.parse().ok()).expect("give HOST:PORT");
+    let directory = PathBuf::from(args.next().expect("give a directory"));
+    std::fs::create_dir_all(&directory).expect("cannot make the directory");
+    let url = format!("sqlite:{}", directory.join("pages.db").display());
+    let mut world = world::World::new(&url, &directory).await;
+    world.day().await;
+    let router = chiasm_cloud::http::router(world.core.clone());
+    let listener = tokio::net::TcpListener::bind(listen).await.expect("cannot listen");
+    println!("http://{listen}/sign-in");
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).await.expect("cannot serve");
+}

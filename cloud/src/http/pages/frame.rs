@@ -1,0 +1,54 @@
+//! What every page has around its content.
+
+use crate::{
+    app::principal::Principal,
+    clock,
+    http::{Fault, Who},
+};
+use askama::Template;
+use axum::response::{Html, IntoResponse, Response};
+
+/// Title, navigation and what the scripts need to know.
+pub struct Frame {
+    pub title: String,
+    pub person: Option<Person>,
+    /// Query of the page's `/live` stream; empty where nothing is followed.
+    pub live: String,
+    /// The server's clock, against which pages count: a browser's may be wrong.
+    pub now_ms: i64,
+}
+
+pub struct Person {
+    pub name: String,
+    pub role: &'static str,
+    pub is_clinical: bool,
+    pub csrf: String,
+}
+
+impl Frame {
+    /// `live` is the stream's filter, such as `lane=lane-1`; `none` follows nothing.
+    pub fn new(title: impl Into<String>, who: Option<&Who>, live: &str) -> Self {
+        let person = |principal: &Principal| Person {
+            name: principal.name.clone(),
+            role: principal.role.label(),
+            is_clinical: principal.role.is_clinical(),
+            csrf: principal.csrf_token.clone(),
+        };
+        Self {
+            title: title.into(),
+            person: who.map(|who| person(who)),
+            live: live.to_owned(),
+            now_ms: clock::now_us() / 1000,
+        }
+    }
+    /// The CSRF token for forms; empty where nobody is signed in.
+    pub fn csrf(&self) -> &str {
+        self.person.as_ref().map_or("", |person| &person.csrf)
+    }
+}
+
+/// Renders a page.
+pub fn page(template: impl Template) -> Result<Response, Fault> {
+    let html = template.render().map_err(|error| Fault::ours(&error))?;
+    Ok(Html(html).into_response())
+}

@@ -1,0 +1,196 @@
+//! The lane's screen: today's patients, the running session, what arrives, what waits.
+
+use super::{
+    Action, Fault, Names, Web, Who, begin,
+    frame::{Frame, page},
+    visit::Visit,
+};
+use crate::{
+    app::{AppError, assign, local_time, look, session},
+    clock,
+    http::show::{self, ReadingView},
+    store::{Tx, encounter, exam, exam::ReadingRow, site, waiting},
+};
+use askama::Template;
+use axum::{
+    Form,
+    extract::{Path, State},
+    response::{Redirect, Response},
+};
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+#[derive(Template)]
+#[template(path = "lane.html")]
+struct LanePage {
+    frame: Frame,
+    lane_id: String,
+    lane_name: String,
+    location_id: String,
+    location_name: String,
+    today: String,
+    session: Option<Session>,
+    visits: Vec<Visit>,
+    tray: Vec<Waiting>,
+    here: String,
+}
+
+struct Session {
+    visit: Visit,
+    opened_by: String,
+    opened_ms: i64,
+    /// The session ends by itself at this moment if nothing arrives.
+    ends_ms: i64,
+    readings: Vec<ReadingView>,
+    acceptable: usize,
+}
+
+/// A reading that waits, and what speaks for or against a patient.
+pub struct Waiting {
+    pub view: ReadingView,
+    pub since_ms: i64,
+    pub is_held: bool,
+    /// The id in the data is the chart number of the patient in the lane.
+    pub agrees: bool,
+    pub differs: bool,
+}
+
+impl Waiting {
+    pub fn new(row: &ReadingRow, view: ReadingView, chart_number: Option<&str>) -> Self {
+        let same = row
+            .claimed_patient
+            .as_deref()
+            .zip(chart_number)
+            .map(|(claimed, chart_number)| assign::is_same_id(claimed, chart_number));
+        Self {
+            view,
+            since_ms: row.captured_at_us / 1000,
+            is_held: row.place == "held",
+            agrees: same == Some(true),
+            differs: same == Some(false),
+        }
+    }
+}
+
+pub async fn show(
+    State(web): State<Web>,
+    who: Who,
+    Path(lane): Path<String>,
+) -> Result<Response, Fault> {
+    let now_us = clock::now_us();
+    let mut tx = web.core.db.tenant_read(&who.tenant).await?;
+    let lane = site::lane(&mut tx, &who.tenant, &lane).await?;
+    let lane = lane.ok_or_else(|| Fault::not_found("lane"))?;
+    let zone = local_time::zone(&lane.time_zone);
+    let names = Names::load(&mut tx, &who.tenant).await?;
+    let today = local_time::date(now_us, &zone).to_string();
+    let of_day = encounter::of_day(&mut tx, &who.tenant, &lane.location_id, &today).await?;
+    let session = open_session(&mut tx, &who, &lane, (&zone, now_us), &names).await?;
+    let rows = waiting::of_lane(&mut tx, &who.tenant, &lane.lane_id).await?;
+    drop(tx);
+    look::look(&web.core.db, &who, ("lane_seen", &lane.lane_id), now_us).await?;
+    let chart_number = session.as_ref().map(|session| session.visit.chart_number.as_str());
+    let tray = rows.iter().map(|row| {
+        let view = show::reading(row, &zone, now_us, |account| names.of(account));
+        Waiting::new(row, view, chart_number)
+    });
+    let tray = tray.collect();
+    let live = format!("location={}", lane.location_id);
+    page(LanePage {
+        frame: Frame::new(lane.lane_name.clone(), Some(&who), &live),
+        here: format!("/lanes/{}", lane.lane_id),
+        lane_id: lane.lane_id,
+        lane_name: lane.lane_name,
+        location_id: lane.location_id,
+        location_name: lane.location_name,
+        today: show::date(&today),
+        visits: of_day.iter().map(|it| Visit::new(it, &zone)).collect(),
+        session,
+        tray,
+    })
+}
+
+async fn open_session(
+    tx: &mut Tx,
+    who: &Who,
+    lane: &site::Lane,
+    (zone, now_us): (&TimeZone, i64),
+    names: &Names,
+) -> Result<Option<Session>, Fault> {
+    let (Some(id), Some(opened_at_us)) = (&lane.encounter_id, lane.opened_at_us) else {
+        return Ok(None);
+    };
+    let encounter = encounter::by_id(tx, &who.tenant, id).await?;
+    let encounter = encounter.ok_or(AppError::NotFound("encounter"))?;
+    let rows = exam::readings(tx, &who.tenant, id).await?;
+    let view = |row| show::reading(row, zone, now_us, |account| names.of(account));
+    let readings: Vec<ReadingView> = rows.iter().map(view).collect();
+    let pending = readings.iter().filter(|reading| reading.is("pending"));
+    let used_at_us = lane.last_reading_at_us.unwrap_or(0).max(opened_at_us);
+    Ok(Some(Session {
+        visit: Visit::new(&encounter, zone),
+        opened_by: names.of(lane.opened_by.as_deref().unwrap_or("")),
+        opened_ms: opened_at_us / 1000,
+        ends_ms: used_at_us / 1000 + session::IDLE_MAX_S * 1000,
+        acceptable: pending.filter(|reading| !reading.needs_a_look).count(),
+        readings,
+    }))
+}
+
+#[derive(Deserialize)]
+pub struct OpenForm {
+    encounter: String,
+}
+
+pub async fn open(
+    State(web): State<Web>,
+    who: Who,
+    Path(lane): Path<String>,
+    Form(form): Form<OpenForm>,
+) -> Result<Redirect, Fault> {
+    let mut work = begin(&web, &who).await?;
+    session::open(&mut work, &lane, &form.encounter).await?;
+    work.commit().await?;
+    Ok(Redirect::to(&format!("/lanes/{lane}")))
+}
+
+pub async fn close(
+    State(web): State<Web>,
+    who: Who,
+    Path(lane): Path<String>,
+) -> Result<Redirect, Fault> {
+    let mut work = begin(&web, &who).await?;
+    session::close(&mut work, &lane).await?;
+    work.commit().await?;
+    Ok(Redirect::to(&format!("/lanes/{lane}")))
+}
+
+/// "Yes, it belongs to the patient in the lane."
+pub async fn assign(
+    State(web): State<Web>,
+    who: Who,
+    Path((lane, reading)): Path<(String, String)>,
+    Form(form): Form<Action>,
+) -> Result<Response, Fault> {
+    let mut work = begin(&web, &who).await?;
+    let row = work.waiting(&reading, form.version).await?;
+    if row.lane_id != lane {
+        return Err(Fault::not_found("reading in this lane"));
+    }
+    assign::assign(&mut work, &reading, &form.choice()).await?;
+    work.commit().await?;
+    Ok(form.done(&format!("/lanes/{lane}")))
+}
+
+/// "No": it goes to the location's inbox.
+pub async fn to_inbox(
+    State(web): State<Web>,
+    who: Who,
+    Path((lane, reading)): Path<(String, String)>,
+    Form(form): Form<Action>,
+) -> Result<Response, Fault> {
+    let mut work = begin(&web, &who).await?;
+    assign::send_to_inbox(&mut work, &lane, &reading, form.version).await?;
+    work.commit().await?;
+    Ok(form.done(&format!("/lanes/{lane}")))
+}

@@ -1,0 +1,77 @@
+//! Pages for people, rendered here and followed live by small scripts. Every action is a form that
+//! works without script.
+
+pub mod frame;
+pub mod lane;
+pub mod lanes;
+pub mod raw;
+pub mod visit;
+
+use super::{Fault, Web, Who};
+use crate::{
+    app::{assign::Choice, work::Work},
+    clock,
+    store::{Tx, account},
+};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::{Deserialize, Deserializer};
+use std::collections::HashMap;
+
+/// Where somebody's work is.
+pub async fn home(who: Who) -> Redirect {
+    Redirect::to(if who.role.is_clinical() { "/lanes" } else { "/fleet" })
+}
+
+/// Fields of the forms that change a reading.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Action {
+    #[serde(deserialize_with = "empty_is_none")]
+    version: Option<i64>,
+    reason: String,
+    encounter: String,
+    although_ids_differ: Option<String>,
+    /// The page to go back to.
+    back: String,
+}
+
+impl Action {
+    fn choice(&self) -> Choice {
+        Choice {
+            encounter_id: self.encounter.clone(),
+            version: self.version,
+            although_ids_differ: self.although_ids_differ.is_some(),
+            reason: self.reason.clone(),
+        }
+    }
+    /// Back to the page that the form stood on.
+    fn done(&self, otherwise: &str) -> Response {
+        let back = if self.back.is_empty() { otherwise } else { &self.back };
+        Redirect::to(super::auth::own_path(back)).into_response()
+    }
+}
+
+fn empty_is_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+async fn begin(web: &Web, who: &Who) -> Result<Work, Fault> {
+    Ok(Work::begin(&web.core, who, clock::now_us()).await?)
+}
+
+/// Names of a tenant's people by account.
+struct Names(HashMap<String, String>);
+
+impl Names {
+    async fn load(tx: &mut Tx, tenant: &str) -> Result<Self, Fault> {
+        Ok(Self(account::names(tx, tenant).await?.into_iter().collect()))
+    }
+    /// The person's name, or the account's own word for what is no person.
+    fn of(&self, account: &str) -> String {
+        self.0.get(account).cloned().unwrap_or_else(|| account.to_owned())
+    }
+}

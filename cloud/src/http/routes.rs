@@ -1,0 +1,85 @@
+//! Every route with the roles that may use it.
+
+use super::{Web, api, assets, auth, guard::Access, pages, sse};
+use crate::app::principal::Role;
+use axum::{
+    handler::Handler,
+    http::Method,
+    routing::{self, MethodRouter},
+};
+
+/// One method of one path.
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    pub access: Access,
+    pub(super) handler: MethodRouter<Web>,
+}
+
+const PUBLIC: Access = Access::Public;
+/// Anybody who is signed in.
+const ALL: Access = Access::Roles(Role::ALL);
+/// Those who see patients.
+const CLINICAL: Access = Access::Roles(&[Role::Technician, Role::Doctor]);
+/// Those who bring the schedule in.
+const SCHEDULE: Access = Access::Roles(&[Role::Technician, Role::Doctor, Role::ClinicIt]);
+
+fn get<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
+    Route { method: Method::GET, path, access, handler: routing::get(handler) }
+}
+fn post<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
+    Route { method: Method::POST, path, access, handler: routing::post(handler) }
+}
+
+/// The whole table.
+pub fn routes() -> Vec<Route> {
+    let mut routes = page_routes();
+    routes.extend(api_routes());
+    routes
+}
+
+fn page_routes() -> Vec<Route> {
+    use pages::{lane, lanes, raw};
+    vec![
+        get("/static/{name}", PUBLIC, assets::asset),
+        get("/sign-in", PUBLIC, auth::show_sign_in),
+        post("/sign-in", PUBLIC, auth::sign_in_by_form),
+        post("/sign-out", ALL, auth::sign_out_by_form),
+        get("/", ALL, pages::home),
+        get("/live", ALL, sse::live),
+        get("/lanes", CLINICAL, lanes::show),
+        get("/lanes/{lane}", CLINICAL, lane::show),
+        post("/lanes/{lane}/session", CLINICAL, lane::open),
+        post("/lanes/{lane}/session/end", CLINICAL, lane::close),
+        post("/lanes/{lane}/tray/{reading}/assign", CLINICAL, lane::assign),
+        post("/lanes/{lane}/tray/{reading}/inbox", CLINICAL, lane::to_inbox),
+        get("/readings/{reading}/raw", CLINICAL, raw::show),
+    ]
+}
+
+fn api_routes() -> Vec<Route> {
+    use api::{exam, fleet, lanes, patients, waiting};
+    vec![
+        post("/api/v1/sign-in", PUBLIC, auth::sign_in_by_json),
+        post("/api/v1/sign-out", ALL, auth::sign_out_by_json),
+        get("/api/v1/me", ALL, patients::me),
+        get("/api/v1/patients", CLINICAL, patients::search),
+        get("/api/v1/schedule", CLINICAL, patients::schedule),
+        post("/api/v1/schedule/import", SCHEDULE, patients::import),
+        get("/api/v1/lanes", CLINICAL, lanes::list),
+        get("/api/v1/lanes/{lane}", CLINICAL, lanes::one),
+        post("/api/v1/lanes/{lane}/session", CLINICAL, lanes::open),
+        post("/api/v1/lanes/{lane}/session/end", CLINICAL, lanes::close),
+        get("/api/v1/encounters/{encounter}/readings", CLINICAL, exam::readings),
+        post("/api/v1/encounters/{encounter}/accept", CLINICAL, exam::accept_all),
+        post("/api/v1/encounters/{encounter}/readings/{reading}/accept", CLINICAL, exam::accept),
+        post("/api/v1/encounters/{encounter}/readings/{reading}/undo", CLINICAL, exam::undo),
+        post("/api/v1/encounters/{encounter}/readings/{reading}/reject", CLINICAL, exam::reject),
+        post("/api/v1/encounters/{encounter}/readings/{reading}/move", CLINICAL, exam::move_out),
+        get("/api/v1/waiting", CLINICAL, waiting::list),
+        post("/api/v1/waiting/{reading}/assign", CLINICAL, waiting::assign),
+        post("/api/v1/waiting/{reading}/reject", CLINICAL, waiting::reject),
+        get("/api/v1/fleet", ALL, fleet::list),
+        get("/api/v1/conservation", ALL, fleet::conservation),
+    ]
+}

@@ -1,0 +1,76 @@
+//! Spectacle lenses.
+
+use super::{Cell, Group, Line, Section, Value, refraction, text, values};
+use chiasm_proto::{Base, Lensometry, Prism, PrismComponent};
+
+pub fn cell(it: &Lensometry) -> (Group, Cell) {
+    let mut notes = Vec::new();
+    notes.extend(it.lens_type.clone().map(|lens_type| format!("lens: {lens_type}")));
+    notes.extend(it.cylinder_mode.map(|mode| refraction::mode_name(mode).to_owned()));
+    let mut cell = Cell::default();
+    let values = refraction::sphere_cylinder_axis(it.sphere, it.cylinder, it.axis_deg);
+    if !values.is_empty() {
+        cell.lines.push(Line { name: String::new(), values });
+    }
+    let dioptres = [
+        ("Add", it.add),
+        ("Add 2", it.add2),
+        ("Near", it.near_sphere),
+        ("Near 2", it.near_sphere2),
+    ];
+    for (name, value) in dioptres {
+        let Some(value) = value else { continue };
+        let values = vec![Value { name: String::new(), text: format!("{value:+}"), unit: "D" }];
+        cell.lines.push(Line { name: name.into(), values });
+    }
+    if let Some(text) = it.prism.as_ref().and_then(prism) {
+        let values = vec![Value { name: String::new(), text, unit: "" }];
+        cell.lines.push(Line { name: "Prism".into(), values });
+    }
+    if let Some(error) = &it.error {
+        cell.label = format!("the instrument reported: {error}");
+    }
+    (values::group(Section::Wearing, "Lensmeter".into(), notes), cell)
+}
+
+/// `2.50 BI, 2.00 BD`, or amount and angle as sent.
+fn prism(it: &Prism) -> Option<String> {
+    let mut parts: Vec<String> =
+        [it.horizontal, it.vertical].into_iter().flatten().map(component).collect();
+    if let Some(amount) = it.amount {
+        let base = it.base_deg.map_or_else(String::new, |base| {
+            format!(" base {}\u{b0}", text::axis(base, chiasm_proto::Hundredths::ZERO))
+        });
+        parts.push(format!("{amount}{base}"));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn component(it: PrismComponent) -> String {
+    let base = match it.base {
+        Base::In => "BI",
+        Base::Out => "BO",
+        Base::Up => "BU",
+        Base::Down => "BD",
+        Base::Unverified => "(direction as sent, not verified)",
+    };
+    format!("{} {base}", it.amount)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chiasm_proto::Hundredths;
+
+    #[test]
+    fn writes_prism_per_eye() {
+        let component = |amount, base| Some(PrismComponent { amount: Hundredths(amount), base });
+        let sent = Prism {
+            horizontal: component(250, Base::In),
+            vertical: component(200, Base::Down),
+            ..Prism::default()
+        };
+        assert_eq!(prism(&sent).as_deref(), Some("2.50 BI, 2.00 BD"));
+        assert_eq!(prism(&Prism::default()), None);
+    }
+}

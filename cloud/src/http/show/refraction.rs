@@ -1,0 +1,108 @@
+//! Sphere, cylinder and axis.
+
+use super::{Cell, Group, Line, Section, Value, text, values};
+use chiasm_proto::{
+    Hundredths, Refraction, RefractionKind, RefractionValue,
+    refraction::{CylinderMode, Light},
+};
+
+/// Beyond this power the vertex distance stands beside the value (R10).
+const VERTEX_MATTERS: Hundredths = Hundredths::whole(4);
+
+pub fn cell(it: &Refraction) -> (Group, Cell) {
+    let title = match it.kind {
+        RefractionKind::Autorefraction => "Autorefraction",
+        RefractionKind::ContactLensEquivalent => "Contact lens equivalent",
+        RefractionKind::TrialLens => "Trial lens",
+        RefractionKind::NightMinusDay => "Night minus day",
+        RefractionKind::Subjective => "Subjective",
+        RefractionKind::Final => "Final",
+    };
+    let title = match it.light {
+        Light::Night => format!("{title}, night"),
+        Light::Day => title.to_owned(),
+    };
+    let section = match it.kind {
+        RefractionKind::Subjective | RefractionKind::Final => Section::Refractor,
+        _ => Section::Autorefraction,
+    };
+    let mut notes = Vec::new();
+    if let Some(distance) = it.working_distance_cm {
+        notes.push(format!("at {} cm", text::short(distance)));
+    }
+    if let Some(mode) = it.cylinder_mode {
+        notes.push(mode_name(mode).to_owned());
+    }
+    if let Some(step) = it.dioptre_step {
+        notes.push(format!("step {step} D"));
+    }
+    let vertex = it.vertex_distance_mm.map(|vd| format!("VD {} mm", text::short(vd)));
+    let mut cell = values::with_shots(
+        it.representative.as_ref(),
+        &it.shots,
+        |value| lines(value, true),
+        |value| one_line(value),
+    );
+    if let Some(vertex) = vertex {
+        let shown = it.representative.as_ref().map(|representative| representative.value);
+        let shown = shown.or_else(|| it.shots.iter().find_map(|shot| shot.value));
+        match shown.filter(|value| is_strong(*value)) {
+            Some(_) => cell.notes.insert(0, vertex),
+            None => notes.insert(0, vertex),
+        }
+    }
+    (values::group(section, title, notes), cell)
+}
+
+fn is_strong(value: RefractionValue) -> bool {
+    let other = Hundredths(value.sphere.0.saturating_add(value.cylinder.0));
+    value.sphere.abs() > VERTEX_MATTERS || other.abs() > VERTEX_MATTERS
+}
+
+fn lines(value: &RefractionValue, with_equivalent: bool) -> Vec<Line> {
+    let mut lines = vec![Line {
+        name: String::new(),
+        values: sphere_cylinder_axis(Some(value.sphere), Some(value.cylinder), value.axis_deg),
+    }];
+    if let (Some(se), true) = (value.spherical_equivalent, with_equivalent) {
+        let values = vec![Value { name: String::new(), text: format!("{se:+}"), unit: "D" }];
+        lines.push(Line { name: "SE".into(), values });
+    }
+    lines
+}
+
+/// `S`, `C` and `A`, as far as they were sent. Without a cylinder an axis of 0 says nothing.
+pub fn sphere_cylinder_axis(
+    sphere: Option<Hundredths>,
+    cylinder: Option<Hundredths>,
+    axis_deg: Option<i16>,
+) -> Vec<Value> {
+    let value = |name: &str, text| Value { name: name.into(), text, unit: "" };
+    let mut values = Vec::new();
+    values.extend(sphere.map(|sphere| value("S", format!("{sphere:+}"))));
+    values.extend(cylinder.map(|cylinder| value("C", format!("{cylinder:+}"))));
+    let cylinder = cylinder.unwrap_or_default();
+    let axis = axis_deg.filter(|axis| *axis != 0 || !cylinder.is_zero());
+    values.extend(axis.map(|axis| value("A", text::axis(axis, cylinder))));
+    values
+}
+
+fn one_line(value: &RefractionValue) -> String {
+    let mut text = format!("{:+} {:+}", value.sphere, value.cylinder);
+    let axis = value.axis_deg.filter(|axis| *axis != 0 || !value.cylinder.is_zero());
+    if let Some(axis) = axis {
+        text.push_str(&format!(" \u{d7} {}", text::axis(axis, value.cylinder)));
+    }
+    if let Some(se) = value.spherical_equivalent {
+        text.push_str(&format!(" SE {se:+}"));
+    }
+    text
+}
+
+pub fn mode_name(mode: CylinderMode) -> &'static str {
+    match mode {
+        CylinderMode::Minus => "minus cylinder",
+        CylinderMode::Plus => "plus cylinder",
+        CylinderMode::Mixed => "mixed cylinder",
+    }
+}

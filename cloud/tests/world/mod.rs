@@ -1,0 +1,270 @@
+//! A small practice with people, a schedule and readings as instruments send them, for tests of the
+//! pages and for looking at them.
+#![allow(dead_code, reason = "each test uses its part")]
+
+pub mod readings;
+
+use chiasm_cloud::{
+    Core,
+    app::{
+        accept, import_schedule, password,
+        principal::{Principal, Role},
+        session,
+        work::Work,
+    },
+    args,
+    config::Config,
+    store::{Db, account, encounter, fleet},
+};
+use chiasm_proto::{
+    Body, ClockState, Decoded, DriverRef, Envelope, Epoch, GatewayId, LaneId, LinkId, Raw, Reading,
+    ReadingId, TenantId,
+};
+use jiff::{Timestamp, tz::TimeZone};
+use std::{collections::BTreeMap, path::Path};
+use uuid::Uuid;
+
+pub const PASSWORD: &str = "a password for tests";
+pub const TENANT: &str = "lakeside";
+pub const OTHER: &str = "elsewhere";
+
+pub struct World {
+    pub core: Core,
+    pub now_us: i64,
+    seq: i64,
+    epoch: Epoch,
+}
+
+/// Where a reading is put, as placement would.
+pub struct Put<'a> {
+    pub lane: &'a str,
+    pub place: &'a str,
+    pub reason: &'a str,
+    pub encounter: Option<&'a str>,
+    pub ago_s: i64,
+    pub sent_count: i64,
+}
+
+impl World {
+    pub async fn new(url: &str, data_dir: &Path) -> Self {
+        let db = Db::open(url).await.unwrap();
+        db.migrate().await.unwrap();
+        let text = format!("data_dir = {:?}", data_dir);
+        let config = Config::parse(Path::new("cloud.toml"), &text).unwrap();
+        let now_us = Timestamp::now().as_microsecond();
+        let epoch = Epoch(Uuid::now_v7());
+        let mut world = Self { core: Core::new(db, config), now_us, seq: 0, epoch };
+        world.seed().await;
+        world
+    }
+
+    async fn seed(&mut self) {
+        for (tenant, name) in [(TENANT, "Lakeside Eye Care"), (OTHER, "Elsewhere Optometry")] {
+            let mut tx = self.core.db.tenant(tenant).await.unwrap();
+            fleet::put_tenant(&mut tx, tenant, name, self.now_us).await.unwrap();
+            let zone = "America/New_York";
+            fleet::put_location(&mut tx, tenant, "main", "Main Street", zone).await.unwrap();
+            for (lane, name) in [("lane-1", "Lane 1"), ("lane-2", "Lane 2"), ("lane-3", "Lane 3")] {
+                fleet::put_lane(&mut tx, tenant, lane, "main", name).await.unwrap();
+            }
+            let gateway = "Main Street gateway";
+            fleet::put_gateway(&mut tx, tenant, "gw-main", "main", gateway, self.now_us)
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+        }
+        let hash = password::hash(PASSWORD).unwrap();
+        let people = [
+            (TENANT, "ana", "Ana Ruiz", "technician"),
+            (TENANT, "okafor", "Dr. Okafor", "doctor"),
+            (TENANT, "it", "Sam Lee", "clinic_it"),
+            (TENANT, "staff", "Kim Berg", "cloud_staff"),
+            (OTHER, "bea", "Bea Lindt", "technician"),
+        ];
+        for (tenant, login, name, role) in people {
+            let mut tx = self.core.db.tenant(tenant).await.unwrap();
+            let account = account::Account {
+                tenant_id: tenant.into(),
+                account_id: format!("{tenant}-{login}"),
+                login: login.into(),
+                display_name: name.into(),
+                role: role.into(),
+                password_hash: hash.clone(),
+            };
+            assert!(account::insert(&mut tx, &account, self.now_us).await.unwrap());
+            tx.commit().await.unwrap();
+        }
+    }
+
+    /// Files a reading as ingest would, with its document.
+    pub async fn file(&mut self, tenant: &str, decoded: Decoded, put: Put<'_>) -> String {
+        self.seq += 1;
+        let at_us = self.now_us - put.ago_s * 1_000_000;
+        let id = ReadingId(Uuid::now_v7());
+        let content = decoded.content_sha256().to_string();
+        let claimed = decoded.claimed_patient.as_ref().map(|claimed| claimed.id.clone());
+        let needs_a_look = decoded.flags.iter().any(|flag| flag.code.needs_a_look());
+        let (vendor, model) = (decoded.instrument.vendor.clone(), decoded.instrument.model.clone());
+        let link = model.to_lowercase().replace(|char: char| !char.is_ascii_alphanumeric(), "-");
+        let raw = Raw::new(readings::raw_of(&model));
+        let reading = Reading {
+            link: LinkId::new(link.clone()).unwrap(),
+            lane: LaneId::new(put.lane).unwrap(),
+            lane_session: None,
+            clock: ClockState::Synced,
+            driver: DriverRef {
+                id: format!("{}-serial", vendor.to_lowercase()),
+                version: "1".into(),
+            },
+            decoded,
+            raw,
+        };
+        let names = (TenantId::new(tenant).unwrap(), GatewayId::new("gw-main").unwrap());
+        let time = Timestamp::from_microsecond(at_us).unwrap();
+        let number = (self.epoch, self.seq as u64);
+        let body = Body::Reading(Box::new(reading));
+        let envelope = Envelope::new((&names.0, &names.1), number, id, time, body);
+        let json = serde_json::to_string(&envelope).unwrap();
+        let mut tx = self.core.db.tenant(tenant).await.unwrap();
+        tx.execute(
+            "INSERT INTO document (tenant_id, gateway_id, epoch, seq, document_id, kind, sha256,
+                captured_at_us, received_at_us, body)
+             VALUES ($1, 'gw-main', $2, $3, $4, 'reading', $5, $6, $7, $8)",
+            args![
+                tenant,
+                self.epoch.to_string(),
+                self.seq,
+                id.to_string(),
+                "0".repeat(64),
+                at_us,
+                at_us + 400_000,
+                json,
+            ],
+        )
+        .await
+        .unwrap();
+        tx.execute(
+            "INSERT INTO reading (tenant_id, reading_id, gateway_id, epoch, seq, location_id,
+                lane_id, link_id, vendor, model, content_sha256, captured_at_us, received_at_us,
+                claimed_patient, place, reason, encounter_id, needs_a_look, sent_count)
+             VALUES ($1, $2, 'gw-main', $3, $4, 'main', $5, $6, $7, $8, $9, $10, $11, $12, $13,
+                $14, $15, $16, $17)",
+            args![
+                tenant,
+                id.to_string(),
+                self.epoch.to_string(),
+                self.seq,
+                put.lane,
+                link,
+                vendor,
+                model,
+                content,
+                at_us,
+                at_us + 400_000,
+                claimed,
+                put.place,
+                put.reason,
+                put.encounter,
+                needs_a_look,
+                put.sent_count,
+            ],
+        )
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        id.to_string()
+    }
+}
+
+/// A principal as the guard would find it.
+pub fn who(tenant: &str, login: &str, role: Role) -> Principal {
+    Principal {
+        tenant: tenant.into(),
+        account: format!("{tenant}-{login}"),
+        name: login.into(),
+        role,
+        csrf_token: String::new(),
+        token_sha256: String::new(),
+    }
+}
+
+impl World {
+    pub async fn work(&self) -> Work {
+        let now_us = Timestamp::now().as_microsecond();
+        Work::begin(&self.core, &who(TENANT, "ana", Role::Technician), now_us).await.unwrap()
+    }
+
+    /// Today's schedule; gives the encounters by chart number.
+    pub async fn schedule(&mut self, tenant: &str) -> BTreeMap<String, String> {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let now = Timestamp::from_microsecond(self.now_us).unwrap().to_zoned(zone);
+        let today = now.date();
+        let patients = [
+            ("A-10482", "Okonkwo", "Ngozi", "1961-03-04", "09:00", "Annual exam"),
+            ("A-10977", "Bergström", "Lars", "1948-12-30", "09:20", "Glaucoma follow-up"),
+            ("A-11203", "O'Neill", "Siobhán", "1992-07-19", "09:40", "Contact lens fitting"),
+            ("A-11317", "Nguyen", "Thi Mai", "2016-05-02", "10:00", "School screening"),
+            ("A-11390", "García Márquez", "Lucía", "1975-10-11", "10:20", "Annual exam"),
+            ("A-11452", "Abdullah", "Yusuf", "1983-01-25", "10:40", "Blurred vision, right eye"),
+            ("A-11460", "Kowalska", "Zofia", "1957-08-08", "11:00", "Cataract assessment"),
+            ("A-11502", "Smith", "Jordan", "2001-02-14", "11:20", "New glasses"),
+        ];
+        let mut csv = "appointment_key,location,scheduled_at,chart_number,family_name,given_name,\
+            birth_date,reason\n"
+            .to_owned();
+        for (index, (chart, family, given, born, time, reason)) in patients.iter().enumerate() {
+            csv.push_str(&format!(
+                "{today}-{index},main,{today}T{time},{chart},{family},{given},{born},\"{reason}\"\n"
+            ));
+        }
+        let principal = who(tenant, "it", Role::ClinicIt);
+        let mut work = Work::begin(&self.core, &principal, self.now_us).await.unwrap();
+        let imported = import_schedule::import(&mut work, &csv).await.unwrap();
+        assert_eq!(imported.faults, []);
+        work.commit().await.unwrap();
+        let mut tx = self.core.db.tenant_read(tenant).await.unwrap();
+        let day = encounter::of_day(&mut tx, tenant, "main", &today.to_string()).await.unwrap();
+        day.into_iter().map(|it| (it.chart_number, it.encounter_id)).collect()
+    }
+
+    /// A morning as it looks in the middle: one exam under way, things that wait, a fleet.
+    pub async fn day(&mut self) -> BTreeMap<String, String> {
+        let visits = self.schedule(TENANT).await;
+        let lars = visits["A-10977"].as_str();
+        let mut work = self.work().await;
+        session::open(&mut work, "lane-1", lars).await.unwrap();
+        work.commit().await.unwrap();
+        let exam = |ago_s, sent_count| Put {
+            lane: "lane-1",
+            place: "exam",
+            reason: "the lane session of lane 1",
+            encounter: Some(lars),
+            ago_s,
+            sent_count,
+        };
+        let lens = self.file(TENANT, readings::lensmeter(), exam(560, 2)).await;
+        self.file(TENANT, readings::ark_low(), exam(420, 1)).await;
+        self.file(TENANT, readings::ark(), exam(330, 1)).await;
+        self.file(TENANT, readings::tonometer(), exam(95, 1)).await;
+        let mut work = self.work().await;
+        accept::accept(&mut work, lars, &lens, None).await.unwrap();
+        work.commit().await.unwrap();
+        let waits = |lane, place, reason, ago_s| Put {
+            lane,
+            place,
+            reason,
+            encounter: None,
+            ago_s,
+            sent_count: 1,
+        };
+        let no_session = "no session was open in the lane";
+        self.file(TENANT, readings::tonometer(), waits("lane-1", "tray", no_session, 42)).await;
+        self.file(TENANT, readings::lensmeter(), waits("lane-2", "tray", no_session, 130)).await;
+        let old = "it waited 15 minutes in the tray of lane 2";
+        self.file(TENANT, readings::ark_low(), waits("lane-2", "inbox", old, 2_900)).await;
+        let differs = "the id in the data is not that of the patient in the lane";
+        let held = waits("lane-1", "held", differs, 610);
+        self.file(TENANT, readings::with_id("A-11203"), held).await;
+        visits
+    }
+}
