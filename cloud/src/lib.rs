@@ -1,7 +1,7 @@
 //! The cloud core: ingest, exam record, pages, fleet.
 
-pub mod broker;
 pub mod app;
+pub mod broker;
 pub mod clock;
 pub mod commands;
 pub mod config;

@@ -3,9 +3,8 @@
 mod authority;
 mod fleet;
 mod gateway;
-pub mod serve;
 mod people;
-mod serve;
+pub mod serve;
 
 use crate::{config::Config, store::Db};
 use anyhow::Context;
@@ -58,6 +57,7 @@ enum Admin {
     Fleet(fleet::FleetCommand),
     #[command(flatten)]
     Authority(authority::AuthorityCommand),
+    #[command(flatten)]
     People(people::PeopleCommand),
 }
 

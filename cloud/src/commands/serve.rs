@@ -27,6 +27,8 @@ pub struct Running {
     pub broker: Option<broker::Broker>,
     /// Where gateways enrol.
     pub gateway_endpoint: std::net::SocketAddr,
+    /// Pages and API.
+    pub pages: std::net::SocketAddr,
     _tasks: JoinSet<()>,
 }
 
@@ -42,6 +44,7 @@ pub async fn start(core: &Core) -> anyhow::Result<Running> {
         None => external_broker(core, &authority)?,
     };
     ingest::start(core, access, &mut tasks);
+    let pages = http::listen::start(core, &mut tasks)?;
     let endpoint = &core.config.gateway_endpoint;
     let listener = broker::listen_at(endpoint.listen)?;
     let gateway_endpoint = listener.local_addr()?;
@@ -49,7 +52,7 @@ pub async fn start(core: &Core) -> anyhow::Result<Running> {
     let router = http::gateway::router(core.clone(), authority.clone());
     tasks.spawn(http::tls::serve(listener, Arc::new(tls), router));
     tracing::info!(address = %gateway_endpoint, "gateway endpoint listens");
-    Ok(Running { broker, gateway_endpoint, _tasks: tasks })
+    Ok(Running { broker, gateway_endpoint, pages, _tasks: tasks })
 }
 
 /// The broker elsewhere, to which we show a certificate of our own authority.

@@ -3,6 +3,7 @@
 use super::{
     Fault, Web, Who,
     pages::frame::{Frame, page},
+    tls::Peer,
 };
 use crate::{
     app::sign_in::{self, ABSOLUTE_MAX_S, SignInError, SignedIn},
@@ -27,8 +28,9 @@ pub struct Address(String);
 impl<S: Sync> FromRequestParts<S> for Address {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Self(info.map_or_else(|| "unknown".into(), |info| info.0.ip().to_string())))
+        let plain = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+        let peer = plain.or_else(|| parts.extensions.get::<Peer>().map(|peer| peer.0));
+        Ok(Self(peer.map_or_else(|| "unknown".into(), |peer| peer.ip().to_string())))
     }
 }
 

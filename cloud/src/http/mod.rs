@@ -1,28 +1,32 @@
-//! HTTP: the gateways' endpoint.
+//! Pages and API, and the gateways' endpoint. Every route of the pages and the API stands in one
+//! table with the roles that may use it; the guard in front of each handler finds out who asks.
 
-pub mod attempts;
-pub mod gateway;
-pub mod tls;
-//! Pages and API. Every route stands in one table with the roles that may use it; the guard in
-//! front of each handler finds out who asks, so a handler without a principal cannot be written.
 mod api;
 pub mod assets;
+pub mod attempts;
 pub mod auth;
 pub mod fault;
+pub mod gateway;
 pub mod guard;
 pub mod headers;
+pub mod listen;
 pub mod pages;
 pub mod routes;
 pub mod show;
 pub mod sse;
+pub mod tls;
+
 pub use fault::Fault;
 pub use guard::Who;
+
 use crate::{Core, app::sign_in::Attempts};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+
 /// Largest request body, in bytes: a schedule file of some thousand lines.
 pub const BODY_LEN_MAX: usize = 2 * 1024 * 1024;
+
 /// What handlers share.
 #[derive(Debug, Clone)]
 pub struct Web {
@@ -31,6 +35,7 @@ pub struct Web {
     /// One permit per open event stream of this replica.
     pub streams: Arc<Semaphore>,
 }
+
 /// Everything that browsers and API clients see of a replica.
 pub fn router(core: Core) -> Router {
     let web = Web {

@@ -164,11 +164,6 @@ impl Db {
         self.begin("*", false).await
     }
 
-    /// The same, for reading only: does not wait for SQLite's one writer.
-    pub async fn all_tenants_read(&self) -> Result<Tx, StoreError> {
-        self.begin("*", false).await
-    }
-
     async fn begin(&self, tenant: &str, writes: bool) -> Result<Tx, StoreError> {
         match self {
             Db::Sqlite { write, .. } if writes => {

@@ -1,30 +1,26 @@
 //! All SQL of the cloud. One text for SQLite and PostgreSQL in their common subset; what has to
 //! differ (batch inserts) stands in one place.
 
+pub mod account;
+pub mod audit;
 pub mod batch;
 pub mod claim;
 pub mod db;
 pub mod document;
-pub mod fleet;
-pub mod lane_open;
-pub mod live;
-pub mod refusal;
-pub mod stream;
-pub mod account;
-pub mod audit;
-pub mod batch;
-pub mod db;
 pub mod encounter;
 pub mod exam;
 pub mod fleet;
 pub mod fleet_view;
+pub mod lane_open;
 pub mod lane_session;
 pub mod live;
 pub mod patient;
+pub mod refusal;
 pub mod row;
 pub mod schedule;
 pub mod sign_in;
 pub mod site;
+pub mod stream;
 pub mod waiting;
 
 pub use db::{Db, StoreError, Tx};

@@ -41,7 +41,7 @@ pub fn cell(it: &Refraction) -> (Group, Cell) {
         it.representative.as_ref(),
         &it.shots,
         |value| lines(value, true),
-        |value| one_line(value),
+        one_line,
     );
     if let Some(vertex) = vertex {
         let shown = it.representative.as_ref().map(|representative| representative.value);
