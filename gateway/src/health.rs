@@ -21,6 +21,8 @@ pub struct Health {
     started_at: Timestamp,
     data_dir: PathBuf,
     links: Mutex<BTreeMap<LinkId, LinkState>>,
+    /// What keeps the spool from writing: every link then waits with what it reads.
+    spool_fault: Mutex<Option<String>>,
     /// Counts the changes that people want to know of at once.
     changes: watch::Sender<u64>,
 }
@@ -48,6 +50,7 @@ impl Health {
             started_at: clock::wall(),
             data_dir: data_dir.into(),
             links: Mutex::new(links),
+            spool_fault: Mutex::new(None),
             changes: watch::Sender::new(0),
         }
     }
@@ -79,8 +82,21 @@ impl Health {
         }
     }
 
+    /// The spool cannot write, or can again.
+    pub fn spool_fault(&self, fault: Option<String>) {
+        *self.spool_fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+        self.changes.send_modify(|count| *count += 1);
+    }
+
     pub fn links(&self) -> Vec<LinkState> {
-        self.lock().values().cloned().collect()
+        let fault = self.spool_fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut links: Vec<LinkState> = self.lock().values().cloned().collect();
+        if fault.is_some() {
+            for link in &mut links {
+                link.detail.clone_from(&fault);
+            }
+        }
+        links
     }
 
     /// Everything, for a birth or an interval.

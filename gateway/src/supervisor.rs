@@ -8,7 +8,7 @@ use crate::{
     health::Health,
     link,
     session::Shared,
-    spool::{OpenError, Owner, Spool, SpoolError, WriterTask},
+    spool::{OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
     uplink::Uplink,
 };
 use rustix::fs::{FlockOperation, flock};
@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Pause before a link whose task ended is started again.
@@ -62,6 +62,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         links.spawn(keep_link(Arc::new(link), shared.clone()));
     }
     drop(shared);
+    links.spawn(show_spool_fault(spool.progress(), health.clone()));
     let uplink = Uplink {
         data_dir: config.data_dir,
         telemetry_interval: Duration::from_secs(config.uplink.telemetry_interval_s.into()),
@@ -114,6 +115,18 @@ fn lock(data_dir: &Path) -> Result<File, RunError> {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(RunError::InUse { path: data_dir.into() }),
         Err(error) => Err(fail(error.into())),
+    }
+}
+
+/// Shows on every link that the spool cannot write.
+async fn show_spool_fault(mut progress: watch::Receiver<Progress>, health: Arc<Health>) {
+    let mut shown = None;
+    while progress.changed().await.is_ok() {
+        let fault = progress.borrow_and_update().fault.clone();
+        if fault != shown {
+            shown.clone_from(&fault);
+            health.spool_fault(fault);
+        }
     }
 }
 

@@ -60,8 +60,8 @@ impl Uplink {
                     warn_of_clock(&credentials);
                     match self.talk(&credentials, &stop).await {
                         Ending::Stopped => return,
-                        Ending::Lost { reason, was_online } => {
-                            if was_online {
+                        Ending::Lost { reason, was_good } => {
+                            if was_good {
                                 pause = RECONNECT_MIN;
                                 last_fault.clear();
                             }

@@ -25,17 +25,20 @@ const FULL_PAUSE: Duration = Duration::from_millis(50);
 const CHANGE_DELAY: Duration = Duration::from_millis(500);
 /// Longest wait for the good-bye to go out.
 const GOODBYE_WAIT_MAX: Duration = Duration::from_secs(2);
+/// A connection that lived so long, or carried an acknowledgement, was a good one: the next attempt
+/// need not wait.
+const GOOD_AFTER: Duration = Duration::from_secs(30);
 /// Room that topic and header take in a packet.
 const PACKET_OVERHEAD: usize = 512;
 
 /// How a connection ended.
 pub(super) enum Ending {
     Stopped,
-    Lost { reason: String, was_online: bool },
+    Lost { reason: String, was_good: bool },
 }
 
 fn lost(reason: impl Into<String>) -> Ending {
-    Ending::Lost { reason: reason.into(), was_online: false }
+    Ending::Lost { reason: reason.into(), was_good: false }
 }
 
 impl Uplink {
@@ -109,6 +112,7 @@ struct Talk<'a> {
 
 impl Talk<'_> {
     async fn run(&mut self, stop: &CancellationToken) -> Ending {
+        let begun = Instant::now();
         // Marked as seen before the birth is written, so that nothing falls between.
         let mut progress = self.uplink.spool.progress();
         let mut told = progress.borrow_and_update().last_seq;
@@ -131,9 +135,7 @@ impl Talk<'_> {
                 changed = progress.changed() => match changed {
                     Ok(()) => {
                         let now = progress.borrow_and_update().clone();
-                        let step = self.committed(&mut told, now.epoch, now.last_seq);
-                        tell_changes_at = tell_changes_at.or(now.fault.map(|_| Instant::now()));
-                        step
+                        self.committed(&mut told, now.epoch, now.last_seq)
                     }
                     Err(_) => Err("the spool has stopped".into()),
                 },
@@ -156,7 +158,8 @@ impl Talk<'_> {
                 break reason;
             }
         };
-        Ending::Lost { reason, was_online: true }
+        let was_good = self.delivery.has_first_ack() || begun.elapsed() >= GOOD_AFTER;
+        Ending::Lost { reason, was_good }
     }
 
     /// Sends until nothing is due; gives the moment when something will be.
