@@ -67,7 +67,8 @@ pub struct Client {
 impl Client {
     /// Connects to a broker on this machine and listens to what the cloud sends down.
     pub async fn connect(port: u16, identity: &Identity) -> Result<Self> {
-        let name = format!("bare-{}", identity.gateway);
+        // The broker lets a gateway be only clients that begin with its name.
+        let name = format!("{TENANT}/{}/bare", identity.gateway);
         let mut options = MqttOptions::new(name, "localhost", port);
         options.set_transport(Transport::Tls(TlsConfiguration::Simple {
             ca: identity.authority_pem.clone(),
