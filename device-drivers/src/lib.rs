@@ -14,6 +14,9 @@
 //!    or the file gave; `.md` says where it comes from and which values a person expects; `.json` is
 //!    written by `UPDATE_GOLDEN=1 cargo test -p chiasm-drivers` and then *read against the .md*.
 //!
+//! A simulator in `src/sim`, written from the layout without the code above, lets tests compare what
+//! was sent with what was read.
+//!
 //! At the end of the file stands `golden_tests!(SPEC)`: each fixture whole, in pieces of every size,
 //! cut short at every byte, with every single bit flipped, twice in a row, and after noise.
 //!

@@ -6,7 +6,7 @@ use crate::{
     DecodeError, Decoder, DriverOptions, ErrorCode, Event, LineSettings, Parity, Sniff,
     fields::Field,
     flags,
-    framing::{Frame, Framed, Framer, SOH},
+    framing::{Frame, Framed, Framer, OPENING_LEN, SOH, block_code},
 };
 use chiasm_proto::{Decoded, Instrument, Integrity, UnknownRecord};
 use std::{collections::VecDeque, time::Instant};
@@ -199,10 +199,15 @@ impl Decoder for NidekDecoder {
 }
 
 /// How well bytes fit: the first block's code, and the model if the first segment names one. A
-/// request to send fits every family.
+/// request to send fits every family. A SOH in front of it that opens nothing is noise.
 pub fn sniff(family: &Family, bytes: &[u8]) -> Sniff {
     const REQUEST: &[u8] = b"\x01C**\x02RS";
-    let Some(start) = bytes.iter().position(|byte| *byte == SOH) else { return Sniff::No };
+    let opens = |at: &usize| {
+        let rest = &bytes[*at..];
+        rest.len() < OPENING_LEN || rest.starts_with(REQUEST) || block_code(rest).is_some()
+    };
+    let mut openings = (0..bytes.len()).filter(|at| bytes[*at] == SOH).filter(opens);
+    let Some(start) = openings.next() else { return Sniff::No };
     let bytes = &bytes[start..];
     if bytes.starts_with(REQUEST) {
         return Sniff::Perhaps;
@@ -211,7 +216,7 @@ pub fn sniff(family: &Family, bytes: &[u8]) -> Sniff {
     if !code.is_some_and(|code| family.blocks.contains(&code)) {
         return Sniff::No;
     }
-    let first = bytes[crate::framing::OPENING_LEN.min(bytes.len())..].split(|byte| *byte < b' ');
+    let first = bytes[OPENING_LEN.min(bytes.len())..].split(|byte| *byte < b' ');
     let first = first.map(String::from_utf8_lossy).next().unwrap_or_default();
     let model = first.strip_prefix("ID").and_then(|id| id.split_once('/')).map(|(_, model)| model);
     match (model, (family.has_model)(model)) {

@@ -107,14 +107,10 @@ impl<'a> Line<'a> {
         let mut words = words(rest);
         let first = words.remove(0);
         let count = first.whole("00")?.unsigned_abs();
-        let average = match words.last() {
-            Some(last) if last.text.starts_with("AV") => words.pop(),
-            _ => None,
-        };
+        let average = take_average(&mut words)?;
         if words.len() > SHOTS_MAX {
             return Err(rest.malformed(format!("more than {SHOTS_MAX} shots")));
         }
-        let average = average.map(|word| word.columns(2, word.text.len() - 2, "AV")).transpose()?;
         Ok(Self { count, shots: words, average })
     }
 
@@ -167,6 +163,25 @@ impl<'a> Line<'a> {
         };
         self.shots.iter().map(shot).collect()
     }
+}
+
+/// Takes the tail off: `AV12.0/1.60`, `AV 9.0/1.20`. Where no shot is good it may hold no value.
+fn take_average<'a>(words: &mut Vec<Field<'a>>) -> Result<Option<Field<'a>>, DecodeError> {
+    let Some(at) = words.iter().rposition(|word| word.text.starts_with("AV")) else {
+        return Ok(None);
+    };
+    let tail = words.split_off(at);
+    let inside = tail[0].columns(2, tail[0].text.len() - 2, "AV")?;
+    let average = match &tail[1..] {
+        [] => inside,
+        [padded] if inside.text.is_empty() => Field { name: "AV", ..*padded },
+        _ => return Err(inside.malformed("something behind the average")),
+    };
+    let is_empty = average.text.is_empty() || is_error(average.text);
+    if is_empty && words.iter().any(|word| !is_error(word.text)) {
+        return Err(average.malformed("no average of good shots"));
+    }
+    Ok((!is_empty).then_some(average))
 }
 
 type Reader<V> = fn(&Field) -> Result<V, DecodeError>;

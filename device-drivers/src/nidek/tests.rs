@@ -121,3 +121,33 @@ fn a_malformed_record_is_named_with_its_position() {
     assert_eq!((error.code, error.offset), (ErrorCode::Malformed, at));
     assert_eq!(error.field.as_deref(), Some("VD"));
 }
+
+/// A lost end lets two prints run into one: two patients must not become one reading.
+#[test]
+fn two_prints_without_an_end_between_them_are_refused() {
+    let night = "\x01Drm\x02IDNIDEK/ARK-1a\x17NO0001\x17OR-01.00-00.500909 \x17";
+    let day = "\x01DRM\x02IDNIDEK/ARK-1a\x17NO0002\x17OR-03.00-01.500309 \x17\x04";
+    let mut decoder = decoder(&ARK);
+    decoder.handle_input(Instant::now(), format!("{night}{day}").as_bytes());
+    decoder.handle_end(Instant::now());
+    let Some(Event::Rejected { error, .. }) = decoder.poll_event() else { panic!("not refused") };
+    assert_eq!((error.code, error.field.as_deref()), (ErrorCode::Malformed, Some("NO")));
+}
+
+#[test]
+fn an_average_may_be_padded_or_missing_with_its_shots() {
+    let read = |line: &str| {
+        let mut decoder = decoder(&NT);
+        let bytes = format!("\x01DNT\x02IDNIDEK/NT-510\x17{line}\x17\x04");
+        decoder.handle_input(Instant::now(), bytes.as_bytes());
+        decoder.handle_end(Instant::now());
+        decoder.poll_event().expect("one event")
+    };
+    for line in [" L01     9/1.2  AV 9.0/1.20", "L02 APL ERR AV", "L01 APL AVERR", "L01 ERR AV ERR"]
+    {
+        assert!(matches!(read(line), Event::Decoded { .. }), "{line}: {:?}", read(line));
+    }
+    for line in ["L01 14.0 AV", "L01 14.0 AVERR", "L01 14.0 AV14.0/1.9 15.0", "L01 14,0 AV14.0"] {
+        assert!(matches!(read(line), Event::Rejected { .. }), "{line}: {:?}", read(line));
+    }
+}

@@ -21,14 +21,15 @@ fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b' ')
 }
 
-/// `ID`, `NO`, `IP`, `DA`. Blocks repeat them; the first counts and a difference is flagged.
+/// `ID`, `NO`, `IP`, `DA`. Blocks repeat them. Blocks that differ in the instrument, the number or
+/// the patient are two transmissions whose border was lost, and refused; another time is flagged.
 #[derive(Debug, Default)]
 pub struct Header {
     pub instrument: Option<Instrument>,
     number: Option<String>,
     patient: Option<String>,
     time: Option<String>,
-    differing: Vec<&'static str>,
+    differs_in_time: bool,
 }
 
 impl Header {
@@ -64,26 +65,26 @@ impl Header {
                     model: model.trim().into(),
                     ..Instrument::default()
                 };
-                keep(&mut self.instrument, instrument, "instrument", &mut self.differing);
+                keep(&mut self.instrument, instrument, segment)?;
             }
             "NO" => {
                 segment.expect_len(6)?;
                 segment.columns(2, 4, "NO")?.whole("0000")?;
-                keep(&mut self.number, value(), "running number", &mut self.differing);
+                keep(&mut self.number, value(), segment)?;
             }
             "IP" => {
                 let id = value();
                 if id.len() > PATIENT_ID_LEN_MAX {
                     return Err(segment.malformed("longer than any patient id"));
                 }
-                keep(&mut self.patient, id, "patient id", &mut self.differing);
+                keep(&mut self.patient, id, segment)?;
             }
             "DA" => {
                 let time = value();
                 if time.len() > UNREAD_TIME_LEN_MAX && read_time(&time).is_none() {
                     return Err(segment.malformed("not a time"));
                 }
-                keep(&mut self.time, time, "time", &mut self.differing);
+                self.differs_in_time |= keep(&mut self.time, time, segment).is_err();
             }
             _ => return Ok(false),
         }
@@ -101,23 +102,23 @@ impl Header {
             let local = read_time(&as_sent);
             InstrumentTime { as_sent, local }
         });
-        for what in self.differing {
-            let detail = format!("the blocks of this transmission differ in their {what}");
+        if self.differs_in_time {
+            let detail = "the blocks of this transmission differ in their time".to_owned();
             decoded.flags.push(Flag { code: FlagCode::Inconsistent, detail });
         }
     }
 }
 
-fn keep<V: PartialEq>(
-    slot: &mut Option<V>,
-    value: V,
-    what: &'static str,
-    differing: &mut Vec<&'static str>,
-) {
+/// Keeps the first value; another one after it is refused.
+fn keep<V: PartialEq>(slot: &mut Option<V>, value: V, segment: &Field) -> Result<(), DecodeError> {
     match slot {
-        None => *slot = Some(value),
-        Some(first) if *first != value => differing.push(what),
-        Some(_) => {}
+        Some(first) if *first != value => {
+            Err(segment.malformed("not as in the block before: an end was lost between them"))
+        }
+        _ => {
+            slot.get_or_insert(value);
+            Ok(())
+        }
     }
 }
 
