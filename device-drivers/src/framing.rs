@@ -11,8 +11,8 @@
 //!   `D??` STX with a code that this frame has not had yet. Any other SOH means that an EOT was
 //!   lost: what came before is refused.
 //! * Line ends between frames go with the next frame. Everything else out there is noise.
-//! * After EOT nothing but the checksum, line ends or the next SOH may follow directly; else the EOT
-//!   was none (one flipped bit makes it of a `D`) and the frame is refused.
+//! * After EOT nothing but the checksum, line ends or the next SOH may follow directly; else the
+//!   EOT was none (one flipped bit makes it of a `D`) and the frame is refused.
 
 use crate::{DecodeError, ErrorCode};
 use std::{
@@ -86,7 +86,8 @@ enum State {
     Skipping,
 }
 
-/// Cuts a stream of bytes into frames. Give it bytes and time, take what it made with [`Self::poll`].
+/// Cuts a stream of bytes into frames. Give it bytes and time, take what it made with
+/// [`Self::poll`].
 #[derive(Debug)]
 pub struct Framer {
     buffer: Vec<u8>,

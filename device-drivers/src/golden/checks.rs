@@ -95,7 +95,10 @@ pub fn every_prefix(spec: &DriverSpec) {
 
 /// A frame whose wrong checksum is cut away whole is one that was sent without: it ends in EOT.
 fn loses_wrong_checksum(whole: &Outcome, prefix: &[u8]) -> bool {
-    let is_wrong = |event: &Event| matches!(event, Event::Rejected { error, .. } if error.code == ErrorCode::Checksum);
+    let is_wrong = |event: &Event| match event {
+        Event::Rejected { error, .. } => error.code == ErrorCode::Checksum,
+        _ => false,
+    };
     prefix.last() == Some(&EOT) && whole.events.iter().any(is_wrong)
 }
 

@@ -1,7 +1,7 @@
 //! NIDEK autorefractors and auto ref/keratometers: AR, ARK, HandyRef-K.
 //!
-//! Source: the layout that NIDEK's RT and ARK interface manuals describe and two independent readers
-//! agree on. Proved against constructed transmissions only, not against an instrument.
+//! Source: the layout that NIDEK's RT and ARK interface manuals describe and two independent
+//! readers agree on. Proved against constructed transmissions only, not against an instrument.
 //!
 //! | block         | holds                          | read by                       |
 //! |---------------|--------------------------------|-------------------------------|
@@ -19,9 +19,9 @@
 //! measured may still have `CL` with zeros; the number of shots, the keratometry's short form and
 //! every line but `OR`/`OL` are settings of the instrument.
 //!
-//! Unknown: peripheral keratometry, wavefront blocks (`DWF`, kept as unknown records), what the letter
-//! after a pupil's diameter means (kept as sent), what an instrument asks in NIDEK mode beyond
-//! request-to-send.
+//! Unknown: peripheral keratometry, wavefront blocks (`DWF`, kept as unknown records), what the
+//! letter after a pupil's diameter means (kept as sent), what an instrument asks in NIDEK mode
+//! beyond request-to-send.
 
 use super::{
     block::Block,
@@ -58,8 +58,9 @@ pub static SPEC: DriverSpec = DriverSpec {
     yields: &["refraction", "keratometry", "pupillary_distance", "corneal_size", "pupil_size"],
     transport: Transport::Serial(EVEN_FIRST),
     evidence: Evidence::Manual,
-    settings: "I/F mode NCP10 (best: sends at once, with a checksum) or NIDEK; PC port on; 9600 baud; \
-               CR code on or off; printing on, for a printer error stops the output. DTR and RTS high.",
+    settings: "I/F mode NCP10 (best: sends at once, with a checksum) or NIDEK; PC port on; 9600 \
+               baud; CR code on or off; printing on, for a printer error stops the output. DTR \
+               and RTS high.",
     limits: "Not tried on an instrument. Wavefront and peripheral keratometry are kept as text. \
              ARK-500A to 760A: line settings are not published.",
     sniff: |bytes| link::sniff(&FAMILY, bytes),

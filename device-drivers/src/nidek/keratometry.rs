@@ -1,11 +1,11 @@
 //! Blocks `DKM` and `Dkm`: curvature of the cornea, its size, the pupil.
 //!
-//! | segment   | columns                                              | meaning                    |
-//! |-----------|------------------------------------------------------|----------------------------|
-//! | `·R` `·L` | R1 2–6, R2 7–11, axis of R1 12–14, mean 15–19        | radii in mm                |
-//! | `DR` `DL` | R1 2–6, R2 7–11, axis 12–14, mean 15–19, cyl 20–25   | the same in dioptres       |
-//! | `SR` `SL` | 2–5 `11.9`                                           | corneal size, mm           |
-//! | `PR` `PL` | 2–5 `06.1`, letter 6                                 | pupil, mm; state of it     |
+//! | segment   | columns                                            | meaning                |
+//! |-----------|----------------------------------------------------|------------------------|
+//! | `·R` `·L` | R1 2–6, R2 7–11, axis of R1 12–14, mean 15–19      | radii in mm            |
+//! | `DR` `DL` | R1 2–6, R2 7–11, axis 12–14, mean 15–19, cyl 20–25 | the same in dioptres   |
+//! | `SR` `SL` | 2–5 `11.9`                                         | corneal size, mm       |
+//! | `PR` `PL` | 2–5 `06.1`, letter 6                               | pupil, mm; state of it |
 //!
 //! * A line in dioptres belongs to the line in mm directly before it. By itself it is a value too.
 //! * The first value of an eye is the result, the others are the shots.

@@ -1,27 +1,29 @@
 //! NIDEK lensmeters: LM-1000 family, LM-500/600, LM-1800, LM-7.
 //!
 //! Source: published pages of the LM-1000 interface manual (its longest report of 175 bytes adds up
-//! exactly), one reader for the LM-7 family's additions. Proved against constructed transmissions only.
+//! exactly), one reader for the LM-7 family's additions. Proved against constructed transmissions
+//! only.
 //!
-//! | segment          | columns                               | meaning                               |
-//! |------------------|---------------------------------------|---------------------------------------|
-//! | `·R` `·L` `··`   | sph 2–7, cyl 8–13, axis 14–16         | the lens; two blanks: side not given  |
-//! | `AR` `AL` `A·`   | 2–6 `01.75`                           | addition                              |
-//! | `02.50`          | 5 characters, directly after one      | second addition                       |
-//! | `NR` `NL` `N·`   | 2–7 `+05.50`                          | near sphere                           |
-//! | `+06.25`         | 6 characters, directly after one      | second near sphere                    |
-//! | `PR` `PL` `P·`   | 2–6 `00.75`, base 7 `I` `O` `U` `D`   | prism, rectangular: up to two         |
-//! | `PR` … + `BR` …  | 2–6 `02.50`, then 2–4 `270`           | prism, polar: amount and base         |
-//! | `PD`             | total 2–5, right 6–9, left 10–13      | mm `62.5`; blank parts are missing    |
-//! | `IE` `DE`        | two characters                        | the instrument reports an error       |
+//! | segment         | columns                             | meaning                              |
+//! |-----------------|-------------------------------------|--------------------------------------|
+//! | `·R` `·L` `··`  | sph 2–7, cyl 8–13, axis 14–16       | the lens; two blanks: side not given |
+//! | `AR` `AL` `A·`  | 2–6 `01.75`                         | addition                             |
+//! | `02.50`         | 5 characters, directly after one    | second addition                      |
+//! | `NR` `NL` `N·`  | 2–7 `+05.50`                        | near sphere                          |
+//! | `+06.25`        | 6 characters, directly after one    | second near sphere                   |
+//! | `PR` `PL` `P·`  | 2–6 `00.75`, base 7 `I` `O` `U` `D` | prism, rectangular: up to two        |
+//! | `PR` … + `BR` … | 2–6 `02.50`, then 2–4 `270`         | prism, polar: amount and base        |
+//! | `PD`            | total 2–5, right 6–9, left 10–13    | mm `62.5`; blank parts are missing   |
+//! | `IE` `DE`       | two characters                      | the instrument reports an error      |
 //!
 //! ```text
 //!  R+03.75-02.25007   right lens
 //! AR01.75             addition 1.75, and second addition 2.50 in the next segment
 //! ```
 //!
-//! Traps: a single lens has no side and gets none; what has no name belongs to what stands before it;
-//! an absent prism is not a prism of zero; parts of an eye whose lens was not sent are kept as text.
+//! Traps: a single lens has no side and gets none; what has no name belongs to what stands before
+//! it; an absent prism is not a prism of zero; parts of an eye whose lens was not sent are kept as
+//! text.
 //!
 //! Unknown: `U…` (transmittance, kept as text); to which lens an error belongs; whether `Dlm` is a
 //! second pair (read like `DLM` if it comes alone, kept as text beside one).
@@ -55,11 +57,11 @@ pub static SPEC: DriverSpec = DriverSpec {
     yields: &["lensometry", "pupillary_distance"],
     transport: Transport::Serial(EVEN_FIRST),
     evidence: Evidence::Manual,
-    settings: "Com mode NCP10 (sends at once, with a checksum); 9600 baud, LM-7: 8 N 1, others 8 E 1; \
-               CR code on or off; A.Prt on, for it blocks the output; Prism Tx on and rectangular \
-               coordinates; PD unit on if fitted.",
-    limits: "Not tried on an instrument. Transmittance is kept as text. An error is not attributed to \
-             a lens. LM-1000, LM-1200, LM-600: line settings are not published.",
+    settings: "Com mode NCP10 (sends at once, with a checksum); 9600 baud, LM-7: 8 N 1, others \
+               8 E 1; CR code on or off; A.Prt on, for it blocks the output; Prism Tx on and \
+               rectangular coordinates; PD unit on if fitted.",
+    limits: "Not tried on an instrument. Transmittance is kept as text. An error is not \
+             attributed to a lens. LM-1000, LM-1200, LM-600: line settings are not published.",
     sniff: |bytes| link::sniff(&FAMILY, bytes),
     new: |options| NidekDecoder::boxed(&FAMILY, options),
 };

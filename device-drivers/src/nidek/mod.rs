@@ -6,11 +6,11 @@
 //! |---------|------------------------------|------------------------------------------------|
 //! | block   | SOH `Dxy` STX … (SOH or EOT) | `xy`: RM refraction, KM keratometry, LM lenses, |
 //! |         |                              | NT pressure, PM thickness; lower case: night    |
-//! | segment | text ETB [CR] [LF]           | two characters of code, then fixed columns     |
+//! | segment | text ETB, CR, LF             | two characters of code, then fixed columns     |
 //!
 //! Two modes of the instrument are read: **NCP10** (sends at once, checksum behind EOT; the better
-//! one for a gateway) and **NIDEK** (asks `C**` `RS` and waits for `SD`, no checksum). NCP20, a binary
-//! block protocol, is not: no capture of it is public.
+//! one for a gateway) and **NIDEK** (asks `C**` `RS` and waits for `SD`, no checksum). NCP20, a
+//! binary block protocol, is not: no capture of it is public.
 
 mod ark;
 mod block;

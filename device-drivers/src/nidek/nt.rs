@@ -17,9 +17,9 @@
 //! R03 11.0 APL 12.0 AV11.5/1.5
 //! ```
 //!
-//! Whether the count includes failed shots is not known: it has to fit one of both, else it is flagged.
-//! mmHg and kPa are rounded each by itself. An asterisk behind a value is taken for the maker's mark of
-//! an unsure shot. A second line for the same eye refuses the transmission.
+//! Whether the count includes failed shots is not known: it has to fit one of both, else it is
+//! flagged. mmHg and kPa are rounded each by itself. An asterisk behind a value is taken for the
+//! maker's mark of an unsure shot. A second line for the same eye refuses the transmission.
 
 use super::{
     block::Block,

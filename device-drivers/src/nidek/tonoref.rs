@@ -1,8 +1,8 @@
 //! NIDEK TONOREF III: refraction, keratometry, pressure and thickness in one transmission.
 //!
 //! Source: the layout of a public capture, as described; proved against constructed transmissions
-//! only. The blocks are those of [`super::ark`] and [`super::nt`], in the order `DRM`, `DKM`, `Dkm`,
-//! `DNT`, `DPM`, under one EOT; a block or an eye that was not measured is absent.
+//! only. The blocks are those of [`super::ark`] and [`super::nt`], in the order `DRM`, `DKM`,
+//! `Dkm`, `DNT`, `DPM`, under one EOT; a block or an eye that was not measured is absent.
 //!
 //! | block       | holds                                                                    |
 //! |-------------|--------------------------------------------------------------------------|
@@ -10,8 +10,8 @@
 //! | `DKM` `Dkm` | keratometry with two rings of different diameter: two sets, not averaged |
 //! | `DNT` `DPM` | pressure, thickness; without `ID`                                        |
 //!
-//! The same codes come from an ARK, so the model's name decides whose they are: this driver reads only
-//! transmissions that name a TONOREF, or that name none on a link configured as one.
+//! The same codes come from an ARK, so the model's name decides whose they are: this driver reads
+//! only transmissions that name a TONOREF, or that name none on a link configured as one.
 //!
 //! Unknown: TONOREF II; which `SD` a TONOREF expects in NIDEK mode (that of an ARK is sent).
 
@@ -37,8 +37,8 @@ pub static SPEC: DriverSpec = DriverSpec {
     ],
     transport: Transport::Serial(EVEN_FIRST),
     evidence: Evidence::SingleSource,
-    settings: "I/F mode NCP10 (best: sends at once, with a checksum) or NIDEK; PC port on; 9600 baud \
-               8 E 1; CR code on or off. DTR and RTS high.",
+    settings: "I/F mode NCP10 (best: sends at once, with a checksum) or NIDEK; PC port on; 9600 \
+               baud 8 E 1; CR code on or off. DTR and RTS high.",
     limits: "Not tried on an instrument. Several pressures in one line: the spacing is known from \
              one source. TONOREF II is not known.",
     sniff: |bytes| link::sniff(&FAMILY, bytes),

@@ -4,8 +4,8 @@
 //! cannot hide behind the same error here. Each print is plain data with public fields; change them
 //! to get one eye only, failed shots, other line settings. Every print has
 //!
-//! * `random(seed)`: plausible values, others for every seed, the same for the same one. The running
-//!   number is `seed % 10_000`;
+//! * `random(seed)`: plausible values, others for every seed, the same for the same one. The
+//!   running number is `seed % 10_000`;
 //! * `bytes()`: the transmission;
 //! * `measurements()`: what a reading made of it has to hold, in its order.
 

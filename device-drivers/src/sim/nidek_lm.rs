@@ -18,9 +18,9 @@ pub struct LmPrint {
     /// The running number, to 9999, and the time: LM-7 family only.
     pub no: Option<u16>,
     pub time: Option<DateTime>,
-    /// At most one of each side; an eye of [`Eye::NotGiven`] is a single lens. What the layout cannot
-    /// carry (a lens type) is not sent. A polar prism has an amount and a base, a rectangular one
-    /// components.
+    /// At most one of each side; an eye of [`Eye::NotGiven`] is a single lens. What the layout
+    /// cannot carry (a lens type) is not sent. A polar prism has an amount and a base, a
+    /// rectangular one components.
     pub lenses: Vec<(Eye, Lensometry)>,
     /// Far, right and left in tenths of a millimetre.
     pub distance: Option<PupillaryDistance>,
