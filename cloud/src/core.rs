@@ -1,7 +1,10 @@
 //! What every part of a running replica shares.
 
 use crate::{config::Config, live, pending::Pending, store::Db};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// Handle to the database, the live events and the way down to the gateways. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -10,6 +13,8 @@ pub struct Core {
     pub live: live::Bus,
     pub downlink: Downlink,
     pub config: Arc<Config>,
+    /// Whether ingest is connected to the broker and subscribed.
+    pub ingest_connected: Arc<AtomicBool>,
 }
 
 impl Core {
@@ -19,7 +24,21 @@ impl Core {
             live: live::Bus::default(),
             downlink: Downlink::default(),
             config: Arc::new(config),
+            ingest_connected: Arc::default(),
         }
+    }
+
+    /// Whether this replica can do its work, for `/readyz`: the database answers and ingest hears
+    /// the gateways. The error says what is missing.
+    pub async fn readiness(&self) -> Result<(), String> {
+        if !self.ingest_connected.load(Ordering::Relaxed) {
+            return Err("ingest is not connected to the broker".to_owned());
+        }
+        let answer = async {
+            let mut tx = self.db.all_tenants_read().await?;
+            tx.fetch_one::<(i64,)>("SELECT CAST(1 AS BIGINT)", []).await
+        };
+        answer.await.map(drop).map_err(|err| err.to_string())
     }
 }
 

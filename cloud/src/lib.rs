@@ -7,6 +7,7 @@ pub mod commands;
 pub mod config;
 pub mod core;
 pub mod domain;
+pub mod fleet;
 pub mod http;
 pub mod ingest;
 pub mod live;

@@ -56,7 +56,14 @@ pub struct Broker {
     pub address: SocketAddr,
     /// How ingest connects.
     pub ingest: LocalAccess,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
+}
+
+impl Broker {
+    /// Cuts every connection; the port is free when this returns.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+    }
 }
 
 /// The way in for ingest: plain TCP on loopback, proved by a secret of this process.
@@ -86,7 +93,7 @@ pub async fn start(core: &Core, authority: &Arc<Authority>) -> Result<Broker, Br
     tracing::info!(%address, "broker listens");
     let username = hooks::INGEST_USERNAME.to_owned();
     let ingest = LocalAccess { address: inside, username, secret };
-    Ok(Broker { address, ingest, _tasks: tasks })
+    Ok(Broker { address, ingest, tasks })
 }
 
 /// A listener that can be opened again at once after a restart.

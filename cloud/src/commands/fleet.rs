@@ -1,6 +1,6 @@
 //! `admin`: practices, locations, lanes, gateways and their certificates.
 
-use super::gateway::GatewayCommand;
+use super::{gateway::GatewayCommand, reconcile};
 use crate::{
     clock,
     config::Config,
@@ -24,6 +24,16 @@ pub enum FleetCommand {
     /// Gateways and their claim codes.
     #[command(subcommand)]
     Gateway(GatewayCommand),
+    /// Print, for every gateway, what was filed, rejected and is missing; exits 1 if it does not
+    /// add up.
+    Reconcile {
+        /// Only this practice.
+        #[arg(long)]
+        tenant: Option<TenantId>,
+        /// Print one JSON object per line.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,6 +104,9 @@ impl FleetCommand {
                 tx.commit().await?;
             }
             FleetCommand::Gateway(command) => command.run(db, config).await?,
+            FleetCommand::Reconcile { tenant, json } => {
+                reconcile::run(db, tenant.map(String::from), json).await?;
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ mod authority;
 mod fleet;
 mod gateway;
 mod people;
+mod reconcile;
 pub mod serve;
 
 use crate::{config::Config, store::Db};

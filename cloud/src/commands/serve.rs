@@ -4,6 +4,7 @@ use super::open_store;
 use crate::{
     Core, broker,
     config::Config,
+    fleet::jobs,
     http, ingest,
     pki::{Authority, CLOUD_NAME},
 };
@@ -17,7 +18,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let running = start(&core).await?;
     stop_signal().await?;
     tracing::info!("stopping");
-    drop(running);
+    running.stop().await;
     core.db.close().await;
     Ok(())
 }
@@ -29,7 +30,17 @@ pub struct Running {
     pub gateway_endpoint: std::net::SocketAddr,
     /// Pages and API.
     pub pages: std::net::SocketAddr,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    /// Stops everything; the ports are free when this returns.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+        if let Some(broker) = self.broker {
+            broker.stop().await;
+        }
+    }
 }
 
 pub async fn start(core: &Core) -> anyhow::Result<Running> {
@@ -45,6 +56,7 @@ pub async fn start(core: &Core) -> anyhow::Result<Running> {
     };
     ingest::start(core, access, &mut tasks);
     let pages = http::listen::start(core, &mut tasks)?;
+    jobs::start(core, &mut tasks);
     let endpoint = &core.config.gateway_endpoint;
     let listener = broker::listen_at(endpoint.listen)?;
     let gateway_endpoint = listener.local_addr()?;
@@ -52,7 +64,7 @@ pub async fn start(core: &Core) -> anyhow::Result<Running> {
     let router = http::gateway::router(core.clone(), authority.clone());
     tasks.spawn(http::tls::serve(listener, Arc::new(tls), router));
     tracing::info!(address = %gateway_endpoint, "gateway endpoint listens");
-    Ok(Running { broker, gateway_endpoint, pages, _tasks: tasks })
+    Ok(Running { broker, gateway_endpoint, pages, tasks })
 }
 
 /// The broker elsewhere, to which we show a certificate of our own authority.

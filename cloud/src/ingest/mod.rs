@@ -38,7 +38,8 @@ pub fn start(core: &Core, endpoint: Endpoint, tasks: &mut JoinSet<()>) {
     let outbox = outbox::Outbox::default();
     let bytes = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
     let replica = uuid::Uuid::new_v4();
-    let (client, poll) = mqtt::start(endpoint, raw_sender, bytes, replica);
+    let (client, poll) =
+        mqtt::start(endpoint, raw_sender, bytes, replica, core.ingest_connected.clone());
     tasks.spawn(poll);
     tasks.spawn(parse::run(raw, parsed_sender, core.live.clone(), replica));
     tasks.spawn(commit::run(core.clone(), parsed, outbox.clone()));

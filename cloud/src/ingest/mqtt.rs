@@ -19,7 +19,13 @@ use rumqttc::{
     },
 };
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
@@ -62,13 +68,14 @@ pub fn start(
     sender: mpsc::Sender<Raw>,
     bytes: Arc<Semaphore>,
     replica: Uuid,
+    connected: Arc<AtomicBool>,
 ) -> (AsyncClient, impl Future<Output = ()>) {
     let (options, filters) = options(endpoint, replica);
     let (client, mut events) = AsyncClient::new(options, REQUESTS_MAX);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     events.options.set_network_options(network);
-    let poll = poll(events, client.clone(), filters, sender, bytes);
+    let poll = poll(events, client.clone(), filters, sender, bytes, connected);
     (client, poll)
 }
 
@@ -104,6 +111,7 @@ async fn poll(
     filters: Vec<String>,
     sender: mpsc::Sender<Raw>,
     bytes: Arc<Semaphore>,
+    connected: Arc<AtomicBool>,
 ) {
     let mut backoff = BACKOFF_MIN;
     loop {
@@ -121,15 +129,17 @@ async fn poll(
             Ok(Event::Incoming(Packet::SubAck(ack))) => {
                 let refused =
                     |code: &&SubscribeReasonCode| !matches!(code, SubscribeReasonCode::Success(_));
-                if let Some(code) = ack.return_codes.iter().find(refused) {
-                    tracing::error!(
-                        ?code,
-                        "the broker refuses ingest its subscriptions: check its ACL"
-                    );
+                match ack.return_codes.iter().find(refused) {
+                    None => connected.store(true, Ordering::Relaxed),
+                    Some(code) => {
+                        let advice = "the broker refuses ingest its subscriptions: check its ACL";
+                        tracing::error!(?code, advice);
+                    }
                 }
             }
             Ok(_) => {}
             Err(error) => {
+                connected.store(false, Ordering::Relaxed);
                 tracing::warn!(%error, "ingest has no connection to the broker, will try again");
                 tokio::time::sleep(backoff).await;
                 backoff = (backoff * 2).min(BACKOFF_MAX);

@@ -2,6 +2,7 @@
 //! differ (batch inserts) stands in one place.
 
 pub mod account;
+pub mod aging;
 pub mod audit;
 pub mod batch;
 pub mod claim;
@@ -15,6 +16,7 @@ pub mod lane_open;
 pub mod lane_session;
 pub mod live;
 pub mod patient;
+pub mod reconcile;
 pub mod refusal;
 pub mod row;
 pub mod schedule;

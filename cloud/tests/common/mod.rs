@@ -85,7 +85,19 @@ impl Cloud {
         let core = Core::new(store.db.clone(), config);
         let running = serve::start(&core).await.unwrap();
         let authority = Authority::load_or_make(store.dir.path()).unwrap();
-        Self { core, running, authority, store }
+        let cloud = Self { core, running, authority, store };
+        cloud.wait_until_ready().await;
+        cloud
+    }
+
+    pub async fn wait_until_ready(&self) {
+        let mut tick = tokio::time::interval(Duration::from_millis(10));
+        let ready = tokio::time::timeout(PATIENCE, async {
+            while self.core.readiness().await.is_err() {
+                tick.tick().await;
+            }
+        });
+        ready.await.expect("the cloud becomes ready");
     }
 
     pub fn broker(&self) -> std::net::SocketAddr {
