@@ -18,12 +18,12 @@ use crate::{
     ledger::Ledger,
     pty::Pty,
     stats::{Summary, millis},
-    wait,
+    visit, wait,
 };
 use anyhow::{Context, Result, bail};
 use chiasm_proto::Seq;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{collections::HashMap, path::Path, time::Duration};
 use tokio::{
     sync::mpsc,
@@ -35,6 +35,8 @@ const PERIOD: Duration = Duration::from_millis(50);
 /// Events that may wait to be looked at.
 const EVENTS_MAX: usize = 100_000;
 const LANE: &str = "lane-1";
+/// What the gateway logs when it knows that a session is open.
+const SESSION_TOLD: &str = "the open lane sessions open=1";
 /// p50 and p99 of the path over those of its floor.
 const RATIO_P50_MAX: f64 = 3.0;
 const RATIO_P99_MAX: f64 = 10.0;
@@ -54,9 +56,9 @@ pub async fn measure(plan: &Plan, folder: &Path) -> Result<Vec<Figure>> {
     let mut clinic = Clinic::open_below(folder, Neighbours::NONE, &[LANE], 1).await?;
     let pty = Pty::plug_in(&clinic.folder().join("ark.tty"))?;
     let gateway = clinic.enrolled_gateway("gw-bench", vec![link(&pty)])?;
-    let edge = Edge::start(&gateway, "info,chiasm_gateway::uplink=debug").await?;
+    let mut edge = Edge::start(&gateway, "info,chiasm_gateway::uplink=debug").await?;
     let technician = clinic.technician().await?;
-    open_session(&technician).await?;
+    open_session(&clinic, &technician, &mut edge).await?;
     let mut seen = watch(technician.live("/live", None).await?);
     let mut floor = floor_beside(&clinic).await?;
     let (sent, floors) = run(plan, &pty, &mut floor).await?;
@@ -84,25 +86,11 @@ fn link(pty: &Pty) -> Link {
 }
 
 /// The lane measures today's first patient, so that readings go into an exam.
-async fn open_session(technician: &Http) -> Result<()> {
-    let schedule = technician.get("/api/v1/schedule").await?;
-    let encounter = find_text(&schedule, "encounter_id")
-        .with_context(|| format!("no encounter in the schedule {schedule}"))?;
-    let body = json!({ "encounter_id": encounter });
-    technician.post(&format!("/api/v1/lanes/{LANE}/session"), body).await?;
-    Ok(())
-}
-
-/// The first text under a name, however deep.
-fn find_text(value: &Value, name: &str) -> Option<String> {
-    match value {
-        Value::Array(values) => values.iter().find_map(|value| find_text(value, name)),
-        Value::Object(fields) => {
-            let here = fields.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
-            here.or_else(|| fields.values().find_map(|value| find_text(value, name)))
-        }
-        _ => None,
-    }
+async fn open_session(clinic: &Clinic, technician: &Http, edge: &mut Edge) -> Result<()> {
+    let visits = visit::schedule(technician).await?;
+    let first = visits.first().context("nobody is on the schedule")?;
+    visit::open_session(clinic, technician, LANE, first).await?;
+    edge.process.says(SESSION_TOLD, wait::USUAL_MAX).await
 }
 
 /// A second identity at the same broker, and two databases on the same disk.
