@@ -7,7 +7,7 @@ use chiasm_proto::{LaneId, LaneSessionId, fleet::OpenSession};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
-/// The open sessions of the gateway's lanes and when each lane last gave a reading.
+/// The open sessions of the gateway's lanes and when each lane's last stamped reading came.
 #[derive(Debug, Clone, Default)]
 pub struct Lanes {
     sessions: BTreeMap<LaneId, OpenSession>,
@@ -53,17 +53,18 @@ impl Lanes {
         (captured_at.duration_since(active_at) <= idle_max).then_some(open.session)
     }
 
-    /// A reading keeps its lane's session alive, but one that came too late revives nothing: the
-    /// session then stays expired until the cloud opens the next.
-    pub fn note_reading(&mut self, lane: &LaneId, captured_at: Timestamp) {
-        if self.sessions.contains_key(lane) && self.session_for(lane, captured_at).is_none() {
-            let too_early = captured_at < self.sessions[lane].opened_at;
-            if !too_early {
-                self.sessions.remove(lane);
-            }
-        }
+    /// A reading that was stamped keeps its lane's session alive. Others must not be noted: one that
+    /// came too late would revive a session that has ended.
+    pub fn note_stamped(&mut self, lane: &LaneId, captured_at: Timestamp) {
         let last = self.last_reading.entry(lane.clone()).or_insert(captured_at);
         *last = captured_at.max(*last);
+    }
+
+    /// Stamps a reading: gives its session and notes it.
+    pub fn stamp(&mut self, lane: &LaneId, captured_at: Timestamp) -> Option<LaneSessionId> {
+        let session = self.session_for(lane, captured_at)?;
+        self.note_stamped(lane, captured_at);
+        Some(session)
     }
 }
 
@@ -110,7 +111,7 @@ mod tests {
         let mut lanes = Lanes::new(vec![open("lane-1", 1, 0)], vec![]);
         assert_eq!(lanes.session_for(&lane("lane-1"), at(900)), session(1));
         assert_eq!(lanes.session_for(&lane("lane-1"), at(901)), None);
-        lanes.note_reading(&lane("lane-1"), at(800));
+        assert_eq!(lanes.stamp(&lane("lane-1"), at(800)), session(1));
         assert_eq!(lanes.session_for(&lane("lane-1"), at(1700)), session(1));
         assert_eq!(lanes.session_for(&lane("lane-1"), at(1701)), None);
     }
@@ -118,8 +119,8 @@ mod tests {
     #[test]
     fn a_reading_after_the_end_does_not_revive_the_session() {
         let mut lanes = Lanes::new(vec![open("lane-1", 1, 0)], vec![]);
-        lanes.note_reading(&lane("lane-1"), at(2000));
-        assert_eq!(lanes.session_for(&lane("lane-1"), at(2001)), None);
+        assert_eq!(lanes.stamp(&lane("lane-1"), at(2000)), None);
+        assert_eq!(lanes.stamp(&lane("lane-1"), at(2001)), None);
     }
 
     #[test]

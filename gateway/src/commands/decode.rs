@@ -33,7 +33,7 @@ pub(super) fn decode(args: &DecodeArgs) -> ExitCode {
             {
                 return ExitCode::SUCCESS;
             }
-            eprintln!("{}: {error:#}", file.display());
+            eprintln!("{}: {}", file.display(), super::in_words(&error));
             code = ExitCode::FAILURE;
         }
     }

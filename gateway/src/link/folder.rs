@@ -74,6 +74,8 @@ async fn take(
     candidate: Candidate,
 ) -> Result<(), SessionError> {
     match &candidate.content {
+        // One that still grows would be refused anew at every look.
+        Content::Refused { .. } if !candidate.is_stable => return Ok(()),
         Content::Refused { code, why } => {
             let mark = candidate.refusal_mark();
             if !shared.spool.is_imported(&link.id, mark).await? {

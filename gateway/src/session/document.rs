@@ -48,12 +48,10 @@ fn decoded_body(
     decoded: Decoded,
     raw: Vec<u8>,
 ) -> Body {
-    let lane_session = {
-        let mut lanes = shared.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = lanes.session_for(&link.lane, arrival.at).filter(|_| arrival.may_bind);
-        lanes.note_reading(&link.lane, arrival.at);
-        session
-    };
+    let lane_session = arrival
+        .may_bind
+        .then(|| shared.lanes.lock().unwrap_or_else(PoisonError::into_inner))
+        .and_then(|mut lanes| lanes.stamp(&link.lane, arrival.at));
     let reading = Reading {
         link: link.id.clone(),
         lane: link.lane.clone(),

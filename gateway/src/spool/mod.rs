@@ -50,6 +50,14 @@ pub enum SpoolError {
     Read { what: &'static str, source: sqlx::Error },
 }
 
+impl SpoolError {
+    /// Whether one stored document cannot be read, which no other attempt will change.
+    pub fn is_damaged_document(&self) -> bool {
+        let SpoolError::Read { source, .. } = self else { return false };
+        matches!(source, sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. })
+    }
+}
+
 /// What the writer tells everybody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
@@ -149,7 +157,7 @@ impl Spool {
         reader::position(&mut *self.reader.lock().await, link).await
     }
 
-    /// The lane sessions as last told by the cloud, and when each lane last gave a reading.
+    /// The lane sessions as last told by the cloud, and when each lane's last stamped reading came.
     pub async fn lanes(&self) -> Result<(Vec<OpenSession>, Vec<(LaneId, Timestamp)>), SpoolError> {
         reader::lanes(&mut *self.reader.lock().await).await
     }

@@ -191,7 +191,10 @@ async fn store(
 ) -> sqlx::Result<()> {
     for document in &entry.documents {
         insert(connection, last_seq, document).await?;
-        if let Body::Reading(reading) = &document.body {
+        // Only stamped readings keep a session alive, also after a restart.
+        if let Body::Reading(reading) = &document.body
+            && reading.lane_session.is_some()
+        {
             sqlx::query(
                 "insert into lane (lane, last_reading_at) values ($1, $2)
                  on conflict (lane) do update set last_reading_at = excluded.last_reading_at",

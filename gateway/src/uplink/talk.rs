@@ -8,7 +8,7 @@ use super::{
 };
 use crate::clock;
 use chiasm_proto::{
-    Ack, Down, Epoch, Topic, Up,
+    Ack, Down, Epoch, Seq, Topic, Up,
     fleet::{Sessions, State, Status},
     topic::Leaf,
 };
@@ -173,37 +173,50 @@ impl Talk<'_> {
                     self.delivery.backlog(&found.map_err(|error| error.to_string())?, limit);
                 }
                 Action::Send(seq) => {
-                    let document = self.uplink.spool.pending(seq).await;
-                    let Some(document) = document.map_err(|error| error.to_string())? else {
-                        self.delivery.gone(seq);
-                        continue;
-                    };
-                    let identity = &self.credentials.identity;
-                    let json = document.envelope(&identity.tenant, &identity.gateway, self.epoch);
-                    if json.len() + PACKET_OVERHEAD > self.offer.packet_len_max as usize {
-                        let reason = format!(
-                            "{} bytes; the broker takes {}",
-                            json.len(),
-                            self.offer.packet_len_max
-                        );
-                        tracing::error!(
-                            seq,
-                            reason,
-                            "a document is too long and goes to quarantine"
-                        );
-                        let moved = self.uplink.spool.quarantine(seq, reason).await;
-                        moved.map_err(|error| error.to_string())?;
-                        self.delivery.gone(seq);
-                        continue;
-                    }
-                    let topic = Topic::up(&identity.tenant, &identity.gateway, document.up);
-                    if self.connection.publish(&topic, false, json).is_err() {
+                    if !self.send(seq).await? {
                         return Ok(Some(Instant::now() + FULL_PAUSE));
                     }
-                    self.delivery.sent(seq, clock::monotonic());
                 }
             }
         }
+    }
+
+    /// Sends a document, if it is still pending. False if the connection takes nothing.
+    async fn send(&mut self, seq: Seq) -> Result<bool, String> {
+        let document = match self.uplink.spool.pending(seq).await {
+            Ok(Some(document)) => document,
+            Ok(None) => {
+                self.delivery.gone(seq);
+                return Ok(true);
+            }
+            Err(error) if error.is_damaged_document() => {
+                self.quarantine(seq, error.to_string()).await?;
+                return Ok(true);
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        let identity = &self.credentials.identity;
+        let json = document.envelope(&identity.tenant, &identity.gateway, self.epoch);
+        let len_max = self.offer.packet_len_max as usize;
+        if json.len() + PACKET_OVERHEAD > len_max {
+            let reason = format!("{} bytes; the broker takes {len_max}", json.len());
+            self.quarantine(seq, reason).await?;
+            return Ok(true);
+        }
+        let topic = Topic::up(&identity.tenant, &identity.gateway, document.up);
+        if self.connection.publish(&topic, false, json).is_err() {
+            return Ok(false);
+        }
+        self.delivery.sent(seq, clock::monotonic());
+        Ok(true)
+    }
+
+    /// A document that can never be sent must not stop the others.
+    async fn quarantine(&mut self, seq: Seq, reason: String) -> Result<(), String> {
+        tracing::error!(seq, reason, "a document cannot be sent and goes to quarantine");
+        let moved = self.uplink.spool.quarantine(seq, reason).await;
+        self.delivery.gone(seq);
+        moved.map_err(|error| error.to_string())
     }
 
     fn committed(&mut self, told: &mut u64, epoch: Epoch, last_seq: u64) -> Result<(), String> {
