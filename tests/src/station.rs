@@ -33,8 +33,8 @@ impl Model {
     pub fn name(self) -> &'static str {
         match self {
             Model::Ark => "NIDEK ARK-1a",
-            Model::Lensmeter => "NIDEK LM-1800P",
-            Model::Tonometer => "NIDEK NT-530P",
+            Model::Lensmeter => "NIDEK LM-7P",
+            Model::Tonometer => "NIDEK NT-530",
             Model::Tonoref => "NIDEK TONOREF III",
             Model::Joia(joia::sim::Model::Kr1) => "Topcon KR-1",
             Model::Joia(joia::sim::Model::Kr800S) => "Topcon KR-800S",

@@ -1,0 +1,92 @@
+//! What people see, in a real browser: a technician signs in, chooses the patient, and the reading
+//! appears by itself; what is accepted in the lane is accepted in the exam.
+
+use anyhow::{Result, ensure};
+use chiasm_testbed::{
+    browser::Browser,
+    clinic::{Clinic, Neighbours, PASSWORD, patients},
+    station::{Model, Station, Wire},
+    story::story,
+    visit, wait,
+};
+use std::time::Duration;
+
+/// A page must show a reading that fast on a busy test machine; how fast it is, the benchmark says.
+const APPEARS_MAX: Duration = Duration::from_secs(20);
+
+async fn sign_in(browser: &Browser, port: u16, login: &str) -> Result<()> {
+    browser.open(&format!("http://localhost:{port}/")).await?;
+    browser.fill("input[name=login]", login).await?;
+    browser.fill("input[name=password]", PASSWORD).await?;
+    browser.click("form[action='/sign-in'] button").await
+}
+
+#[test]
+fn a_reading_appears_by_itself_and_is_accepted() {
+    story("browser", async {
+        let mut clinic = Clinic::open(Neighbours::NONE, &["lane-1"], 2).await?;
+        let folder = clinic.folder();
+        let ark = Station::attach(folder, "lane-1", Model::Ark, Wire::Serial).await?;
+        clinic.add_gateway("gw-1", vec![ark]).await?;
+        let told = clinic.gateways[0].sessions_told();
+        let patient = patients(1).remove(0);
+
+        let port = clinic.cloud.http_port();
+        let browser = Browser::start().await?;
+        sign_in(&browser, port, "technician").await?;
+        browser.shows("main", "Lane 1", wait::USUAL_MAX).await?;
+        browser.open(&format!("http://localhost:{port}/lanes/lane-1")).await?;
+        browser.shows("#session-none", "No patient", wait::USUAL_MAX).await?;
+        browser.click(&format!("li[data-chart='{}'] button", patient.chart_number)).await?;
+        browser.shows("#session", &patient.family_name, wait::USUAL_MAX).await?;
+        wait::until("the gateway to know the patient is there", wait::USUAL_MAX, async || {
+            Ok((clinic.gateways[0].sessions_told() > told).then_some(()))
+        })
+        .await?;
+
+        // A page that is loaded again forgets this.
+        browser.script("window.notReloaded = true; return null").await?;
+        let (print, _) = clinic.stations[0].press_print().await?;
+        browser.shows("#readings .reading h3", "ARK-1a", APPEARS_MAX).await?;
+        ensure!(browser.script("return window.notReloaded").await? == true, "it was reloaded");
+
+        let http = clinic.technician().await?;
+        let encounter = visit::schedule(&http).await?.remove(0);
+        let filed = visit::readings(&http, &encounter).await?;
+        ensure!(filed.len() == 1 && filed[0].acceptance == "pending", "{filed:?}");
+        filed[0].check(&print)?;
+
+        browser.click("#readings .reading form[action$='/accept'] button").await?;
+        browser.shows("#readings .reading .status", "ccepted", APPEARS_MAX).await?;
+        browser.open(&format!("http://localhost:{port}/exams/{}", encounter.id)).await?;
+        browser.shows("main", "ARK-1a", APPEARS_MAX).await?;
+        browser.shows("main", "ccepted", APPEARS_MAX).await?;
+        let filed = visit::readings(&http, &encounter).await?;
+        ensure!(filed[0].acceptance == "accepted", "{filed:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_doctor_sees_the_exam_fill_while_it_is_open() {
+    story("doctor", async {
+        let mut clinic = Clinic::open(Neighbours::NONE, &["lane-1"], 1).await?;
+        let folder = clinic.folder();
+        let station = Station::attach(folder, "lane-1", Model::Tonometer, Wire::Serial).await?;
+        clinic.add_gateway("gw-1", vec![station]).await?;
+        let technician = clinic.technician().await?;
+        let encounter = visit::schedule(&technician).await?.remove(0);
+        visit::open_session(&clinic, &technician, "lane-1", &encounter).await?;
+
+        let port = clinic.cloud.http_port();
+        let browser = Browser::start().await?;
+        sign_in(&browser, port, "doctor").await?;
+        browser.shows("main", "Lane 1", wait::USUAL_MAX).await?;
+        browser.open(&format!("http://localhost:{port}/exams/{}", encounter.id)).await?;
+        browser.script("window.notReloaded = true; return null").await?;
+        clinic.stations[0].press_print().await?;
+        browser.shows("main", "NT-5", APPEARS_MAX).await?;
+        ensure!(browser.script("return window.notReloaded").await? == true, "it was reloaded");
+        Ok(())
+    });
+}
