@@ -29,6 +29,11 @@ pub struct Certificates<'a> {
     pub cloud_name: &'a str,
 }
 
+/// Started as root, Mosquitto would become another user, who cannot read our folders.
+fn stay_root() -> &'static str {
+    if rustix::process::geteuid().is_root() { "user root\n" } else { "" }
+}
+
 impl Mosquitto {
     pub fn port(&self) -> u16 {
         self.port
@@ -66,7 +71,7 @@ impl Mosquitto {
             certificates.certificate.display(),
             certificates.key.display(),
         );
-        fs::write(&config, text)?;
+        fs::write(&config, text + stay_root())?;
         let log = story::new_log("mosquitto")?;
         let mut broker = Self { process: None, port, config, log };
         broker.start_again().await?;

@@ -157,6 +157,7 @@ fn a_frame_of_ten_megabytes_is_refused_in_bounded_memory() {
             ward.send(&piece).await?;
         }
         ward.captured("too_long").await?;
+        ward.send(&[0x04]).await?;
         let pss = ward.clinic.gateways[0].process()?.pss_bytes()?;
         ensure!(pss < PSS_BYTES_MAX, "the gateway holds {pss} bytes");
         ward.is_well().await
@@ -176,6 +177,7 @@ fn a_pulled_cable_is_noticed_and_a_new_one_found_without_a_restart() {
         else {
             anyhow::bail!("the instrument is on a serial line")
         };
+        pty.taken().await?;
         pty.pull_out()?;
         ward.clinic.gateways[0].process()?.says("link is down", wait::USUAL_MAX).await?;
         ward.captured("incomplete").await?;
