@@ -129,15 +129,16 @@ impl Cloud {
         self.ready().await
     }
 
-    /// Waits until the readiness check answers.
+    /// Waits until pages are answered and gateways can enrol.
     pub async fn ready(&mut self) -> Result<()> {
-        let url = format!("http://127.0.0.1:{}/readyz", self.http_port);
+        let url = format!("http://127.0.0.1:{}/sign-in", self.http_port);
         let client = reqwest::Client::new();
         let process = self.process.as_mut().context("the cloud is not running")?;
         wait::until("the cloud to be ready", wait::USUAL_MAX, async || {
             process.check_running()?;
             let answer = client.get(&url).send().await;
-            Ok(answer.is_ok_and(|answer| answer.status().is_success()).then_some(()))
+            let is_up = answer.is_ok_and(|answer| answer.status().is_success());
+            Ok((is_up && net::is_listening(self.endpoint_port)).then_some(()))
         })
         .await
     }
