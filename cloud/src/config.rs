@@ -174,6 +174,15 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_example_is_right() {
+        let text = include_str!("../../deploy/cloud/cloud.toml");
+        let uncommented = text.replace("\n# [", "\n[").replace("\n#   ", "\n");
+        for text in [text, &uncommented] {
+            parse(text).unwrap();
+        }
+    }
+
+    #[test]
     fn says_file_key_and_what_to_do() {
         let err = parse("data_dir = \"/d\"\n[broker]\nlisten_on = \"0.0.0.0:1\"").unwrap_err();
         for part in ["cloud.toml", "listen_on", "line 3", "remove it"] {

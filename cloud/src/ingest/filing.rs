@@ -1,18 +1,19 @@
 //! One transaction of one tenant: documents, readings with their places, states, progress.
 
 use super::{
-    parse::{Checked, Content, Document, ReadingFacts, Rejected},
+    parse::{Checked, Content, Document, Rejected},
     sessions,
 };
 use crate::{
     Core,
-    domain::placement::{self, DUPLICATE_WITHIN_US, Facts, Place, Placement},
+    domain::placement,
     store::{
         StoreError, Tx,
-        document::{self, NewDocument, NewReading, NewRejection, SameContent},
+        document::{self, NewDocument, NewReading, NewRejection},
         fleet,
         lane_open::{self, Lane},
         live::{self, Kind, NewEvent},
+        refusal,
         stream::{self, Stream},
     },
 };
@@ -20,7 +21,6 @@ use chiasm_proto::{
     Ack, Epoch, GatewayId, LaneId, TenantId,
     fleet::{Sessions, State, Status, Telemetry},
 };
-use jiff::{Timestamp, tz::TimeZone};
 use std::collections::{BTreeMap, btree_map::Entry};
 
 /// What gateways are told once the transaction is committed.
@@ -32,15 +32,17 @@ pub struct Answers {
 }
 
 /// Everything that the transaction has looked up and is going to write.
-struct Filing<'b> {
-    tenant: &'b str,
-    now_us: i64,
+pub(super) struct Filing<'b> {
+    pub(super) tenant: &'b str,
+    pub(super) now_us: i64,
     lanes: BTreeMap<&'b LaneId, Option<Lane>>,
     streams: BTreeMap<(&'b GatewayId, Epoch), Stream>,
     documents: Vec<NewDocument<'b>>,
-    readings: Vec<NewReading>,
-    events: Vec<NewEvent>,
+    pub(super) readings: Vec<NewReading>,
+    pub(super) events: Vec<NewEvent>,
     births: Vec<(&'b GatewayId, Epoch)>,
+    /// Unknown or revoked gateways and the number of their messages.
+    refused: Vec<(&'b GatewayId, usize)>,
 }
 
 /// Files a batch, sorted by gateway and number, and commits.
@@ -60,13 +62,15 @@ pub async fn file(
         readings: Vec::new(),
         events: Vec::new(),
         births: Vec::new(),
+        refused: Vec::new(),
     };
     filing.look_up_lanes(&mut tx, batch).await?;
     for of_one in batch.chunk_by(|a, b| a.0 == b.0) {
         let gateway = &of_one[0].0;
         match fleet::gateway_location(&mut tx, filing.tenant, gateway.as_str()).await? {
             Some(location) => filing.take(&mut tx, gateway, &location, of_one).await?,
-            None => tracing::warn!(%tenant, %gateway, "messages of an unknown gateway are dropped"),
+            // Another broker may still let a revoked gateway in.
+            None => filing.refused.push((gateway, of_one.len())),
         }
     }
     filing.write(tx).await
@@ -229,123 +233,7 @@ impl<'b> Filing<'b> {
         }
     }
 
-    async fn add_reading(
-        &mut self,
-        tx: &mut Tx,
-        gateway: &GatewayId,
-        document: &Document,
-        (checked, facts): (&Checked, &ReadingFacts),
-        lane: Lane,
-    ) -> Result<(), StoreError> {
-        let placed = self.place(tx, (checked, facts), &lane).await?;
-        let first = self.first_print(tx, gateway, (checked, facts), &placed).await?;
-        if let Some(first) = &first {
-            self.count_sent_again(tx, first).await?;
-        } else if let Some(session) = &placed.lane_session_id {
-            lane_open::touch(tx, self.tenant, session, checked.captured_at_us).await?;
-        }
-        let lane_id = checked.lane.as_ref().map(ToString::to_string).unwrap_or_default();
-        let reading = NewReading {
-            reading_id: checked.document_id.clone(),
-            gateway_id: gateway.to_string(),
-            epoch: document.epoch.to_string(),
-            seq: number(document.seq),
-            location_id: lane.location_id,
-            lane_id,
-            link_id: facts.link.clone(),
-            vendor: facts.vendor.clone(),
-            model: facts.model.clone(),
-            content_sha256: facts.content_sha256.clone(),
-            captured_at_us: checked.captured_at_us,
-            received_at_us: document.received_at_us,
-            claimed_patient: facts.claimed_patient.clone(),
-            lane_session_id: placed.lane_session_id,
-            place: if first.is_some() { Place::Duplicate } else { placed.place },
-            reason: if first.is_some() { "printed again".into() } else { placed.reason },
-            encounter_id: if first.is_some() { None } else { placed.encounter_id },
-            needs_a_look: facts.needs_a_look,
-            duplicate_of: first,
-        };
-        self.events.push(NewEvent {
-            location_id: Some(reading.location_id.clone()),
-            lane_id: Some(reading.lane_id.clone()),
-            encounter_id: reading.encounter_id.clone(),
-            gateway_id: Some(reading.gateway_id.clone()),
-            subject: Some(reading.reading_id.clone()),
-            ..NewEvent::new(self.now_us, Kind::ReadingFiled)
-        });
-        self.readings.push(reading);
-        Ok(())
-    }
-
-    async fn place(
-        &self,
-        tx: &mut Tx,
-        (checked, facts): (&Checked, &ReadingFacts),
-        lane: &Lane,
-    ) -> Result<Placement, StoreError> {
-        let mut facts = Facts {
-            captured_at_us: checked.captured_at_us,
-            clock: facts.clock,
-            stamped: facts.lane_session.as_deref(),
-            claimed: facts.claimed_patient.as_deref(),
-            claimed_is_scheduled: false,
-        };
-        let placed = placement::place(facts, &lane.sessions);
-        let Some(claimed) = facts.claimed.filter(|_| placed.place == Place::Tray) else {
-            return Ok(placed);
-        };
-        let zone = lane_open::time_zone(tx, self.tenant, &lane.location_id).await?;
-        let zone = zone.and_then(|name| TimeZone::get(&name).ok()).unwrap_or(TimeZone::UTC);
-        let at = Timestamp::from_microsecond(facts.captured_at_us).unwrap_or_default();
-        let date = at.to_zoned(zone).date().to_string();
-        let visit = (lane.location_id.as_str(), date.as_str());
-        facts.claimed_is_scheduled =
-            lane_open::is_scheduled(tx, self.tenant, visit, claimed.trim()).await?;
-        Ok(placement::place(facts, &lane.sessions))
-    }
-
-    /// The reading that this one repeats (T5), of this transaction or an earlier one.
-    async fn first_print(
-        &self,
-        tx: &mut Tx,
-        gateway: &GatewayId,
-        (checked, facts): (&Checked, &ReadingFacts),
-        placed: &Placement,
-    ) -> Result<Option<String>, StoreError> {
-        let at_us = checked.captured_at_us;
-        let between_us =
-            (at_us.saturating_sub(DUPLICATE_WITHIN_US), at_us.saturating_add(DUPLICATE_WITHIN_US));
-        let here = self.readings.iter().find(|first| {
-            first.gateway_id == gateway.as_str()
-                && first.link_id == facts.link
-                && first.content_sha256 == facts.content_sha256
-                && first.lane_session_id == placed.lane_session_id
-                && first.place != Place::Duplicate
-                && (between_us.0..=between_us.1).contains(&first.captured_at_us)
-        });
-        if let Some(first) = here {
-            return Ok(Some(first.reading_id.clone()));
-        }
-        let same = SameContent {
-            gateway: gateway.as_str(),
-            link: &facts.link,
-            content_sha256: &facts.content_sha256,
-            lane_session: placed.lane_session_id.as_deref(),
-            between_us,
-        };
-        document::find_same(tx, self.tenant, same).await
-    }
-
-    async fn count_sent_again(&mut self, tx: &mut Tx, first: &str) -> Result<(), StoreError> {
-        // A first print of this very batch has to be there to be counted.
-        if self.readings.iter().any(|reading| reading.reading_id == first) {
-            self.flush(tx).await?;
-        }
-        document::count_sent_again(tx, self.tenant, first).await
-    }
-
-    async fn flush(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
+    pub(super) async fn flush(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
         document::insert(tx, self.tenant, &self.documents, &self.readings).await?;
         self.documents.clear();
         self.readings.clear();
@@ -426,7 +314,10 @@ impl<'b> Filing<'b> {
     /// Writes and commits; only then are there answers.
     async fn write(mut self, mut tx: Tx) -> Result<Answers, StoreError> {
         self.flush(&mut tx).await?;
-        let mut answers = Answers { has_events: !self.events.is_empty(), ..Answers::default() };
+        let mut answers = Answers {
+            has_events: !self.events.is_empty() || !self.refused.is_empty(),
+            ..Answers::default()
+        };
         for ((gateway, epoch), stream) in &self.streams {
             stream::save(&mut tx, (self.tenant, gateway.as_str()), *epoch, stream).await?;
         }
@@ -447,10 +338,28 @@ impl<'b> Filing<'b> {
             };
             answers.acks.push(((*gateway).clone(), stream.progress.ack(*epoch, rejected)));
         }
+        self.write_refusals(&mut tx).await?;
         // Last: it locks the tenant's row until the commit.
         live::append(&mut tx, self.tenant, &self.events).await?;
         tx.commit().await?;
         Ok(answers)
+    }
+}
+
+impl Filing<'_> {
+    /// Nothing of an unknown or revoked gateway is filed or acknowledged; that it tried is written
+    /// down.
+    async fn write_refusals(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        if self.refused.is_empty() || !fleet::tenant_exists(tx, self.tenant).await? {
+            return Ok(());
+        }
+        for (gateway, messages) in &self.refused {
+            let (key, now_us) = ((self.tenant, gateway.as_str()), self.now_us);
+            tracing::warn!(tenant = key.0, gateway = key.1, messages, "an unknown gateway sends");
+            let times = i64::try_from(*messages).unwrap_or(i64::MAX);
+            refusal::count(tx, key, "message", "", now_us, times).await?;
+        }
+        Ok(())
     }
 }
 
@@ -460,6 +369,6 @@ fn content_differs(gateway: &GatewayId, document: &Document) -> Rejected {
     Rejected::new("content_differs", "other content is filed under this number")
 }
 
-fn number(seq: u64) -> i64 {
+pub(super) fn number(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }

@@ -14,6 +14,7 @@ mod filing;
 mod mqtt;
 mod outbox;
 mod parse;
+mod reading;
 mod sessions;
 
 use crate::Core;
@@ -38,12 +39,15 @@ pub fn start(core: &Core, endpoint: Endpoint, tasks: &mut JoinSet<()>) {
     let outbox = outbox::Outbox::default();
     let bytes = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
     let replica = uuid::Uuid::new_v4();
+    let has_other_replicas = matches!(endpoint, Endpoint::External { .. });
     let (client, poll) =
         mqtt::start(endpoint, raw_sender, bytes, replica, core.ingest_connected.clone());
     tasks.spawn(poll);
     tasks.spawn(parse::run(raw, parsed_sender, core.live.clone(), replica));
     tasks.spawn(commit::run(core.clone(), parsed, outbox.clone()));
     tasks.spawn(sessions::run(core.clone(), outbox.clone()));
-    tasks.spawn(mqtt::publish_hints(client.clone(), core.live.clone(), replica));
+    if has_other_replicas {
+        tasks.spawn(mqtt::publish_hints(client.clone(), core.live.clone(), replica));
+    }
     tasks.spawn(mqtt::publish(client, outbox));
 }

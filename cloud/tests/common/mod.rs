@@ -86,18 +86,8 @@ impl Cloud {
         let running = serve::start(&core).await.unwrap();
         let authority = Authority::load_or_make(store.dir.path()).unwrap();
         let cloud = Self { core, running, authority, store };
-        cloud.wait_until_ready().await;
+        wait_until_ready(&cloud.core).await;
         cloud
-    }
-
-    pub async fn wait_until_ready(&self) {
-        let mut tick = tokio::time::interval(Duration::from_millis(10));
-        let ready = tokio::time::timeout(PATIENCE, async {
-            while self.core.readiness().await.is_err() {
-                tick.tick().await;
-            }
-        });
-        ready.await.expect("the cloud becomes ready");
     }
 
     pub fn broker(&self) -> std::net::SocketAddr {
@@ -123,4 +113,14 @@ impl Cloud {
             panic!("{sql} gives {}, not {expected}", self.count(sql).await);
         }
     }
+}
+
+pub async fn wait_until_ready(core: &Core) {
+    let mut tick = tokio::time::interval(Duration::from_millis(10));
+    let ready = tokio::time::timeout(PATIENCE, async {
+        while core.readiness().await.is_err() {
+            tick.tick().await;
+        }
+    });
+    ready.await.expect("the cloud becomes ready");
 }

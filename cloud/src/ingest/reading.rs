@@ -1,0 +1,136 @@
+//! A reading of the batch: its place, and whether it is a second print.
+
+use super::{
+    filing::{Filing, number},
+    parse::{Checked, Document, ReadingFacts},
+};
+use crate::{
+    domain::placement::{self, DUPLICATE_WITHIN_US, Facts, Place, Placement},
+    store::{
+        StoreError, Tx,
+        document::{self, NewReading, SameContent},
+        lane_open::{self, Lane},
+        live::{Kind, NewEvent},
+    },
+};
+use chiasm_proto::GatewayId;
+use jiff::{Timestamp, tz::TimeZone};
+
+impl Filing<'_> {
+    /// Places a reading and adds it with its live event.
+    pub(super) async fn add_reading(
+        &mut self,
+        tx: &mut Tx,
+        gateway: &GatewayId,
+        document: &Document,
+        (checked, facts): (&Checked, &ReadingFacts),
+        lane: Lane,
+    ) -> Result<(), StoreError> {
+        let placed = self.place(tx, (checked, facts), &lane).await?;
+        let first = self.first_print(tx, gateway, (checked, facts), &placed).await?;
+        if let Some(first) = &first {
+            self.count_sent_again(tx, first).await?;
+        } else if let Some(session) = &placed.lane_session_id {
+            lane_open::touch(tx, self.tenant, session, checked.captured_at_us).await?;
+        }
+        let lane_id = checked.lane.as_ref().map(ToString::to_string).unwrap_or_default();
+        let reading = NewReading {
+            reading_id: checked.document_id.clone(),
+            gateway_id: gateway.to_string(),
+            epoch: document.epoch.to_string(),
+            seq: number(document.seq),
+            location_id: lane.location_id,
+            lane_id,
+            link_id: facts.link.clone(),
+            vendor: facts.vendor.clone(),
+            model: facts.model.clone(),
+            content_sha256: facts.content_sha256.clone(),
+            captured_at_us: checked.captured_at_us,
+            received_at_us: document.received_at_us,
+            claimed_patient: facts.claimed_patient.clone(),
+            lane_session_id: placed.lane_session_id,
+            place: if first.is_some() { Place::Duplicate } else { placed.place },
+            reason: if first.is_some() { "printed again".into() } else { placed.reason },
+            encounter_id: if first.is_some() { None } else { placed.encounter_id },
+            needs_a_look: facts.needs_a_look,
+            duplicate_of: first,
+        };
+        self.events.push(NewEvent {
+            location_id: Some(reading.location_id.clone()),
+            lane_id: Some(reading.lane_id.clone()),
+            encounter_id: reading.encounter_id.clone(),
+            gateway_id: Some(reading.gateway_id.clone()),
+            subject: Some(reading.reading_id.clone()),
+            ..NewEvent::new(self.now_us, Kind::ReadingFiled)
+        });
+        self.readings.push(reading);
+        Ok(())
+    }
+
+    async fn place(
+        &self,
+        tx: &mut Tx,
+        (checked, facts): (&Checked, &ReadingFacts),
+        lane: &Lane,
+    ) -> Result<Placement, StoreError> {
+        let mut facts = Facts {
+            captured_at_us: checked.captured_at_us,
+            clock: facts.clock,
+            stamped: facts.lane_session.as_deref(),
+            claimed: facts.claimed_patient.as_deref(),
+            claimed_is_scheduled: false,
+        };
+        let placed = placement::place(facts, &lane.sessions);
+        let Some(claimed) = facts.claimed.filter(|_| placed.place == Place::Tray) else {
+            return Ok(placed);
+        };
+        let zone = lane_open::time_zone(tx, self.tenant, &lane.location_id).await?;
+        let zone = zone.and_then(|name| TimeZone::get(&name).ok()).unwrap_or(TimeZone::UTC);
+        let at = Timestamp::from_microsecond(facts.captured_at_us).unwrap_or_default();
+        let date = at.to_zoned(zone).date().to_string();
+        let visit = (lane.location_id.as_str(), date.as_str());
+        facts.claimed_is_scheduled =
+            lane_open::is_scheduled(tx, self.tenant, visit, claimed.trim()).await?;
+        Ok(placement::place(facts, &lane.sessions))
+    }
+
+    /// The reading that this one repeats (T5), of this transaction or an earlier one.
+    async fn first_print(
+        &self,
+        tx: &mut Tx,
+        gateway: &GatewayId,
+        (checked, facts): (&Checked, &ReadingFacts),
+        placed: &Placement,
+    ) -> Result<Option<String>, StoreError> {
+        let at_us = checked.captured_at_us;
+        let between_us =
+            (at_us.saturating_sub(DUPLICATE_WITHIN_US), at_us.saturating_add(DUPLICATE_WITHIN_US));
+        let here = self.readings.iter().find(|first| {
+            first.gateway_id == gateway.as_str()
+                && first.link_id == facts.link
+                && first.content_sha256 == facts.content_sha256
+                && first.lane_session_id == placed.lane_session_id
+                && first.place != Place::Duplicate
+                && (between_us.0..=between_us.1).contains(&first.captured_at_us)
+        });
+        if let Some(first) = here {
+            return Ok(Some(first.reading_id.clone()));
+        }
+        let same = SameContent {
+            gateway: gateway.as_str(),
+            link: &facts.link,
+            content_sha256: &facts.content_sha256,
+            lane_session: placed.lane_session_id.as_deref(),
+            between_us,
+        };
+        document::find_same(tx, self.tenant, same).await
+    }
+
+    async fn count_sent_again(&mut self, tx: &mut Tx, first: &str) -> Result<(), StoreError> {
+        // A first print of this very batch has to be there to be counted.
+        if self.readings.iter().any(|reading| reading.reading_id == first) {
+            self.flush(tx).await?;
+        }
+        document::count_sent_again(tx, self.tenant, first).await
+    }
+}
