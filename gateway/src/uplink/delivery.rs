@@ -1,5 +1,8 @@
 //! What to send next: a state machine over numbers and time, without I/O.
 //!
+//! Live documents go in the order of their numbers: newest first would leave a gap that grows with
+//! a burst, and beyond the gap that an acknowledgement can describe nothing would be acknowledged.
+//!
 //! Only the cloud's acknowledgement of its database commit takes a document out of flight; what a
 //! broker or a client library says proves nothing. Live documents go before the backlog, which gets
 //! a part of the window so that a live one always finds room.
@@ -181,7 +184,7 @@ impl Delivery {
         let has_room = self.in_flight.len() < WINDOW_MAX;
         if has_room
             && live < LIVE_WINDOW_MAX
-            && let Some(seq) = self.live.last()
+            && let Some(seq) = self.live.first()
         {
             return Action::Send(*seq);
         }

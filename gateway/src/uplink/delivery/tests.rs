@@ -100,14 +100,14 @@ impl World {
 }
 
 #[test]
-fn live_goes_before_the_backlog_and_the_newest_first() {
+fn live_goes_before_the_backlog() {
     let mut world = World::new(1000);
     world.acknowledge();
     world.run(|| false);
     assert_eq!(world.sends, (1..=48).collect::<Vec<_>>());
     world.commit(2);
     world.run(|| false);
-    assert_eq!(world.sends[48..], [1002, 1001]);
+    assert_eq!(world.sends[48..], [1001, 1002]);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn what_the_cloud_misses_is_sent_again_unless_it_is_on_its_way() {
     world.delivery.acknowledged(&ack(3, &[2], &[]), world.now);
     world.pending = [2].into();
     world.run(|| false);
-    assert_eq!(world.sends, [3, 2, 1]);
+    assert_eq!(world.sends, [1, 2, 3]);
     world.pass(MISSING_AFTER);
     world.delivery.acknowledged(&ack(3, &[2], &[]), world.now);
     assert_eq!(world.delivery.next(world.now), Action::Send(2));
@@ -210,13 +210,15 @@ proptest! {
     }
 
     #[test]
-    fn without_faults_nothing_is_sent_twice(backlog in 0u64..500, live in 0u64..100) {
+    fn without_faults_nothing_is_sent_twice(backlog in 0u64..500, live in 0u64..1500) {
         let mut world = World::new(backlog);
         world.acknowledge();
         world.commit(live);
-        for _ in 0..50 {
+        while !world.pending.is_empty() {
+            let before = world.sends.len();
             world.run(|| false);
             world.acknowledge();
+            prop_assert!(world.sends.len() > before || world.pending.is_empty(), "it hangs");
         }
         let unique: BTreeSet<Seq> = world.sends.iter().copied().collect();
         prop_assert_eq!(unique.len(), world.sends.len());
