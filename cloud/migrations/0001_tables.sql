@@ -220,7 +220,7 @@ CREATE TABLE reading (
 CREATE INDEX reading_encounter ON reading (tenant_id, encounter_id);
 CREATE INDEX reading_waiting ON reading (tenant_id, lane_id, captured_at_us)
     WHERE place IN ('tray', 'inbox', 'held');
-CREATE INDEX reading_content ON reading (tenant_id, link_id, content_sha256);
+CREATE INDEX reading_content ON reading (tenant_id, content_sha256);
 
 -- Every superseded state of a reading, with who superseded it, when and why.
 CREATE TABLE reading_version (

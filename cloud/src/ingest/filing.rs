@@ -9,7 +9,7 @@ use crate::{
     domain::placement,
     store::{
         StoreError, Tx,
-        document::{self, NewDocument, NewReading, NewRejection},
+        document::{self, NewDocument, NewReading, NewRejection, Print},
         fleet,
         lane_open::{self, Lane},
         live::{self, Kind, NewEvent},
@@ -21,7 +21,7 @@ use chiasm_proto::{
     Ack, Epoch, GatewayId, LaneId, TenantId,
     fleet::{Sessions, State, Status, Telemetry},
 };
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
 /// What gateways are told once the transaction is committed.
 #[derive(Default)]
@@ -39,6 +39,10 @@ pub(super) struct Filing<'b> {
     streams: BTreeMap<(&'b GatewayId, Epoch), Stream>,
     documents: Vec<NewDocument<'b>>,
     pub(super) readings: Vec<NewReading>,
+    /// Readings by content, of which one of the batch may be a second print.
+    pub(super) prints: HashMap<String, Vec<Print>>,
+    /// When each lane session had its last reading.
+    pub(super) touched: BTreeMap<String, i64>,
     pub(super) events: Vec<NewEvent>,
     births: Vec<(&'b GatewayId, Epoch)>,
     /// Unknown or revoked gateways and the number of their messages.
@@ -60,11 +64,14 @@ pub async fn file(
         streams: BTreeMap::new(),
         documents: Vec::new(),
         readings: Vec::new(),
+        prints: HashMap::new(),
+        touched: BTreeMap::new(),
         events: Vec::new(),
         births: Vec::new(),
         refused: Vec::new(),
     };
     filing.look_up_lanes(&mut tx, batch).await?;
+    filing.look_up_prints(&mut tx, batch).await?;
     for of_one in batch.chunk_by(|a, b| a.0 == b.0) {
         let gateway = &of_one[0].0;
         match fleet::gateway_location(&mut tx, filing.tenant, gateway.as_str()).await? {
@@ -314,6 +321,9 @@ impl<'b> Filing<'b> {
     /// Writes and commits; only then are there answers.
     async fn write(mut self, mut tx: Tx) -> Result<Answers, StoreError> {
         self.flush(&mut tx).await?;
+        for (session, at_us) in &self.touched {
+            lane_open::touch(&mut tx, self.tenant, session, *at_us).await?;
+        }
         let mut answers = Answers {
             has_events: !self.events.is_empty() || !self.refused.is_empty(),
             ..Answers::default()

@@ -2,13 +2,13 @@
 
 use super::{
     filing::{Filing, number},
-    parse::{Checked, Document, ReadingFacts},
+    parse::{Checked, Content, Document, ReadingFacts},
 };
 use crate::{
     domain::placement::{self, DUPLICATE_WITHIN_US, Facts, Place, Placement},
     store::{
         StoreError, Tx,
-        document::{self, NewReading, SameContent},
+        document::{self, NewReading, Print},
         lane_open::{self, Lane},
         live::{Kind, NewEvent},
     },
@@ -27,11 +27,16 @@ impl Filing<'_> {
         lane: Lane,
     ) -> Result<(), StoreError> {
         let placed = self.place(tx, (checked, facts), &lane).await?;
-        let first = self.first_print(tx, gateway, (checked, facts), &placed).await?;
+        let first = self.first_print(gateway, (checked, facts), &placed);
         if let Some(first) = &first {
             self.count_sent_again(tx, first).await?;
-        } else if let Some(session) = &placed.lane_session_id {
-            lane_open::touch(tx, self.tenant, session, checked.captured_at_us).await?;
+        }
+        // A session that a gateway stamped wrongly is not kept open by it.
+        if matches!(placed.place, Place::Exam | Place::Held)
+            && let Some(session) = &placed.lane_session_id
+        {
+            let last_us = self.touched.entry(session.clone()).or_insert(i64::MIN);
+            *last_us = checked.captured_at_us.max(*last_us);
         }
         let lane_id = checked.lane.as_ref().map(ToString::to_string).unwrap_or_default();
         let reading = NewReading {
@@ -63,6 +68,16 @@ impl Filing<'_> {
             subject: Some(reading.reading_id.clone()),
             ..NewEvent::new(self.now_us, Kind::ReadingFiled)
         });
+        if reading.duplicate_of.is_none() {
+            let print = Print {
+                reading_id: reading.reading_id.clone(),
+                gateway_id: reading.gateway_id.clone(),
+                link_id: reading.link_id.clone(),
+                lane_session_id: reading.lane_session_id.clone(),
+                captured_at_us: reading.captured_at_us,
+            };
+            self.prints.entry(reading.content_sha256.clone()).or_default().push(print);
+        }
         self.readings.push(reading);
         Ok(())
     }
@@ -95,35 +110,48 @@ impl Filing<'_> {
     }
 
     /// The reading that this one repeats (T5), of this transaction or an earlier one.
-    async fn first_print(
+    fn first_print(
         &self,
-        tx: &mut Tx,
         gateway: &GatewayId,
         (checked, facts): (&Checked, &ReadingFacts),
         placed: &Placement,
-    ) -> Result<Option<String>, StoreError> {
-        let at_us = checked.captured_at_us;
-        let between_us =
-            (at_us.saturating_sub(DUPLICATE_WITHIN_US), at_us.saturating_add(DUPLICATE_WITHIN_US));
-        let here = self.readings.iter().find(|first| {
+    ) -> Option<String> {
+        let same = |first: &&Print| {
             first.gateway_id == gateway.as_str()
                 && first.link_id == facts.link
-                && first.content_sha256 == facts.content_sha256
                 && first.lane_session_id == placed.lane_session_id
-                && first.place != Place::Duplicate
-                && (between_us.0..=between_us.1).contains(&first.captured_at_us)
-        });
-        if let Some(first) = here {
-            return Ok(Some(first.reading_id.clone()));
-        }
-        let same = SameContent {
-            gateway: gateway.as_str(),
-            link: &facts.link,
-            content_sha256: &facts.content_sha256,
-            lane_session: placed.lane_session_id.as_deref(),
-            between_us,
+                && first.captured_at_us.abs_diff(checked.captured_at_us)
+                    <= DUPLICATE_WITHIN_US.unsigned_abs()
         };
-        document::find_same(tx, self.tenant, same).await
+        let prints = self.prints.get(&facts.content_sha256)?;
+        prints.iter().find(same).map(|first| first.reading_id.clone())
+    }
+
+    /// Every reading with the content of one of the batch, in one query.
+    pub(super) async fn look_up_prints(
+        &mut self,
+        tx: &mut Tx,
+        batch: &[(GatewayId, Content)],
+    ) -> Result<(), StoreError> {
+        let mut contents = Vec::new();
+        let mut span = (i64::MAX, i64::MIN);
+        for (_, content) in batch {
+            let Content::Document(document) = content else { continue };
+            let Ok(Checked { reading: Some(facts), captured_at_us: at, .. }) = &document.checked
+            else {
+                continue;
+            };
+            contents.push(facts.content_sha256.as_str());
+            span = (span.0.min(*at), span.1.max(*at));
+        }
+        if !contents.is_empty() {
+            let between_us = (
+                span.0.saturating_sub(DUPLICATE_WITHIN_US),
+                span.1.saturating_add(DUPLICATE_WITHIN_US),
+            );
+            self.prints = document::prints(tx, self.tenant, &contents, between_us).await?;
+        }
+        Ok(())
     }
 
     async fn count_sent_again(&mut self, tx: &mut Tx, first: &str) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! Inserting many rows at once: the one thing that SQLite and PostgreSQL do not say alike. Rows are
+//! Many rows at once: the one thing that SQLite and PostgreSQL do not say alike. They are
 //! bound as one JSON array, which each of them takes apart in its own words.
 
 use super::{
@@ -12,15 +12,15 @@ use serde::Serialize;
 /// Most rows of one statement.
 pub const ROWS_MAX: usize = 200;
 
-/// The same insert in the words of each.
-struct Insert {
+/// The same statement in the words of each.
+struct Words {
     sqlite: &'static str,
     postgres: &'static str,
 }
 
-impl Insert {
-    /// `$1` is the tenant, `$2` the JSON array.
-    async fn run<R: Serialize>(
+impl Words {
+    /// Inserts: `$1` is the tenant, `$2` the JSON array.
+    async fn insert<R: Serialize>(
         &self,
         tx: &mut Tx,
         tenant: &str,
@@ -54,10 +54,10 @@ pub(super) async fn insert_live_events(
 ) -> Result<(), StoreError> {
     let rows: Vec<_> =
         (first..).zip(events).map(|(event_id, event)| EventRow { event_id, event }).collect();
-    LIVE_EVENTS.run(tx, tenant, &rows).await
+    LIVE_EVENTS.insert(tx, tenant, &rows).await
 }
 
-const LIVE_EVENTS: Insert = Insert {
+const LIVE_EVENTS: Words = Words {
     sqlite: "INSERT INTO live_event (tenant_id, event_id, at_us, kind, location_id, lane_id,
                  encounter_id, gateway_id, subject)
              SELECT $1, value->>'event_id', value->>'at_us', value->>'kind', value->>'location_id',
@@ -72,13 +72,47 @@ const LIVE_EVENTS: Insert = Insert {
                    subject TEXT)",
 };
 
+/// Content, reading, gateway, link, lane session, moment of capture.
+pub(super) type PrintRow = (String, String, String, String, Option<String>, i64);
+
+/// Readings with one of these contents that are not themselves second prints.
+pub(super) async fn select_prints(
+    tx: &mut Tx,
+    tenant: &str,
+    contents: &[&str],
+    (first_us, last_us): (i64, i64),
+) -> Result<Vec<PrintRow>, StoreError> {
+    let sql = match tx {
+        Tx::Sqlite(_) => PRINTS.sqlite,
+        Tx::Postgres(_) => PRINTS.postgres,
+    };
+    let contents = serde_json::to_string(contents).expect("texts always serialise");
+    tx.fetch_all(sql, args![tenant, contents, first_us, last_us]).await
+}
+
+const PRINTS: Words = Words {
+    sqlite: "SELECT content_sha256, reading_id, gateway_id, link_id, lane_session_id,
+                 captured_at_us
+             FROM reading
+             WHERE tenant_id = $1 AND content_sha256 IN (SELECT value FROM json_each($2))
+                 AND captured_at_us BETWEEN $3 AND $4 AND place <> 'duplicate'
+             ORDER BY captured_at_us",
+    postgres: "SELECT content_sha256, reading_id, gateway_id, link_id, lane_session_id,
+                   captured_at_us
+               FROM reading
+               WHERE tenant_id = $1
+                   AND content_sha256 = ANY(ARRAY(SELECT json_array_elements_text($2::json)))
+                   AND captured_at_us BETWEEN $3 AND $4 AND place <> 'duplicate'
+               ORDER BY captured_at_us",
+};
+
 /// Adds documents of one tenant. A key or an id that exists already fails the transaction.
 pub(super) async fn insert_documents(
     tx: &mut Tx,
     tenant: &str,
     rows: &[NewDocument<'_>],
 ) -> Result<(), StoreError> {
-    DOCUMENTS.run(tx, tenant, rows).await
+    DOCUMENTS.insert(tx, tenant, rows).await
 }
 
 /// Adds readings of one tenant.
@@ -87,10 +121,10 @@ pub(super) async fn insert_readings(
     tenant: &str,
     rows: &[NewReading],
 ) -> Result<(), StoreError> {
-    READINGS.run(tx, tenant, rows).await
+    READINGS.insert(tx, tenant, rows).await
 }
 
-const DOCUMENTS: Insert = Insert {
+const DOCUMENTS: Words = Words {
     sqlite: "INSERT INTO document (tenant_id, gateway_id, epoch, seq, document_id, kind, sha256,
                  captured_at_us, received_at_us, body)
              SELECT $1, value->>'gateway_id', value->>'epoch', value->>'seq',
@@ -106,7 +140,7 @@ const DOCUMENTS: Insert = Insert {
                    received_at_us BIGINT, body TEXT)",
 };
 
-const READINGS: Insert = Insert {
+const READINGS: Words = Words {
     sqlite: "INSERT INTO reading (tenant_id, reading_id, gateway_id, epoch, seq, location_id,
                  lane_id, link_id, vendor, model, content_sha256, captured_at_us, received_at_us,
                  claimed_patient, lane_session_id, place, reason, encounter_id, needs_a_look,

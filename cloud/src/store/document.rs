@@ -4,6 +4,7 @@ use super::{StoreError, Tx, batch};
 use crate::args;
 use chiasm_proto::Epoch;
 use serde::Serialize;
+use std::collections::HashMap;
 
 /// A row of the ledger.
 #[derive(Debug, Serialize)]
@@ -111,42 +112,30 @@ pub async fn reject(
     Ok(touched == 1)
 }
 
-/// The first print of what may have been printed twice.
-#[derive(Debug, Clone)]
-pub struct SameContent<'a> {
-    pub gateway: &'a str,
-    pub link: &'a str,
-    pub content_sha256: &'a str,
-    pub lane_session: Option<&'a str>,
-    /// First and last moment of capture.
-    pub between_us: (i64, i64),
+/// A reading that may be printed a second time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Print {
+    pub reading_id: String,
+    pub gateway_id: String,
+    pub link_id: String,
+    pub lane_session_id: Option<String>,
+    pub captured_at_us: i64,
 }
 
-/// The reading with the same content from the same link in the same session.
-pub async fn find_same(
+/// Readings with one of these contents, captured between the two moments, by content.
+pub async fn prints(
     tx: &mut Tx,
     tenant: &str,
-    same: SameContent<'_>,
-) -> Result<Option<String>, StoreError> {
-    let row: Option<(String,)> = tx
-        .fetch_optional(
-            "SELECT reading_id FROM reading
-             WHERE tenant_id = $1 AND link_id = $2 AND content_sha256 = $3 AND gateway_id = $4
-                 AND captured_at_us BETWEEN $5 AND $6 AND place <> 'duplicate'
-                 AND COALESCE(lane_session_id, '') = $7
-             ORDER BY captured_at_us LIMIT 1",
-            args![
-                tenant,
-                same.link,
-                same.content_sha256,
-                same.gateway,
-                same.between_us.0,
-                same.between_us.1,
-                same.lane_session.unwrap_or("")
-            ],
-        )
-        .await?;
-    Ok(row.map(|(reading,)| reading))
+    contents: &[&str],
+    between_us: (i64, i64),
+) -> Result<HashMap<String, Vec<Print>>, StoreError> {
+    let mut prints: HashMap<String, Vec<Print>> = HashMap::new();
+    for row in batch::select_prints(tx, tenant, contents, between_us).await? {
+        let (content, reading_id, gateway_id, link_id, lane_session_id, captured_at_us) = row;
+        let print = Print { reading_id, gateway_id, link_id, lane_session_id, captured_at_us };
+        prints.entry(content).or_default().push(print);
+    }
+    Ok(prints)
 }
 
 /// Counts one more print of a reading.
