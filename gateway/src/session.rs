@@ -163,6 +163,9 @@ impl Session {
             let deadline = self.guard(|decoder| decoder.poll_timeout()).flatten();
             let wake = deadline.map(tokio::time::Instant::from_std);
             let read = tokio::select! {
+                // Bytes that wait come before a deadline that has passed: they came in time, and
+                // it was we who were late.
+                biased;
                 read = stream.read(&mut buffer) => Some(read),
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)),
                     if wake.is_some() => None,

@@ -33,6 +33,7 @@ pub fn describe_text(text: &str) -> String {
         ("lookup address", "the broker's name is not known; check DNS and the network"),
         ("NotAuthorized", "the broker refused a topic of this gateway; enrol it again"),
         ("closed by peer", "the broker closed the connection"),
+        ("close_notify", "the broker closed the connection"),
     ];
     let found = known.iter().find(|(sign, _)| text.contains(sign));
     found.map_or_else(|| text.replace('\n', " "), |(_, words)| (*words).to_owned())
