@@ -6,6 +6,7 @@ pub mod assign;
 
 pub mod conservation;
 pub mod csv;
+pub mod enrol_gateway;
 pub mod import_schedule;
 pub mod local_time;
 pub mod look;

@@ -24,6 +24,9 @@ const CLINICAL: Access = Access::Roles(&[Role::Technician, Role::Doctor]);
 /// Those who bring the schedule in.
 const SCHEDULE: Access = Access::Roles(&[Role::Technician, Role::Doctor, Role::ClinicIt]);
 
+/// Those who run gateways.
+const FLEET: Access = Access::Roles(&[Role::ClinicIt, Role::CloudStaff]);
+
 fn get<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
     Route { method: Method::GET, path, access, handler: routing::get(handler) }
 }
@@ -39,7 +42,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 fn page_routes() -> Vec<Route> {
-    use pages::{lane, lanes, raw};
+    use pages::{exam, fleet, inbox, lane, lanes, raw};
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
         get("/sign-in", PUBLIC, auth::show_sign_in),
@@ -53,7 +56,19 @@ fn page_routes() -> Vec<Route> {
         post("/lanes/{lane}/session/end", CLINICAL, lane::close),
         post("/lanes/{lane}/tray/{reading}/assign", CLINICAL, lane::assign),
         post("/lanes/{lane}/tray/{reading}/inbox", CLINICAL, lane::to_inbox),
+        get("/exams/{encounter}", CLINICAL, exam::show),
+        post("/exams/{encounter}/accept", CLINICAL, exam::accept_all),
+        post("/exams/{encounter}/readings/{reading}/accept", CLINICAL, exam::accept),
+        post("/exams/{encounter}/readings/{reading}/undo", CLINICAL, exam::undo),
+        post("/exams/{encounter}/readings/{reading}/reject", CLINICAL, exam::reject),
+        post("/exams/{encounter}/readings/{reading}/move", CLINICAL, exam::move_out),
         get("/readings/{reading}/raw", CLINICAL, raw::show),
+        get("/inbox", CLINICAL, inbox::choose),
+        get("/inbox/{location}", CLINICAL, inbox::show),
+        post("/inbox/{location}/{reading}/assign", CLINICAL, inbox::assign),
+        post("/inbox/{location}/{reading}/reject", CLINICAL, inbox::reject),
+        get("/fleet", ALL, fleet::show),
+        post("/fleet/gateways", FLEET, fleet::enrol),
     ]
 }
 

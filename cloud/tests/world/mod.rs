@@ -265,6 +265,54 @@ impl World {
         let differs = "the id in the data is not that of the patient in the lane";
         let held = waits("lane-1", "held", differs, 610);
         self.file(TENANT, readings::with_id("A-11203"), held).await;
+        self.fleet().await;
         visits
+    }
+}
+
+impl World {
+    /// Three gateways: one that works, one that lost its connection, one that never came.
+    async fn fleet(&mut self) {
+        let mut tx = self.core.db.tenant(TENANT).await.unwrap();
+        for (id, name) in [("gw-annex", "Annex gateway"), ("gw-spare", "Spare in the cupboard")] {
+            fleet::put_gateway(&mut tx, TENANT, id, "main", name, self.now_us).await.unwrap();
+        }
+        let at = |ago_s: i64| self.now_us - ago_s * 1_000_000;
+        for (id, status, ago_s, depth) in
+            [("gw-main", "online", 7, 0), ("gw-annex", "lost", 4_210, 6)]
+        {
+            let telemetry = readings::telemetry(self.epoch, self.seq as u64, at(ago_s), depth);
+            tx.execute(
+                "UPDATE gateway SET status = $3, status_at_us = $4, telemetry = $5,
+                    telemetry_at_us = $4, enrolled_at_us = $4, certificate_expires_at_us = $6
+                 WHERE tenant_id = $1 AND gateway_id = $2",
+                args![
+                    TENANT,
+                    id,
+                    status,
+                    at(ago_s),
+                    serde_json::to_string(&telemetry).unwrap(),
+                    at(-90 * 86_400),
+                ],
+            )
+            .await
+            .unwrap();
+        }
+        tx.execute(
+            "INSERT INTO stream (tenant_id, gateway_id, epoch, upto, highest, first_at_us,
+                last_at_us) VALUES ($1, 'gw-main', $2, $3, $3, $4, $4)",
+            args![TENANT, self.epoch.to_string(), self.seq, at(7)],
+        )
+        .await
+        .unwrap();
+        tx.execute(
+            "INSERT INTO refusal (tenant_id, gateway_id, action, topic, first_at_us, last_at_us,
+                times) VALUES ($1, 'gw-annex', 'publish', 'chiasm/v1/elsewhere/gw/up/reading',
+                $2, $2, 3)",
+            args![TENANT, at(5_000)],
+        )
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
     }
 }

@@ -1,12 +1,15 @@
 //! Readings as drivers make them of what the instruments of a lane send.
 
 use chiasm_proto::{
-    Base, ClaimedPatient, Confidence, CornealSize, CylinderMode, Decoded, Eye, Flag, FlagCode,
-    Hundredths, Instrument, InstrumentTime, Integrity, IopValue, Keratometry, KeratometryValue,
-    Lensometry, Measured, Measurement, Meridian, Pachymetry, Prism, PrismComponent, PupilSize,
-    PupillaryDistance, Refraction, RefractionKind, RefractionValue, Representative, Shot,
-    Tonometry, TonometryMethod, refraction::Light,
+    Base, ClaimedPatient, ClockState, Confidence, CornealSize, CylinderMode, Decoded, Epoch, Eye,
+    Flag, FlagCode, Hundredths, Instrument, InstrumentTime, Integrity, IopValue, Keratometry,
+    KeratometryValue, LaneId, Lensometry, LinkId, Measured, Measurement, Meridian, Pachymetry,
+    Prism, PrismComponent, PupilSize, PupillaryDistance, Refraction, RefractionKind,
+    RefractionValue, Representative, Shot, Tonometry, TonometryMethod,
+    fleet::{LinkState, LinkStatus, SpoolState, Telemetry},
+    refraction::Light,
 };
+use jiff::Timestamp;
 
 fn d(text: &str) -> Hundredths {
     text.parse().unwrap()
@@ -300,4 +303,42 @@ pub fn with_id(id: &str) -> Decoded {
 pub fn raw_of(model: &str) -> Vec<u8> {
     format!("\u{1}DRM\u{2}OR-04.25-00.75175\u{17}OL-03.75-01.25005\u{17}ID{model}\u{17}\u{4}7F9D\r")
         .into_bytes()
+}
+
+/// What a gateway with three instruments says of itself.
+pub fn telemetry(epoch: Epoch, last_seq: u64, at_us: i64, depth: u64) -> Telemetry {
+    let time = Timestamp::from_microsecond(at_us).unwrap();
+    let link =
+        |link: &str, lane: &str, driver: &str, endpoint: &str, fault: Option<&str>| LinkState {
+            link: LinkId::new(link).unwrap(),
+            lane: LaneId::new(lane).unwrap(),
+            driver: driver.into(),
+            endpoint: endpoint.into(),
+            status: if fault.is_some() { LinkStatus::Down } else { LinkStatus::Up },
+            detail: fault.map(Into::into),
+            last_reading_at: Some(time),
+            readings: 18,
+            failures: u64::from(fault.is_some()),
+        };
+    let unplugged = (depth > 0).then_some("the adapter is not plugged in");
+    Telemetry {
+        time,
+        software_version: "0.1.0".into(),
+        started_at: time,
+        clock: ClockState::Synced,
+        spool: SpoolState {
+            epoch,
+            last_seq,
+            depth,
+            oldest_at: (depth > 0).then_some(time),
+            quarantined: 0,
+        },
+        links: vec![
+            link("ark-1a", "lane-1", "nidek-serial", "/dev/serial/by-id/usb-FTDI_A50285BI", None),
+            link("nt-530p", "lane-1", "nidek-serial", "/dev/serial/by-id/usb-FTDI_A5028AAA", None),
+            link("lm-1800p", "lane-2", "nidek-serial", "0.0.0.0:4001", unplugged),
+        ],
+        disk_free_bytes: Some(21_400_000_000),
+        certificate_expires_at: None,
+    }
 }

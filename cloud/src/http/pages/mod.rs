@@ -1,7 +1,10 @@
 //! Pages for people, rendered here and followed live by small scripts. Every action is a form that
 //! works without script.
 
+pub mod exam;
+pub mod fleet;
 pub mod frame;
+pub mod inbox;
 pub mod lane;
 pub mod lanes;
 pub mod raw;

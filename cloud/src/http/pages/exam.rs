@@ -1,0 +1,218 @@
+//! The doctor's exam: every value with its source, by section and by eye.
+
+use super::{
+    Action, Fault, Names, Web, Who, begin,
+    frame::{Frame, page},
+    visit::Visit,
+};
+use crate::{
+    app::{accept, local_time, look, move_reading, reject},
+    clock,
+    http::show::{self, Group, ReadingView, Section},
+    store::{encounter, exam, site},
+};
+use askama::Template;
+use axum::{
+    Form,
+    extract::{Path, State},
+    response::Response,
+};
+use jiff::tz::TimeZone;
+
+#[derive(Template)]
+#[template(path = "exam.html")]
+struct ExamPage {
+    frame: Frame,
+    visit: Visit,
+    location_name: String,
+    here: String,
+    sections: Vec<SectionView>,
+    /// Distances and the like that come without a section of their own stay in `sections`; what
+    /// has no values at all is listed here.
+    readings: Vec<ReadingView>,
+    pending: usize,
+    acceptable: usize,
+    others: Vec<Visit>,
+    history: Vec<String>,
+}
+
+struct SectionView {
+    section: Section,
+    /// What is offered first: of each kind and method the latest that is not rejected.
+    current: Vec<Entry>,
+    minor: Vec<Entry>,
+    earlier: Vec<Entry>,
+}
+
+/// A group of a reading.
+#[derive(Clone)]
+struct Entry {
+    key: String,
+    group: Group,
+    reading: ReadingView,
+}
+
+pub async fn show(
+    State(web): State<Web>,
+    who: Who,
+    Path(id): Path<String>,
+) -> Result<Response, Fault> {
+    let now_us = clock::now_us();
+    let mut tx = web.core.db.tenant_read(&who.tenant).await?;
+    let found = encounter::by_id(&mut tx, &who.tenant, &id).await?;
+    let found = found.ok_or_else(|| Fault::not_found("exam"))?;
+    let location = site::location(&mut tx, &who.tenant, &found.location_id).await?;
+    let location = location.ok_or_else(|| Fault::not_found("location"))?;
+    let zone = local_time::zone(&location.time_zone);
+    let names = Names::load(&mut tx, &who.tenant).await?;
+    let rows = exam::readings(&mut tx, &who.tenant, &id).await?;
+    let moved_out = exam::moved_out(&mut tx, &who.tenant, &id).await?;
+    let versions = exam::versions(&mut tx, &who.tenant, &id).await?;
+    let of_day = encounter::of_day(&mut tx, &who.tenant, &found.location_id, &found.visit_date);
+    let of_day = of_day.await?;
+    drop(tx);
+    look::look(&web.core.db, &who, ("exam_seen", &id), now_us).await?;
+    let view = |row| show::reading(row, &zone, now_us, |account| names.of(account));
+    let readings: Vec<ReadingView> = rows.iter().map(view).collect();
+    let history = history(&moved_out, &versions, &id, (&zone, &names));
+    let pending = readings.iter().filter(|reading| reading.is("pending"));
+    let others = of_day.iter().filter(|it| it.encounter_id != id);
+    page(ExamPage {
+        frame: Frame::new("Exam", Some(&who), &format!("encounter={id}")),
+        visit: Visit::new(&found, &zone),
+        location_name: location.name,
+        here: format!("/exams/{id}"),
+        sections: sections(&readings),
+        pending: pending.clone().count(),
+        acceptable: pending.filter(|reading| !reading.needs_a_look).count(),
+        others: others.map(|it| Visit::new(it, &zone)).collect(),
+        readings,
+        history,
+    })
+}
+
+fn sections(readings: &[ReadingView]) -> Vec<SectionView> {
+    let mut sections = Vec::new();
+    for section in Section::ALL {
+        let mut view = SectionView { section, current: vec![], minor: vec![], earlier: vec![] };
+        for reading in readings {
+            let groups = reading.groups.iter().enumerate();
+            for (index, group) in groups.filter(|(_, group)| group.section == section) {
+                let key = format!("{}-{index}", reading.id);
+                let entry = Entry { key, group: group.clone(), reading: reading.clone() };
+                // Readings come latest first, so the first of a title is the one to offer.
+                let has_newer = view
+                    .current
+                    .iter()
+                    .any(|it| it.group.title == group.title && it.reading.id != reading.id);
+                if group.is_minor {
+                    view.minor.push(entry);
+                } else if has_newer || reading.is("rejected") {
+                    view.earlier.push(entry);
+                } else {
+                    view.current.push(entry);
+                }
+            }
+        }
+        if !(view.current.is_empty() && view.earlier.is_empty() && view.minor.is_empty()) {
+            sections.push(view);
+        }
+    }
+    sections
+}
+
+/// What was moved, filed by hand and taken back, in words and in order.
+fn history(
+    moved_out: &[(String, String, i64, String, String)],
+    versions: &[exam::Version],
+    encounter: &str,
+    (zone, names): (&TimeZone, &Names),
+) -> Vec<String> {
+    let mut lines: Vec<(i64, String)> = Vec::new();
+    for (_, model, at_us, by, why) in moved_out {
+        let time = show::hours_and_minutes(*at_us, zone);
+        lines.push((*at_us, format!("{model} moved out {time} by {}: {why}", names.of(by))));
+    }
+    for version in versions {
+        let is_leaving = version.encounter_id.as_deref() == Some(encounter);
+        let was_in_this = is_leaving && version.place == "exam";
+        let was_moved_out = moved_out.iter().any(|(id, ..)| *id == version.reading_id);
+        if was_moved_out {
+            continue;
+        }
+        let (time, by) = (
+            show::hours_and_minutes(version.superseded_at_us, zone),
+            names.of(&version.superseded_by),
+        );
+        let why = &version.superseded_why;
+        let line = match (was_in_this, version.place.as_str()) {
+            (true, _) => format!("{time} {by}: {why} (was {})", version.acceptance),
+            (false, "exam") => format!("{time} {by} moved a reading in: {why}"),
+            (false, place) => format!("{time} {by} filed a reading from the {place}: {why}"),
+        };
+        lines.push((version.superseded_at_us, line));
+    }
+    lines.sort();
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+pub async fn accept_all(
+    State(web): State<Web>,
+    who: Who,
+    Path(encounter): Path<String>,
+    Form(form): Form<Action>,
+) -> Result<Response, Fault> {
+    let mut work = begin(&web, &who).await?;
+    accept::accept_all_unflagged(&mut work, &encounter).await?;
+    work.commit().await?;
+    Ok(form.done(&format!("/exams/{encounter}")))
+}
+
+pub async fn accept(
+    State(web): State<Web>,
+    who: Who,
+    Path((encounter, reading)): Path<(String, String)>,
+    Form(form): Form<Action>,
+) -> Result<Response, Fault> {
+    let mut work = begin(&web, &who).await?;
+    accept::accept(&mut work, &encounter, &reading, form.version).await?;
+    work.commit().await?;
+    Ok(form.done(&format!("/exams/{encounter}")))
+}
+
+pub async fn undo(
+    State(web): State<Web>,
+    who: Who,
+    Path((encounter, reading)): Path<(String, String)>,
+    Form(form): Form<Action>,
+) -> Result<Response, Fault> {
+    let mut work = begin(&web, &who).await?;
+    accept::undo(&mut work, &encounter, &reading, form.version).await?;
+    work.commit().await?;
+    Ok(form.done(&format!("/exams/{encounter}")))
+}
+
+pub async fn reject(
+    State(web): State<Web>,
+    who: Who,
+    Path((encounter, reading)): Path<(String, String)>,
+    Form(form): Form<Action>,
+) -> Result<Response, Fault> {
+    let mut work = begin(&web, &who).await?;
+    let why = (form.reason.as_str(), form.version);
+    reject::reject_in_exam(&mut work, &encounter, &reading, why).await?;
+    work.commit().await?;
+    Ok(form.done(&format!("/exams/{encounter}")))
+}
+
+pub async fn move_out(
+    State(web): State<Web>,
+    who: Who,
+    Path((encounter, reading)): Path<(String, String)>,
+    Form(form): Form<Action>,
+) -> Result<Response, Fault> {
+    let mut work = begin(&web, &who).await?;
+    move_reading::move_reading(&mut work, &encounter, &reading, &form.choice()).await?;
+    work.commit().await?;
+    Ok(form.done(&format!("/exams/{encounter}")))
+}

@@ -1,0 +1,224 @@
+//! Gateways, worst first, with the proof that nothing is lost (C1, C5).
+
+use super::{
+    Fault, Web, Who, begin,
+    frame::{Frame, page},
+};
+use crate::{
+    app::{
+        conservation::{self, Numbers},
+        enrol_gateway, local_time,
+        principal::Role,
+    },
+    clock,
+    http::show,
+    pki::Authority,
+    store::{fleet_view, fleet_view::GatewayRow, site},
+};
+use askama::Template;
+use axum::{Form, extract::State, response::Response};
+use chiasm_proto::{
+    ClockState,
+    fleet::{LinkState, LinkStatus},
+};
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+/// The oldest unsent document may be so old before the gateway counts as behind.
+const BEHIND_AFTER_US: i64 = 5 * 60 * 1_000_000;
+
+#[derive(Template)]
+#[template(path = "fleet.html")]
+struct FleetPage {
+    frame: Frame,
+    gateways: Vec<GatewayCard>,
+    locations: Vec<site::Location>,
+    may_enrol: bool,
+    enrolled: Option<Enrolled>,
+}
+
+/// What is shown once after a claim code was made.
+struct Enrolled {
+    gateway: String,
+    code: String,
+    command: String,
+}
+
+struct GatewayCard {
+    id: String,
+    name: String,
+    location: String,
+    /// Sorts: 0 is the worst.
+    rank: u8,
+    state: &'static str,
+    state_word: String,
+    last_seen_ms: Option<i64>,
+    version: String,
+    clock_unsynced: bool,
+    disk_free: String,
+    certificate: String,
+    spool_depth: u64,
+    oldest_ms: Option<i64>,
+    quarantined: u64,
+    numbers: Numbers,
+    links: Vec<LinkRow>,
+    refusals: Vec<String>,
+}
+
+struct LinkRow {
+    link: String,
+    lane: String,
+    instrument: String,
+    endpoint: String,
+    is_up: bool,
+    detail: String,
+    last_reading: String,
+    readings: u64,
+    failures: u64,
+}
+
+pub async fn show(State(web): State<Web>, who: Who) -> Result<Response, Fault> {
+    fleet_page(&web, &who, None).await
+}
+
+async fn fleet_page(web: &Web, who: &Who, enrolled: Option<Enrolled>) -> Result<Response, Fault> {
+    let now_us = clock::now_us();
+    let mut tx = web.core.db.tenant_read(&who.tenant).await?;
+    let rows = fleet_view::gateways(&mut tx, &who.tenant).await?;
+    let refusals = fleet_view::refusals(&mut tx, &who.tenant).await?;
+    let instruments = fleet_view::instruments(&mut tx, &who.tenant).await?;
+    let numbers = conservation::numbers(&mut tx, &who.tenant).await?;
+    let locations = site::locations(&mut tx, &who.tenant).await?;
+    drop(tx);
+    let mut gateways: Vec<GatewayCard> = rows
+        .iter()
+        .zip(numbers)
+        .map(|(row, numbers)| card(row, numbers, &refusals, &instruments, now_us))
+        .collect();
+    gateways.sort_by(|a, b| (a.rank, &a.name).cmp(&(b.rank, &b.name)));
+    page(FleetPage {
+        frame: Frame::new("Fleet", Some(who), "any=1"),
+        gateways,
+        locations,
+        may_enrol: matches!(who.role, Role::ClinicIt | Role::CloudStaff),
+        enrolled,
+    })
+}
+
+fn card(
+    row: &GatewayRow,
+    numbers: Numbers,
+    refusals: &[fleet_view::RefusalRow],
+    instruments: &[(String, String, String, String)],
+    now_us: i64,
+) -> GatewayCard {
+    let zone = local_time::zone(&row.time_zone);
+    let telemetry = conservation::telemetry(row);
+    let spool = telemetry.as_ref().map(|telemetry| &telemetry.spool);
+    let oldest_us = spool.and_then(|spool| spool.oldest_at).map(|at| at.as_microsecond());
+    let is_behind = oldest_us.is_some_and(|at_us| now_us - at_us > BEHIND_AFTER_US);
+    let links = telemetry.as_ref().map_or(&[][..], |telemetry| &telemetry.links);
+    let has_down_link = links.iter().any(|link| link.status == LinkStatus::Down);
+    let of_gateway = refusals.iter().filter(|refusal| refusal.gateway_id == row.gateway_id);
+    let refusals: Vec<String> = of_gateway.map(|it| refusal(it, &zone)).collect();
+    let (rank, state, state_word) = match (row.revoked_at_us, row.status.as_str()) {
+        (Some(_), _) => (5, "off", "Revoked".to_owned()),
+        (_, "lost") => (0, "bad", "Offline: the connection was lost".to_owned()),
+        (_, "stopped") => (1, "look", "Stopped by somebody".to_owned()),
+        (_, "online") if numbers.gaps > 0 || is_behind || has_down_link || !refusals.is_empty() => {
+            (2, "look", "Online, needs a look".to_owned())
+        }
+        (_, "online") => (4, "good", "Online".to_owned()),
+        _ => (3, "off", "Never connected".to_owned()),
+    };
+    let seen = [row.status_at_us, row.telemetry_at_us].into_iter().flatten().max();
+    GatewayCard {
+        id: row.gateway_id.clone(),
+        name: row.name.clone(),
+        location: row.location_name.clone(),
+        rank,
+        state,
+        state_word,
+        last_seen_ms: seen.map(|at_us| at_us / 1000),
+        version: telemetry.as_ref().map(|it| it.software_version.clone()).unwrap_or_default(),
+        clock_unsynced: telemetry.as_ref().is_some_and(|it| it.clock == ClockState::Unsynced),
+        disk_free: telemetry
+            .as_ref()
+            .and_then(|it| it.disk_free_bytes)
+            .map_or_else(String::new, |bytes| format!("{:.1} GB free", bytes as f64 / 1e9)),
+        certificate: row
+            .certificate_expires_at_us
+            .map(|at_us| format!("certificate until {}", show::date_and_time(at_us, &zone)))
+            .unwrap_or_default(),
+        spool_depth: spool.map_or(0, |spool| spool.depth),
+        oldest_ms: oldest_us.map(|at_us| at_us / 1000),
+        quarantined: spool.map_or(0, |spool| spool.quarantined),
+        numbers,
+        links: links.iter().map(|link| link_row(row, link, instruments, &zone)).collect(),
+        refusals,
+    }
+}
+
+fn refusal(it: &fleet_view::RefusalRow, zone: &TimeZone) -> String {
+    let what = match it.action.as_str() {
+        "publish" => "tried to publish outside its own topics",
+        "subscribe" => "tried to subscribe outside its own topics",
+        "connect" => "was refused at the door",
+        other => other,
+    };
+    format!("{what} {}\u{d7}, last {}", it.times, show::date_and_time(it.last_at_us, zone))
+}
+
+fn link_row(
+    row: &GatewayRow,
+    link: &LinkState,
+    instruments: &[(String, String, String, String)],
+    zone: &TimeZone,
+) -> LinkRow {
+    let known = instruments
+        .iter()
+        .find(|(gateway, id, ..)| *gateway == row.gateway_id && id.as_str() == link.link.as_str());
+    let instrument = known.map(|(_, _, vendor, model)| format!("{vendor} {model}"));
+    let last = link.last_reading_at.map(|at| show::date_and_time(at.as_microsecond(), zone));
+    LinkRow {
+        link: link.link.to_string(),
+        lane: link.lane.to_string(),
+        instrument: instrument.unwrap_or_else(|| format!("{} (no reading yet)", link.driver)),
+        endpoint: link.endpoint.clone(),
+        is_up: link.status == LinkStatus::Up,
+        detail: link.detail.clone().unwrap_or_default(),
+        last_reading: last.unwrap_or_else(|| "none".into()),
+        readings: link.readings,
+        failures: link.failures,
+    }
+}
+
+#[derive(Deserialize)]
+pub struct EnrolForm {
+    gateway: String,
+    location: String,
+    name: String,
+}
+
+pub async fn enrol(
+    State(web): State<Web>,
+    who: Who,
+    Form(form): Form<EnrolForm>,
+) -> Result<Response, Fault> {
+    let data_dir = web.core.config.data_dir.clone();
+    let authority = tokio::task::spawn_blocking(move || Authority::load_or_make(&data_dir)).await;
+    let authority = authority.map_err(|error| Fault::ours(&error))?;
+    let authority = authority.map_err(|error| Fault::ours(&error))?;
+    let mut work = begin(&web, &who).await?;
+    let code = enrol_gateway::enrol(&mut work, &form.gateway, &form.location, &form.name).await?;
+    work.commit().await?;
+    let endpoint = &web.core.config.gateway_endpoint;
+    let name = endpoint.names.first().map_or("localhost", String::as_str);
+    let url = format!("https://{name}:{}", endpoint.listen.port());
+    let command = format!(
+        "chiasm-gateway enrol --cloud {url} --authority-sha256 {} --code {code}",
+        authority.sha256()
+    );
+    let enrolled = Enrolled { gateway: form.gateway, code, command };
+    fleet_page(&web, &who, Some(enrolled)).await
+}
