@@ -91,3 +91,18 @@ async fn rejects_without_blocking(kind: Kind) {
     assert_eq!(cloud.count("SELECT COUNT(*) FROM document").await, 2);
     assert_eq!(cloud.count("SELECT COUNT(*) FROM rejected_document").await, 5);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_follows_the_database() {
+    use axum::{body::Body, http::Request};
+    use tower::ServiceExt;
+    let cloud = Cloud::start(Kind::Sqlite).await;
+    let router = chiasm_cloud::http::router(cloud.core.clone());
+    let ask = async |path: &str| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        router.clone().oneshot(request).await.unwrap().status().as_u16()
+    };
+    assert_eq!((ask("/healthz").await, ask("/readyz").await), (200, 200));
+    cloud.core.db.close().await;
+    assert_eq!((ask("/healthz").await, ask("/readyz").await), (200, 503));
+}

@@ -9,6 +9,7 @@ pub mod fault;
 pub mod gateway;
 pub mod guard;
 pub mod headers;
+mod health;
 pub mod listen;
 pub mod pages;
 pub mod routes;
@@ -43,7 +44,7 @@ pub fn router(core: Core) -> Router {
         attempts: Arc::new(Attempts::default()),
         streams: Arc::new(Semaphore::new(sse::STREAMS_MAX)),
     };
-    let mut router = Router::new();
+    let mut router = health::routes();
     for route in routes::routes() {
         let guard = middleware::from_fn_with_state((web.clone(), route.access), guard::guard);
         router = router.route(route.path, route.handler.route_layer(guard));
