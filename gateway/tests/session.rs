@@ -15,10 +15,14 @@ use chiasm_gateway::{
 use chiasm_proto::{Body, Decoded, Instrument, Integrity, LaneId, LinkId};
 use std::{
     collections::VecDeque,
+    io,
     path::Path,
+    pin::Pin,
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Instant,
 };
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 #[derive(Default)]
 struct Lines {
@@ -39,7 +43,9 @@ impl Decoder for Lines {
             });
         }
     }
-    fn handle_timeout(&mut self, _: Instant) {}
+    fn handle_timeout(&mut self, now: Instant) {
+        self.handle_end(now);
+    }
     fn handle_end(&mut self, _: Instant) {
         if !self.pending.is_empty() {
             let error = DecodeError::new(ErrorCode::Incomplete, 0, "no end of line");
@@ -47,8 +53,9 @@ impl Decoder for Lines {
             self.events.push_back(Event::Rejected { error, raw });
         }
     }
+    /// A line whose end is missing has always waited too long already.
     fn poll_timeout(&self) -> Option<Instant> {
-        None
+        (!self.pending.is_empty()).then(Instant::now)
     }
     fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
@@ -158,6 +165,50 @@ async fn a_driver_that_panics_costs_its_bytes_and_nothing_else() {
     let world = reopened(dir.path()).await;
     // What the same input held before and behind the fatal line went with the driver.
     assert_eq!(world.said().await, ["one", "driver_fault: two|PANIC|three|", "four"]);
+    world.close().await;
+}
+
+/// A port whose bytes all wait to be read, one at a time.
+struct Waiting(VecDeque<u8>);
+
+impl AsyncRead for Waiting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(byte) = self.0.pop_front() {
+            buffer.put_slice(&[byte]);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Waiting {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_late_pump_cuts_no_transmission_in_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path()).await;
+    let mut port = Waiting(b"a line of many bytes\n".iter().copied().collect());
+    let _ = world.session.run(&mut port).await;
+    world.close().await;
+    let world = reopened(dir.path()).await;
+    assert_eq!(world.said().await, ["a line of many bytes"]);
     world.close().await;
 }
 

@@ -33,9 +33,9 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use writer::Command;
 
 /// Most changes that wait for the writer.
-pub const QUEUE_MAX: usize = 256;
+pub const QUEUE_MAX: usize = 64;
 /// Most changes in one transaction.
-pub const BATCH_MAX: usize = 200;
+pub const BATCH_MAX: usize = 64;
 /// How long filed documents are kept, for disputes and for filing them again.
 pub const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Longest body of a document, in bytes of JSON; brokers refuse packets above 1 MiB.
