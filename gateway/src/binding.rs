@@ -53,8 +53,8 @@ impl Lanes {
         (captured_at.duration_since(active_at) <= idle_max).then_some(open.session)
     }
 
-    /// A reading that was stamped keeps its lane's session alive. Others must not be noted: one that
-    /// came too late would revive a session that has ended.
+    /// A reading that was stamped keeps its lane's session alive. Others must not be noted: one
+    /// that came too late would revive a session that has ended.
     pub fn note_stamped(&mut self, lane: &LaneId, captured_at: Timestamp) {
         let last = self.last_reading.entry(lane.clone()).or_insert(captured_at);
         *last = captured_at.max(*last);

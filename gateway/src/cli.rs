@@ -52,7 +52,7 @@ pub enum Command {
     Spool(SpoolCommand),
     /// Write the completion script of a shell to standard output
     #[command(
-        after_help = "Example:\n  chiasm-gateway completion bash > /etc/bash_completion.d/chiasm-gateway"
+        after_help = "Example:\n  chiasm-gateway completion bash \\\n    > /etc/bash_completion.d/chiasm-gateway"
     )]
     Completion { shell: clap_complete::Shell },
     /// Write the manual pages into a directory

@@ -1,4 +1,4 @@
-//! The only place that reads a clock: wall time, monotonic time, and whether the wall time is right.
+//! The only place that reads a clock: wall time, monotonic time, and whether wall time is right.
 
 use chiasm_proto::ClockState;
 use jiff::Timestamp;

@@ -1,12 +1,13 @@
 //! Everything that waits for the cloud. All SQL of the gateway stands in this folder.
 //!
 //! A document gets its number in the transaction that stores it, together with the position in its
-//! link's journal that it accounts for: nothing is lost and nothing is stored twice. One writer task
-//! commits whatever queued up while the last commit ran; `synchronous=FULL`, so that what is
+//! link's journal that it accounts for: nothing is lost and nothing is stored twice. One writer
+//! task commits whatever queued up while the last commit ran; `synchronous=FULL`, so that what is
 //! committed survives a power failure.
 //!
 //! A disk that is full, or fails, stops nothing for good: the writer keeps what it holds and tries
-//! again, the queue in front of it fills, the links wait with their reading, and the fault is shown.
+//! again, the queue in front of it fills, the links wait with their reading, and the fault
+//! is shown.
 
 mod document;
 mod mark;

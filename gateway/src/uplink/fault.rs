@@ -57,8 +57,8 @@ fn describe_tls(error: &TlsError) -> String {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
         ) => "this gateway's clock stands before the start of the broker's certificate; set it",
         TlsError::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "the broker's certificate is not from the authority of the enrolment; enrol the gateway \
-             again, or somebody reads along"
+            "the broker's certificate is not from the authority of the enrolment; enrol the \
+             gateway again, or somebody reads along"
         }
         TlsError::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
