@@ -15,9 +15,12 @@ use crate::{
 use chiasm_drivers::Event;
 use chiasm_proto::Sha256;
 use scan::{Candidate, Content, Scanner};
-use std::{io, path::Path, time::Duration};
+use std::{collections::VecDeque, io, path::Path, time::Duration};
 use tokio::time::{MissedTickBehavior, interval};
 
+/// Files that were handed to the spool and may not be committed yet: copies of one file in the same
+/// look must not be read in twice. More than the spool's queue holds.
+const RECENT_MAX: usize = 2 * crate::spool::QUEUE_MAX;
 /// Between two looks.
 pub const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -29,6 +32,7 @@ pub(super) async fn run(
     shared: &Shared,
 ) -> SessionError {
     let mut scanner = Scanner::new(extension);
+    let mut recent = VecDeque::new();
     let mut ticks = interval(SCAN_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -52,7 +56,8 @@ pub(super) async fn run(
                 shared.health.up(&link.id);
                 for candidate in candidates {
                     if let Err(error) =
-                        take(link, &mut session, shared, &mut scanner, candidate).await
+                        take(link, &mut session, shared, (&mut scanner, &mut recent), candidate)
+                            .await
                     {
                         return error;
                     }
@@ -70,7 +75,7 @@ async fn take(
     link: &Link,
     session: &mut Session,
     shared: &Shared,
-    scanner: &mut Scanner,
+    (scanner, recent): (&mut Scanner, &mut VecDeque<Sha256>),
     candidate: Candidate,
 ) -> Result<(), SessionError> {
     match &candidate.content {
@@ -86,8 +91,11 @@ async fn take(
             if !candidate.is_stable && !is_whole(link, bytes) {
                 return Ok(());
             }
-            if !shared.spool.is_imported(&link.id, Sha256::of(bytes)).await? {
+            let hash = Sha256::of(bytes);
+            if !recent.contains(&hash) && !shared.spool.is_imported(&link.id, hash).await? {
                 session.file(bytes, candidate.may_bind).await?;
+                recent.truncate(RECENT_MAX - 1);
+                recent.push_front(hash);
             }
         }
     }

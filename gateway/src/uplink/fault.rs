@@ -17,7 +17,7 @@ pub fn describe_io(error: &io::Error) -> String {
         io::ErrorKind::UnexpectedEof
         | io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe => "the broker closed the connection".into(),
+        | io::ErrorKind::BrokenPipe => closed().into(),
         _ => describe_text(&error.to_string()),
     }
 }
@@ -32,11 +32,18 @@ pub fn describe_text(text: &str) -> String {
         ("AccessDenied", unknown_gateway()),
         ("lookup address", "the broker's name is not known; check DNS and the network"),
         ("NotAuthorized", "the broker refused a topic of this gateway; enrol it again"),
-        ("closed by peer", "the broker closed the connection"),
-        ("close_notify", "the broker closed the connection"),
+        ("closed by peer", closed()),
+        ("close_notify", closed()),
+        ("Connection reset", closed()),
     ];
     let found = known.iter().find(|(sign, _)| text.contains(sign));
     found.map_or_else(|| text.replace('\n', " "), |(_, words)| (*words).to_owned())
+}
+
+/// A broker that refuses a gateway after the handshake says no more than this.
+fn closed() -> &'static str {
+    "the broker closed the connection; if this goes on, the gateway was revoked or replaced: enrol \
+     it again or ask the cloud's staff"
 }
 
 fn expired() -> &'static str {
