@@ -1,6 +1,7 @@
 //! A gateway as a child process, with the links that its instruments are attached to.
 
 use crate::{
+    mqtt::Identity,
     process::{self, Process},
     story, wait,
 };
@@ -111,6 +112,12 @@ impl Gateway {
         let code = claim.code.as_str();
         self.run(&["enrol", "--cloud", &cloud, "--authority-sha256", authority, "--code", code])?;
         Ok(())
+    }
+
+    /// The certificate that enrolment left, for a bare client in the gateway's name.
+    pub fn identity(&self) -> Result<Identity> {
+        let file = |name: &str| self.data_dir().join("identity").join(name);
+        Identity::read(&self.id, &file("authority.pem"), &file("certificate.pem"), &file("key.pem"))
     }
 
     /// What the spool says about itself.

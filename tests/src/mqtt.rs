@@ -8,7 +8,10 @@ use rumqttc::{
     TlsConfiguration, Transport,
     v5::{
         AsyncClient, Event, Incoming, MqttOptions,
-        mqttbytes::{QoS, v5::PubAckReason},
+        mqttbytes::{
+            QoS,
+            v5::{PubAckReason, SubscribeReasonCode},
+        },
     },
 };
 use std::{fs, path::Path, time::Duration};
@@ -52,6 +55,10 @@ pub enum Packet {
     Taken(PubAckReason),
     /// The cloud has filed something.
     Filed(Ack),
+    /// A subscription was granted.
+    Subscribed,
+    /// A subscription was refused.
+    NotSubscribed,
     /// The connection ended, with the reason.
     Ended(String),
 }
@@ -95,6 +102,16 @@ impl Client {
                         continue;
                     }
                     Ok(Event::Incoming(Incoming::PubAck(puback))) => Packet::Taken(puback.reason),
+                    Ok(Event::Incoming(Incoming::SubAck(suback))) => {
+                        let is_granted = |code: &SubscribeReasonCode| {
+                            matches!(code, SubscribeReasonCode::Success(_))
+                        };
+                        if suback.return_codes.iter().all(is_granted) {
+                            Packet::Subscribed
+                        } else {
+                            Packet::NotSubscribed
+                        }
+                    }
                     Ok(Event::Incoming(Incoming::Publish(publish))) => {
                         match serde_json::from_slice(&publish.payload) {
                             Ok(ack) => Packet::Filed(ack),
@@ -153,7 +170,7 @@ impl Client {
                 Packet::Taken(PubAckReason::Success | PubAckReason::NoMatchingSubscribers) => {
                     return Ok(());
                 }
-                Packet::Filed(_) => {}
+                Packet::Filed(_) | Packet::Subscribed => {}
                 packet => bail!("the broker did not take a message: {packet:?}"),
             }
         }

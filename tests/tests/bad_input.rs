@@ -27,10 +27,14 @@ struct Ward {
 
 impl Ward {
     async fn open() -> Result<Self> {
+        Self::of(Model::Ark, Wire::Serial).await
+    }
+
+    async fn of(model: Model, wire: Wire) -> Result<Self> {
         let mut clinic = Clinic::open(Neighbours::NONE, &["lane-1", "lane-2"], 1).await?;
         let folder = clinic.folder();
         let stations = vec![
-            Station::attach(folder, "lane-1", Model::Ark, Wire::Serial).await?,
+            Station::attach(folder, "lane-1", model, wire).await?,
             Station::attach(folder, "lane-2", Model::Tonometer, Wire::Serial).await?,
         ];
         clinic.add_gateway("gw-1", stations).await?;

@@ -1,13 +1,18 @@
 //! What a person has set up wrongly: one line that says what is wrong and what to do.
 
 use anyhow::{Context, Result, ensure};
+use chiasm_proto::{GatewayId, TenantId};
 use chiasm_testbed::{
     clinic::{Clinic, Neighbours},
+    cloud::TENANT,
     gateway::{Endpoint, Gateway, Link},
+    mqtt::{Client, Packet},
     net, process,
     story::story,
     wait,
 };
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair};
+use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use std::{fs, path::Path, process::Command};
 
 /// Runs a command that has to fail; gives what it wrote on standard error.
@@ -139,4 +144,91 @@ fn wrong_claim_codes_and_wrong_authorities_are_refused() {
         let error = gateway.enrol(nobody, &claim).err().context("nobody listens there")?;
         expect_words(&format!("{error:#}"), &["cannot reach", &nobody.to_string()])
     });
+}
+
+/// Puts a certificate with other dates in the place of a gateway's, for the same key, by the same
+/// authority.
+fn redate(clinic: &Clinic, gateway: &Gateway, from: i64, to: i64) -> Result<()> {
+    let authority = clinic.cloud.data_dir().join("authority");
+    let issuer_key = KeyPair::from_pem(&fs::read_to_string(authority.join("authority.key"))?)?;
+    let issuer_pem = fs::read_to_string(authority.join("authority.pem"))?;
+    let issuer = Issuer::from_ca_cert_pem(&issuer_pem, issuer_key)?;
+    let identity = gateway.data_dir().join("identity");
+    let key = KeyPair::from_pem(&fs::read_to_string(identity.join("key.pem"))?)?;
+    let mut params = CertificateParams::default();
+    let name =
+        chiasm_proto::enrol::common_name(&TenantId::new(TENANT)?, &GatewayId::new(&gateway.id)?);
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let now = time::OffsetDateTime::now_utc();
+    params.not_before = now + time::Duration::days(from);
+    params.not_after = now + time::Duration::days(to);
+    fs::write(identity.join("certificate.pem"), params.signed_by(&key, &issuer)?.pem())?;
+    Ok(())
+}
+
+#[test]
+fn certificates_of_the_past_and_of_the_future_are_named_as_such() {
+    story("certificate dates", async {
+        let clinic = Clinic::open(Neighbours::NONE, &["lane-1"], 1).await?;
+        for (id, days, words) in [
+            ("gw-old", (-30, -1), "the gateway's certificate has expired; enrol it again"),
+            ("gw-new", (1, 30), "clock stands before the start of its certificate; set the clock"),
+        ] {
+            let mut gateway = clinic.enrolled_gateway(id, vec![])?;
+            redate(&clinic, &gateway, days.0, days.1)?;
+            gateway.launch()?;
+            gateway.process()?.says(words, wait::USUAL_MAX).await?;
+            gateway.process()?.says("no connection to the cloud", wait::USUAL_MAX).await?;
+            gateway.process()?.check_running()?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_revoked_gateway_is_cut_off_and_told_what_to_do() {
+    story("revoked", async {
+        let mut clinic = Clinic::open(Neighbours::NONE, &["lane-1"], 1).await?;
+        clinic.add_gateway("gw-1", vec![]).await?;
+        clinic.cloud.run(&["admin", "gateway", "revoke", TENANT, "gw-1"])?;
+        let process = clinic.gateways[0].process()?;
+        process.says("no connection to the cloud", wait::USUAL_MAX).await?;
+        process.says("revoked or replaced", wait::USUAL_MAX).await
+    });
+}
+
+#[test]
+fn a_gateway_cannot_speak_or_listen_for_another() {
+    story("topics", async {
+        let clinic = Clinic::open(Neighbours::NONE, &["lane-1"], 1).await?;
+        let gateway = clinic.enrolled_gateway("gw-1", vec![])?;
+        clinic.claim("gw-2")?;
+        let identity = gateway.identity()?;
+        let port = clinic.cloud.broker_port();
+        let mut client = Client::connect(port, &identity).await?;
+        client.publish(&format!("chiasm/v1/{TENANT}/gw-2/up/reading"), b"{}".to_vec()).await?;
+        refused(&mut client).await.context("publishing for another")?;
+        for filter in [&format!("chiasm/v1/{TENANT}/gw-2/down/+"), "#", "chiasm/v1/+/+/up/+"] {
+            let mut client = Client::connect(port, &identity).await?;
+            client.subscribe(filter).await?;
+            refused(&mut client).await.with_context(|| format!("subscribing to {filter}"))?;
+        }
+        Ok(())
+    });
+}
+
+/// The broker does not take it, or ends the connection.
+async fn refused(client: &mut Client) -> Result<()> {
+    loop {
+        match client.next().await? {
+            Packet::Ended(_) | Packet::NotSubscribed => return Ok(()),
+            Packet::Taken(PubAckReason::Success | PubAckReason::NoMatchingSubscribers) => {
+                anyhow::bail!("it was taken")
+            }
+            Packet::Taken(_) => return Ok(()),
+            Packet::Subscribed => anyhow::bail!("the subscription was granted"),
+            Packet::Filed(_) => {}
+        }
+    }
 }
