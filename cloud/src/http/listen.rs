@@ -3,6 +3,7 @@
 use super::{router, tls};
 use crate::{Core, broker};
 use anyhow::Context;
+use axum::serve::ListenerExt;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{net::SocketAddr, path::Path, sync::Arc};
 use tokio::task::JoinSet;
@@ -20,6 +21,12 @@ pub fn start(core: &Core, tasks: &mut JoinSet<()>) -> anyhow::Result<SocketAddr>
         }
         _ => {
             let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            // Without it a live event waits until the page has acknowledged the one before.
+            let listener = listener.tap_io(|stream| {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "a page's connection keeps Nagle's algorithm");
+                }
+            });
             tasks.spawn(async move {
                 if let Err(error) = axum::serve(listener, service).await {
                     tracing::error!(%error, "pages are no longer served");
