@@ -144,7 +144,10 @@ pub struct ReadingView {
     pub time: String,
     pub acceptance: String,
     pub needs_a_look: bool,
+    /// What a person has to look at before accepting.
     pub flags: Vec<String>,
+    /// What is worth knowing but holds nobody up.
+    pub remarks: Vec<String>,
     pub unknown_records: Vec<String>,
     pub sent_count: i64,
     pub place: String,
@@ -222,6 +225,7 @@ pub fn reading(
         acceptance: row.acceptance.clone(),
         needs_a_look: row.needs_a_look,
         flags: Vec::new(),
+        remarks: Vec::new(),
         unknown_records: Vec::new(),
         sent_count: row.sent_count,
         place: row.place.clone(),
@@ -244,7 +248,10 @@ pub fn reading(
 fn fill(view: &mut ReadingView, row: &ReadingRow, sent: &Reading, zone: &TimeZone) {
     let instrument = &sent.decoded.instrument;
     view.instrument = format!("{} {}", instrument.vendor, instrument.model);
-    view.flags = sent.decoded.flags.iter().map(|flag| flag.detail.clone()).collect();
+    for flag in &sent.decoded.flags {
+        let list = if flag.code.needs_a_look() { &mut view.flags } else { &mut view.remarks };
+        list.push(flag.detail.clone());
+    }
     view.unknown_records =
         sent.decoded.unknown_records.iter().map(|record| record.text.clone()).collect();
     view.groups = groups(&sent.decoded.measurements);

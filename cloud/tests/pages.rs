@@ -1,0 +1,278 @@
+//! Pages and API over the real router, on both kinds of database.
+
+#[path = "common/postgres.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod postgres;
+mod world;
+
+use axum::{Router, body::Body, http::Method};
+use chiasm_cloud::{
+    app::principal::Role,
+    http::{self, guard::Access, routes},
+};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tower::ServiceExt;
+use world::{OTHER, PASSWORD, TENANT, World};
+
+struct Site {
+    world: World,
+    router: Router,
+    visits: BTreeMap<String, String>,
+    _dir: tempfile::TempDir,
+}
+
+impl Site {
+    async fn new(is_postgres: bool) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let sqlite = format!("sqlite:{}", dir.path().join("db").display());
+        let url = if is_postgres { postgres::fresh_database().await } else { sqlite };
+        let mut world = World::new(&url, dir.path()).await;
+        let visits = world.day().await;
+        let router = http::router(world.core.clone());
+        Self { world, router, visits, _dir: dir }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, axum::http::HeaderMap, String) {
+        let mut request = axum::http::Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (parts.status.as_u16(), parts.headers, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    async fn token(&self, login: &str) -> String {
+        let body = json!({"login": login, "password": PASSWORD}).to_string();
+        let json = [("content-type", "application/json")];
+        let (status, _, body) = self.send(Method::POST, "/api/v1/sign-in", &json, &body).await;
+        assert_eq!(status, 200, "{body}");
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        format!("Bearer {}", answer["token"].as_str().unwrap())
+    }
+
+    async fn api(&self, token: &str, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let headers = [("authorization", token), ("content-type", "application/json")];
+        let (status, _, body) = self.send(method, path, &headers, &body.to_string()).await;
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    /// The exam's readings by model, latest first.
+    async fn exam(&self, token: &str, encounter: &str) -> Vec<Value> {
+        let path = format!("/api/v1/encounters/{encounter}/readings");
+        let (status, readings) = self.api(token, Method::GET, &path, json!({})).await;
+        assert_eq!(status, 200);
+        readings.as_array().unwrap().clone()
+    }
+}
+
+/// Runs a test on SQLite and on PostgreSQL.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => { $(
+        mod $name {
+            #[tokio::test]
+            async fn sqlite() {
+                super::$name(super::Site::new(false).await).await;
+            }
+            #[tokio::test]
+            async fn postgres() {
+                super::$name(super::Site::new(true).await).await;
+            }
+        }
+    )+ };
+}
+on_both!(routes_are_guarded, tenants_never_meet, csrf_is_refused, readings_are_versioned, replay);
+
+fn fill(path: &str, site: &Site, encounter: &str, reading: &str) -> String {
+    let _ = site;
+    path.replace("{lane}", "lane-1")
+        .replace("{location}", "main")
+        .replace("{encounter}", encounter)
+        .replace("{reading}", reading)
+        .replace("{name}", "base.css")
+}
+
+async fn routes_are_guarded(site: Site) {
+    let logins = [
+        (Role::Technician, "ana"),
+        (Role::Doctor, "okafor"),
+        (Role::ClinicIt, "it"),
+        (Role::CloudStaff, "staff"),
+    ];
+    let mut tokens = Vec::new();
+    for (role, login) in logins {
+        tokens.push((role, site.token(login).await));
+    }
+    let encounter = &site.visits["A-10977"];
+    let mut refused = 0;
+    for route in routes::routes() {
+        let path = fill(route.path, &site, encounter, "none");
+        let Access::Roles(roles) = route.access else { continue };
+        let (status, headers, _) = site.send(route.method.clone(), &path, &[], "").await;
+        let is_page = !path.starts_with("/api") && path != "/live" && route.method == Method::GET;
+        assert_eq!(status, if is_page { 303 } else { 401 }, "{} {path}", route.method);
+        if is_page {
+            assert!(headers["location"].to_str().unwrap().starts_with("/sign-in"));
+        }
+        for (role, token) in tokens.iter().filter(|(role, _)| !roles.contains(role)) {
+            let headers = [("authorization", token.as_str())];
+            let (status, headers, _) = site.send(route.method.clone(), &path, &headers, "").await;
+            assert_eq!(status, 403, "{role} {} {path}", route.method);
+            assert_eq!(headers["cache-control"], "no-store");
+            assert!(headers.contains_key("content-security-policy"));
+            refused += 1;
+        }
+    }
+    assert!(refused > 50, "the table has roles to refuse");
+}
+
+async fn tenants_never_meet(site: Site) {
+    let (ours, theirs) = (site.token("ana").await, site.token("bea").await);
+    let encounter = site.visits["A-10977"].clone();
+    let reading = site.exam(&ours, &encounter).await[0]["reading_id"].as_str().unwrap().to_owned();
+    let json_body = json!({"reason": "x", "encounter_id": encounter}).to_string();
+    let form_body = format!("reason=x&encounter={encounter}");
+    for route in routes::routes() {
+        if !route.path.contains("{encounter}") && !route.path.contains("{reading}") {
+            continue;
+        }
+        let path = fill(route.path, &site, &encounter, &reading);
+        let is_api = path.starts_with("/api/");
+        let (kind, body) = match is_api {
+            true => ("application/json", &json_body),
+            false => ("application/x-www-form-urlencoded", &form_body),
+        };
+        let headers = [("authorization", theirs.as_str()), ("content-type", kind)];
+        let (status, _, body) = site.send(route.method.clone(), &path, &headers, body).await;
+        assert_eq!(status, 404, "{} {path} of {TENANT} asked by {OTHER}: {body}", route.method);
+    }
+    let body = json!({"encounter_id": encounter});
+    let (status, _) = site.api(&theirs, Method::POST, "/api/v1/lanes/lane-1/session", body).await;
+    assert_eq!(status, 404, "a session for another tenant's encounter");
+    let (_, found) = site.api(&theirs, Method::GET, "/api/v1/patients?q=A-10977", json!({})).await;
+    assert_eq!(found, json!([]));
+}
+
+async fn csrf_is_refused(site: Site) {
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let body = format!("login=ana&password={}", PASSWORD.replace(' ', "+"));
+    let (status, headers, _) = site.send(Method::POST, "/sign-in", &[form], &body).await;
+    assert_eq!(status, 303);
+    let cookie = headers["set-cookie"].to_str().unwrap().to_owned();
+    for part in ["HttpOnly", "SameSite=Lax", "Secure", "Path=/"] {
+        assert!(cookie.contains(part), "{part} is missing in {cookie}");
+    }
+    let cookie = cookie.split(';').next().unwrap();
+    let (_, _, me) = site.send(Method::GET, "/api/v1/me", &[("cookie", cookie)], "").await;
+    let me: Value = serde_json::from_str(&me).unwrap();
+    let csrf = me["csrf_token"].as_str().unwrap();
+    let end = "/lanes/lane-1/session/end";
+    let post = async |headers: &[(&str, &str)], body: &str| {
+        site.send(Method::POST, end, headers, body).await.0
+    };
+    assert_eq!(post(&[("cookie", cookie), form], "").await, 403);
+    assert_eq!(post(&[("cookie", cookie), form], "csrf=0000").await, 403);
+    let right = format!("csrf={csrf}");
+    let elsewhere = ("origin", "https://evil.example");
+    let host = ("host", "clinic.example");
+    assert_eq!(post(&[("cookie", cookie), form, elsewhere, host], &right).await, 403);
+    assert_eq!(post(&[("cookie", cookie), form], &right).await, 303);
+    assert_eq!(post(&[("cookie", cookie), ("x-csrf-token", csrf)], "").await, 303);
+    let wrong = "login=ana&password=wrong+password";
+    let (status, _, page) = site.send(Method::POST, "/sign-in", &[form], wrong).await;
+    assert_eq!(status, 401);
+    let unknown = "login=nobody&password=wrong+password";
+    let (_, _, other) = site.send(Method::POST, "/sign-in", &[form], unknown).await;
+    let words = "Login or password is not right";
+    assert!(page.contains(words) && other.contains(words), "the same words for both");
+}
+
+async fn readings_are_versioned(site: Site) {
+    let token = site.token("okafor").await;
+    let lars = site.visits["A-10977"].clone();
+    let path = |of: &Value, what: &str| {
+        let id = of["reading_id"].as_str().unwrap();
+        format!("/api/v1/encounters/{lars}/readings/{id}/{what}")
+    };
+    let post = async |path: String, body: Value| site.api(&token, Method::POST, &path, body).await;
+    let all = site.exam(&token, &lars).await;
+    let flagged = all.iter().find(|it| it["needs_a_look"] == true).unwrap();
+    let (status, answer) = post(format!("/api/v1/encounters/{lars}/accept"), json!({})).await;
+    assert_eq!((status, &answer["accepted"]), (200, &json!(1)), "only what needs no look");
+    assert_eq!(post(path(flagged, "accept"), json!({"version": 7})).await.0, 409);
+    assert_eq!(post(path(flagged, "accept"), json!({"version": 1})).await.0, 204);
+    assert_eq!(post(path(flagged, "accept"), json!({})).await.0, 422, "already accepted");
+    assert_eq!(post(path(flagged, "undo"), json!({})).await.0, 204);
+    assert_eq!(post(path(flagged, "reject"), json!({"reason": " "})).await.0, 422);
+    let to = json!({"encounter_id": site.visits["A-11203"], "reason": "wrong patient active"});
+    assert_eq!(post(path(flagged, "move"), to).await.0, 204);
+    assert_eq!(post(path(flagged, "accept"), json!({})).await.0, 404, "no longer in this exam");
+    let moved = site.exam(&token, &site.visits["A-11203"]).await;
+    assert_eq!(moved[0]["acceptance"], "pending");
+    assert_eq!(moved[0]["version"], 4, "accepted, taken back, moved");
+    let headers = [("authorization", token.as_str())];
+    let (_, _, page) = site.send(Method::GET, &format!("/exams/{lars}"), &headers, "").await;
+    assert!(page.contains("moved out") && page.contains("wrong patient active"));
+
+    let held = site.api(&token, Method::GET, "/api/v1/waiting?location=main", json!({})).await.1;
+    let held = held.as_array().unwrap().iter().find(|it| it["place"] == "held").unwrap().clone();
+    let assign = format!("/api/v1/waiting/{}/assign", held["reading_id"].as_str().unwrap());
+    let (status, answer) = post(assign.clone(), json!({"encounter_id": lars})).await;
+    assert_eq!((status, &answer["code"]), (409, &json!("ids_differ")));
+    let bare = json!({"encounter_id": lars, "although_ids_differ": true});
+    assert_eq!(post(assign.clone(), bare).await.0, 422, "needs a reason");
+    let body = json!({"encounter_id": site.visits["A-11203"]});
+    assert_eq!(post(assign.clone(), body).await.0, 204, "the id in the data agrees");
+    assert_eq!(post(assign, json!({"encounter_id": lars})).await.0, 409, "waits no longer");
+    let mut tx = site.world.core.db.tenant_read(TENANT).await.unwrap();
+    let sql = "SELECT COUNT(*) FROM reading_version WHERE tenant_id = $1";
+    let (versions,): (i64,) = tx.fetch_one(sql, chiasm_cloud::args![TENANT]).await.unwrap();
+    assert_eq!(versions, 1 + 1 + 3 + 1, "one kept state per change");
+}
+
+async fn replay(site: Site) {
+    let ana = site.token("ana").await;
+    let read = async |token: &str, path: &str, last: Option<&str>, until: &str| {
+        let mut request = axum::http::Request::get(path).header("authorization", token);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let response = site.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        let mut body = response.into_body();
+        let mut text = String::new();
+        while !text.contains(until) {
+            let frame = body.frame().await.unwrap().unwrap();
+            text.push_str(&String::from_utf8_lossy(frame.data_ref().unwrap()));
+        }
+        text
+    };
+    let text = read(&ana, "/live?after=0", None, "id: 2\n").await;
+    assert!(text.contains("session_opened") && text.contains("reading_changed"), "{text}");
+    assert!(!text.contains("Lars") && !text.contains("A-10977"), "nothing personal");
+    let text = read(&ana, "/live", Some("1"), "id: 2\n").await;
+    assert!(!text.contains("id: 1\n"), "{text}");
+    let text = read(&ana, "/live", Some("999"), "event: reload").await;
+    assert!(!text.contains("event: change"));
+    let work = site.world.work();
+    let live = read(&ana, "/live?lane=lane-3", Some("2"), "id: 3\n");
+    let open = async {
+        let mut work = work.await;
+        let visit = &site.visits["A-11203"];
+        chiasm_cloud::app::session::open(&mut work, "lane-3", visit).await.unwrap();
+        work.commit().await.unwrap();
+    };
+    let (text, ()) = tokio::join!(live, open);
+    assert!(text.contains("\"lane\":\"lane-3\""));
+}
