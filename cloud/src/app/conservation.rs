@@ -1,4 +1,4 @@
-//! Where every document of a gateway is: captured = filed + waiting + rejected + still in the spool.
+//! Where every document of a gateway is: captured = filed + waiting + rejected + in the spool.
 
 use super::AppError;
 use crate::store::{Tx, fleet_view};
