@@ -7,6 +7,8 @@
 //! * `CCCC`: the sum of every byte from the first SOH through EOT, low 16 bits, as four upper-case
 //!   hexadecimal digits. Whether it comes shows only after EOT: a frame with it is ready with its
 //!   last digit, one without after [`CHECKSUM_WAIT`].
+//! * Whether the sum counts line ends behind ETB is disputed: captures with a sum have none there,
+//!   and the readers of two models leave them out of it. Both sums prove a frame.
 //! * A second SOH opens a further block if it stands after ETB (or a line end) and is followed by
 //!   `D??` STX with a code that this frame has not had yet. Any other SOH means that an EOT was
 //!   lost: what came before is refused.
@@ -271,9 +273,10 @@ impl Framer {
     }
 
     fn check(&mut self, start: usize, end: usize) {
-        let sum = checksum(&self.buffer[start..=end]);
+        let frame = &self.buffer[start..=end];
+        let (sum, bare) = (checksum(frame), checksum_without_line_ends(frame));
         let sent = &self.buffer[end + 1..];
-        if sent == format!("{sum:04X}").as_bytes() {
+        if [sum, bare].iter().any(|sum| sent == format!("{sum:04X}").as_bytes()) {
             self.accept(start, end, true);
         } else {
             let message = format!("checksum {} was sent, {sum:04X} is right", sent.escape_ascii());
@@ -344,6 +347,12 @@ impl Framer {
 /// Sum of the bytes, low 16 bits.
 pub fn checksum(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |sum: u16, byte| sum.wrapping_add(u16::from(*byte)))
+}
+
+/// The same without CR and LF.
+fn checksum_without_line_ends(bytes: &[u8]) -> u16 {
+    let counted = bytes.iter().filter(|byte| !is_line_end(**byte));
+    counted.fold(0, |sum: u16, byte| sum.wrapping_add(u16::from(*byte)))
 }
 
 /// The three characters that name a data block, if the bytes open one.

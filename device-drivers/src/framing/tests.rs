@@ -117,3 +117,21 @@ fn what_never_ends_is_refused_once_and_then_counted() {
     assert!(matches!(framer.poll(), Some(Framed::Overflow { .. })));
     assert!(matches!(framer.poll(), Some(Framed::Frame(_))));
 }
+
+#[test]
+fn the_sum_may_leave_out_line_ends_but_nothing_else() {
+    let body = BODY.replace('\x17', "\x17\r\n");
+    let bytes = format!("{body}\x04");
+    let sum = |skip: &[u8]| {
+        let counted = bytes.bytes().filter(|byte| !skip.contains(byte));
+        counted.map(u32::from).sum::<u32>() % 0x1_0000
+    };
+    for skip in [&b""[..], b"\r\n"] {
+        let found = frames(format!("{bytes}{:04X}\r\n", sum(skip)).as_bytes());
+        assert!(matches!(&found[0], Framed::Frame(frame) if frame.is_proved), "{skip:?}");
+    }
+    for skip in [&b"\r"[..], b"\n", b"\x02"] {
+        let found = frames(format!("{bytes}{:04X}\r\n", sum(skip)).as_bytes());
+        assert!(matches!(&found[0], Framed::Refused { .. }), "{skip:?}");
+    }
+}

@@ -18,6 +18,9 @@
 //! same name. PCs with a comma locale write decimal commas. `*` marks a pressure that the
 //! instrument left out of its average. Shot numbers have gaps.
 //!
+//! Seven published documents (KR-1, CL-300, SOLOS, CT-800A, three of a TRK-2P) were read value by
+//! value.
+//!
 //! Unknown: which sign of a prism is base in or base up; the scale of `ConfidenceIndex`.
 
 mod common;
@@ -48,7 +51,7 @@ const SNIFF_LEN_MAX: usize = 16 * 1024;
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "joia_xml",
-    version: "1",
+    version: "2",
     vendor: "Topcon",
     models: &[
         "KR-1", "KR-800", "KR-800S", "RM-800", "TRK-1P", "TRK-2P", "CT-1P", "CT-800", "CT-800A",

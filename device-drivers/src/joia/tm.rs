@@ -13,7 +13,11 @@ use chiasm_proto::{
 const NS: Ns = Ns::Tm;
 /// How a shot was taken: known and of no use here.
 const SETTINGS: [&str; 3] = ["Alignment_Mode", "IOL_Mode", "Pressure_Range"];
-const FORMULA: &str = "Formula1";
+/// The user picks the formula; files with the first one are public, a reader knows others too.
+const FORMULAS: [&str; 4] = ["Formula1", "Formula2", "Formula3", "Formula"];
+/// Blocks of pachymetry and their leaf: Topcon's own block, and what readers of the TRK-3 look for.
+const THICKNESSES: [(Ns, &str, &str); 3] =
+    [(Ns::None, "CCT", "CCT_mm"), (NS, "CCT", "CCT_mm"), (NS, "PM", "CCT")];
 /// Has no pachymeter: the thickness in its files was typed in or is a default.
 const MODEL_WITHOUT_PACHYMETER: &str = "CT-800A";
 
@@ -108,10 +112,13 @@ fn pressure(el: El, ns: Ns) -> Result<Option<chiasm_proto::Hundredths>, DecodeEr
 
 /// Corrections of the average by a formula with the user's parameters.
 fn by_formula(block: El, sides: &mut [Tonometry; 2]) -> Result<(), DecodeError> {
-    for formula in block.enter_all(NS, FORMULA) {
+    let named = |name: &'static str| {
+        block.enter_all(NS, name).into_iter().map(move |formula| (name, formula))
+    };
+    for (name, formula) in FORMULAS.into_iter().flat_map(named) {
         let label = match shot_no(formula)? {
-            None | Some(1) => FORMULA.to_owned(),
-            Some(no) => format!("{FORMULA} No. {no}"),
+            None | Some(1) => name.to_owned(),
+            Some(no) => format!("{name} No. {no}"),
         };
         for ((_, token), into) in EYES.iter().zip(&mut *sides) {
             if let Some(side) = formula.enter(NS, token) {
@@ -170,36 +177,59 @@ fn by_shot(block: El, token: &str, into: &mut Tonometry) -> Result<(), DecodeErr
     Ok(())
 }
 
-/// Pachymetry shots. The instrument sends no average, so there is none.
+/// Pachymetry shots, and their average where one is sent: Topcon's own block has none.
 fn thicknesses(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
-    let ns = Ns::None;
-    for block in measure.enter_all(ns, "CCT") {
-        block.ignore(ns, &["RL_Order"]);
-        for (eye, token) in EYES {
-            for side in block.enter_all(ns, token) {
-                let lists = side.enter_all(ns, "List").into_iter();
-                let shots_um: Result<Vec<Shot<u16>>, DecodeError> = lists
-                    .map(|list| {
-                        list.ignore(ns, &SETTINGS);
-                        Ok(Shot {
-                            no: shot_no(list)?,
-                            value: micrometres(list, ns, "CCT_mm")?,
-                            confidence: None,
-                            error: shot_error(list, ns),
-                        })
-                    })
-                    .collect();
-                let shots_um = shots_um?;
-                if !shots_um.is_empty() {
-                    let measured = Measured::Pachymetry(Pachymetry {
-                        count_as_sent: None,
-                        representative_um: None,
-                        shots_um,
-                    });
-                    into.push(Measurement { eye, eye_as_sent: Some(token.into()), measured });
+    for (ns, name, leaf) in THICKNESSES {
+        for block in measure.peek_all(ns, name) {
+            // No file with a block inside the namespace is public. What does not look like
+            // millimetres there stays text.
+            if ns == NS && !is_in_millimetres(block, leaf) {
+                continue;
+            }
+            block.mark_entered();
+            block.ignore(ns, &["RL_Order"]);
+            for (eye, token) in EYES {
+                for side in block.enter_all(ns, token) {
+                    let pachymetry = thickness_of_one_eye(side, ns, leaf)?;
+                    let is_filled =
+                        pachymetry.representative_um.is_some() || !pachymetry.shots_um.is_empty();
+                    if is_filled {
+                        let measured = Measured::Pachymetry(pachymetry);
+                        into.push(Measurement { eye, eye_as_sent: Some(token.into()), measured });
+                    }
                 }
             }
         }
     }
     Ok(())
+}
+
+fn thickness_of_one_eye(side: El, ns: Ns, leaf: &str) -> Result<Pachymetry, DecodeError> {
+    let shot = |list: El| -> Result<Shot<u16>, DecodeError> {
+        list.ignore(ns, &SETTINGS);
+        Ok(Shot {
+            no: shot_no(list)?,
+            value: micrometres(list, ns, leaf)?,
+            confidence: None,
+            error: shot_error(list, ns),
+        })
+    };
+    let average = |el: El| micrometres(el, ns, leaf);
+    Ok(Pachymetry {
+        count_as_sent: None,
+        representative_um: representative(side, ns, ("Average", "average"), average)?,
+        shots_um: side.enter_all(ns, "List").into_iter().map(shot).collect::<Result<_, _>>()?,
+    })
+}
+
+/// Whether every thickness of the block is in millimetres: by its unit, and less than ten.
+fn is_in_millimetres(block: El, leaf: &str) -> bool {
+    let sides = EYES.into_iter().flat_map(|(_, token)| block.peek_all(NS, token));
+    let lists = sides.flat_map(|side| [side.peek_all(NS, "List"), side.peek_all(NS, "Average")]);
+    lists.flatten().filter_map(|list| list.peek(NS, leaf)).all(|leaf| {
+        let unit = leaf.node().attribute("unit").map_or("", str::trim);
+        let is_small = |(whole, _): (&str, &str)| whole.len() == 1;
+        (unit.is_empty() || unit.eq_ignore_ascii_case(MILLIMETRES))
+            && (leaf.text().is_empty() || leaf.text().split_once(['.', ',']).is_some_and(is_small))
+    })
 }

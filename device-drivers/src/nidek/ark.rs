@@ -33,7 +33,7 @@ use crate::{DecodeError, DriverSpec, Evidence, Transport};
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "nidek_ark",
-    version: "1",
+    version: "2",
     vendor: "NIDEK",
     models: &[
         "AR-1",

@@ -5,7 +5,7 @@
 //! | `·R` `·L` | R1 2–6, R2 7–11, axis of R1 12–14, mean 15–19      | radii in mm            |
 //! | `DR` `DL` | R1 2–6, R2 7–11, axis 12–14, mean 15–19, cyl 20–25 | the same in dioptres   |
 //! | `SR` `SL` | 2–5 `11.9`                                         | corneal size, mm       |
-//! | `PR` `PL` | 2–5 `06.1`, letter 6                               | pupil, mm; state of it |
+//! | `PR` `PL` | 2–5 `06.1`, letter 6 (may be missing)              | pupil, mm; state of it |
 //!
 //! * A line in dioptres belongs to the line in mm directly before it. By itself it is a value too.
 //! * The first value of an eye is the result, the others are the shots.
@@ -125,12 +125,16 @@ fn merge(
 }
 
 fn pupil(segment: &Field) -> Result<PupilSize, DecodeError> {
-    let [_, diameter, state] = segment.cut([(2, "eye"), (4, "pupil"), (1, "pupil state")])?;
-    if !state.text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        return Err(state.malformed("a state is a letter"));
+    let diameter_mm = segment.columns(2, 4, "pupil")?.decimal("00.0")?;
+    let state = match segment.text.len() {
+        6 => "",
+        _ => segment.cut([(6, "pupil"), (1, "pupil state")])?[1].text.trim_end(),
+    };
+    if !state.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        return Err(segment.malformed("the state of a pupil is a letter"));
     }
-    let state_as_sent = Some(state.text.to_owned());
-    Ok(PupilSize { diameter_mm: diameter.decimal("00.0")?, state_as_sent })
+    let state_as_sent = (!state.is_empty()).then(|| state.to_owned());
+    Ok(PupilSize { diameter_mm, state_as_sent })
 }
 
 fn append(mire: Option<String>, eyes: [EyeLines; 2], draft: &mut Draft) {

@@ -1,8 +1,8 @@
 //! NIDEK lensmeters: LM-1000 family, LM-500/600, LM-1800, LM-7.
 //!
 //! Source: published pages of the LM-1000 interface manual (its longest report of 175 bytes adds up
-//! exactly), one reader for the LM-7 family's additions. Proved against constructed transmissions
-//! only.
+//! exactly), one reader for the LM-7 family's additions. Proved against constructed transmissions;
+//! three published transmissions (LM-600P twice, LM-7P) were read in full, checksums included.
 //!
 //! | segment         | columns                             | meaning                              |
 //! |-----------------|-------------------------------------|--------------------------------------|
@@ -41,7 +41,7 @@ use chiasm_proto::{
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "nidek_lm",
-    version: "1",
+    version: "2",
     vendor: "NIDEK",
     models: &[
         "LM-7",

@@ -1,8 +1,8 @@
 //! NIDEK non-contact tonometers and pachymeters: NT-510, NT-530, NT-1.
 //!
 //! Source: tail and pressures as in a public capture and one independent reader; the plain form and
-//! several shots from the description of one reader's authors. Proved against constructed
-//! transmissions only.
+//! several shots from the description of one reader's authors; marks from the tests of a third.
+//! Proved against constructed transmissions only.
 //!
 //! | part   | form                                             | meaning                          |
 //! |--------|--------------------------------------------------|----------------------------------|
@@ -10,6 +10,7 @@
 //! | count  | 2 digits                                         | shots, by the instrument's count |
 //! | shots  | `21` `21.0` `21/2.8`; `0541`; after any blanks   | mmHg (and kPa); µm in `DPM`      |
 //! | failed | `APL` `OVR` `ERR` (`BLK` `ALM` `ERR` in `DPM`)   | in place of a value, verbatim    |
+//! | mark   | `*` `*1` `*2` behind a shot                      | unsure, verbatim                 |
 //! | tail   | `AV` + value, `AV12.0/1.60` `AV0541`             | the instrument's average         |
 //!
 //! ```text
@@ -18,8 +19,9 @@
 //! ```
 //!
 //! Whether the count includes failed shots is not known: it has to fit one of both, else it is
-//! flagged. mmHg and kPa are rounded each by itself. An asterisk behind a value is taken for the
-//! maker's mark of an unsure shot. A second line for the same eye refuses the transmission.
+//! flagged. mmHg and kPa are rounded each by itself. An asterisk behind a value, with a digit or
+//! without (`10/1.3*1` in a reader of the TONOREF II), is taken for the maker's mark of an unsure
+//! shot. A second line for the same eye refuses the transmission.
 
 use super::{
     block::Block,
@@ -38,7 +40,7 @@ const AVERAGE: &str = "average";
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "nidek_nt",
-    version: "1",
+    version: "2",
     vendor: "NIDEK",
     models: &["NT-1", "NT-1p", "NT-510", "NT-530"],
     yields: &["tonometry", "pachymetry"],
@@ -155,13 +157,27 @@ impl<'a> Line<'a> {
             if is_error(field.text) {
                 return Ok(Shot::failed(field.text));
             }
-            let unsure = field.text.strip_suffix('*');
-            let text = unsure.unwrap_or(field.text);
+            let (text, mark) = split_mark(field)?;
             let value = read(&Field::new(text, field.offset, field.name))?;
-            let mark = Confidence { as_sent: "*".into(), scale: "NIDEK *".into(), low: true };
-            Ok(Shot { confidence: unsure.map(|_| mark), ..Shot::of(value) })
+            let unsure = |mark: &str| Confidence {
+                as_sent: mark.to_owned(),
+                scale: "NIDEK *".into(),
+                low: true,
+            };
+            Ok(Shot { confidence: mark.map(unsure), ..Shot::of(value) })
         };
         self.shots.iter().map(shot).collect()
+    }
+}
+
+/// Cuts `*`, `*1`, `*2` off a shot. A digit there must not be taken for one of the value, so
+/// nothing else may follow.
+fn split_mark<'a>(field: &Field<'a>) -> Result<(&'a str, Option<&'a str>), DecodeError> {
+    let Some(at) = field.text.find('*') else { return Ok((field.text, None)) };
+    let (text, mark) = field.text.split_at(at);
+    match mark.as_bytes() {
+        [b'*'] | [b'*', b'0'..=b'9'] => Ok((text, Some(mark))),
+        _ => Err(field.malformed("not a mark of an unsure shot")),
     }
 }
 
@@ -177,7 +193,8 @@ fn take_average<'a>(words: &mut Vec<Field<'a>>) -> Result<Option<Field<'a>>, Dec
         [padded] if inside.text.is_empty() => Field { name: "AV", ..*padded },
         _ => return Err(inside.malformed("something behind the average")),
     };
-    let is_empty = average.text.is_empty() || is_error(average.text);
+    let is_blank = average.text.bytes().all(|byte| matches!(byte, b'-' | b'/'));
+    let is_empty = is_blank || is_error(average.text);
     if is_empty && words.iter().any(|word| !is_error(word.text)) {
         return Err(average.malformed("no average of good shots"));
     }
@@ -186,9 +203,11 @@ fn take_average<'a>(words: &mut Vec<Field<'a>>) -> Result<Option<Field<'a>>, Dec
 
 type Reader<V> = fn(&Field) -> Result<V, DecodeError>;
 
-/// Three capital letters stand where a value would: the shot failed.
+/// Three capital letters stand where a value would, also for both units: the shot failed.
 fn is_error(text: &str) -> bool {
-    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+    let is_code =
+        |text: &str| text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    text.split_once('/').map_or(is_code(text), |(mmhg, kpa)| is_code(mmhg) && is_code(kpa))
 }
 
 fn words(field: Field<'_>) -> Vec<Field<'_>> {

@@ -5,7 +5,7 @@
 //! | `VD`      | 2–6 `13.75`                               | vertex distance, mm                 |
 //! | `WD`      | 2–3 `40`                                  | near working distance, cm           |
 //! | `OR` `OL` | sph 2–7, cyl 8–13, axis 14–16             | 17 characters: the median           |
-//! | `OR` `OL` | … confidence 17, blank 18 (may be cut)    | 18, 19 characters: one shot         |
+//! | `OR` `OL` | … confidence 17, mark 18 (may be cut)     | 18, 19 characters: one shot         |
 //! | `CR` `CL` | as the median                             | contact lens equivalent             |
 //! | `TR` `TL` | as the median                             | trial lens                          |
 //! | `DR` `DL` | sph, cyl, signed axis 14–16               | night − day, in `Drm` only          |
@@ -13,6 +13,8 @@
 //!
 //! * `C`, `T` and `D` lines are conversions of an `O` line. All zero without one means that the eye
 //!   was not measured; any other lone one is kept as an unknown record, never as a reading.
+//! * The mark is a blank or `*`, which one reader of a TONOREF II calls the cataract mode's. It is
+//!   kept behind the confidence as sent and decides nothing.
 //! * One shot: no median is sent. Several shots without a median: none is chosen here either.
 
 use super::{
@@ -123,9 +125,11 @@ fn measured_line(segment: &Field, lines: &mut EyeLines) -> Result<(), DecodeErro
     let value = sphere_cylinder_axis(segment, 2)?;
     match segment.text.as_bytes() {
         [_, ..] if segment.text.len() == 17 => once(&mut lines.median, value, segment),
-        [.., confidence] if segment.text.len() == 18 => shot(segment, value, *confidence, lines),
-        [.., confidence, b' '] if segment.text.len() == 19 => {
-            shot(segment, value, *confidence, lines)
+        [.., confidence] if segment.text.len() == 18 => {
+            shot(segment, value, (*confidence, b' '), lines)
+        }
+        [.., confidence, mark @ (b' ' | b'*')] if segment.text.len() == 19 => {
+            shot(segment, value, (*confidence, *mark), lines)
         }
         _ => Err(segment.malformed("neither a median nor one reading with its confidence")),
     }
@@ -134,7 +138,7 @@ fn measured_line(segment: &Field, lines: &mut EyeLines) -> Result<(), DecodeErro
 fn shot(
     segment: &Field,
     value: RefractionValue,
-    confidence: u8,
+    (confidence, mark): (u8, u8),
     lines: &mut EyeLines,
 ) -> Result<(), DecodeError> {
     // `E` is the maker's mark for a shot that it could not grade.
@@ -143,7 +147,7 @@ fn shot(
         return Err(field.malformed("a confidence is 1 to 9 or E"));
     }
     let confidence = Confidence {
-        as_sent: char::from(confidence).to_string(),
+        as_sent: [confidence, mark].map(char::from).iter().collect::<String>().trim_end().into(),
         scale: SCALE.into(),
         low: confidence < CONFIDENCE_MIN || confidence == b'E',
     };

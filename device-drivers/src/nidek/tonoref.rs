@@ -1,7 +1,7 @@
 //! NIDEK TONOREF III: refraction, keratometry, pressure and thickness in one transmission.
 //!
-//! Source: the layout of a public capture, as described; proved against constructed transmissions
-//! only. The blocks are those of [`super::ark`] and [`super::nt`], in the order `DRM`, `DKM`,
+//! Source: the layout of a public capture of a TONOREF III, as described, and the tests of a reader
+//! of the TONOREF II; proved against constructed transmissions only. The blocks are those of [`super::ark`] and [`super::nt`], in the order `DRM`, `DKM`,
 //! `Dkm`, `DNT`, `DPM`, under one EOT; a block or an eye that was not measured is absent.
 //!
 //! | block       | holds                                                                    |
@@ -13,7 +13,7 @@
 //! The same codes come from an ARK, so the model's name decides whose they are: this driver reads
 //! only transmissions that name a TONOREF, or that name none on a link configured as one.
 //!
-//! Unknown: TONOREF II; which `SD` a TONOREF expects in NIDEK mode (that of an ARK is sent).
+//! Unknown: the records `ER`, `EL` (an error of one eye by that reader; kept as text); which `SD` a TONOREF expects in NIDEK mode (that of an ARK is sent).
 
 use super::{
     ark,
@@ -23,9 +23,9 @@ use crate::{DriverSpec, Evidence, Transport};
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "nidek_tonoref",
-    version: "1",
+    version: "2",
     vendor: "NIDEK",
-    models: &["TONOREF III"],
+    models: &["TONOREF II", "TONOREF III"],
     yields: &[
         "refraction",
         "keratometry",
@@ -40,7 +40,7 @@ pub static SPEC: DriverSpec = DriverSpec {
     settings: "I/F mode NCP10 (best: sends at once, with a checksum) or NIDEK; PC port on; 9600 \
                baud 8 E 1; CR code on or off. DTR and RTS high.",
     limits: "Not tried on an instrument. Several pressures in one line: the spacing is known from \
-             one source. TONOREF II is not known.",
+             one source. TONOREF II: from one reader, without a capture.",
     sniff: |bytes| link::sniff(&FAMILY, bytes),
     new: |options| NidekDecoder::boxed(&FAMILY, options),
 };

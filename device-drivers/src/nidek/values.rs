@@ -122,17 +122,25 @@ fn keep<V: PartialEq>(slot: &mut Option<V>, value: V, segment: &Field) -> Result
     }
 }
 
-/// `05/SEP/2025.14:22` or `2025.09.05.14:22`, with seconds or without. The form is a setting of the
+/// `05/SEP/2025.14:22`, `SEP/05/2025.14:22` or `2025.09.05.14:22`, with seconds or without, and
+/// with `AM` or `PM` behind it where the clock counts to twelve. The form is a setting of the
 /// instrument; what is not understood stays as sent.
 fn read_time(text: &str) -> Option<civil::DateTime> {
     let (date, time) = text.rsplit_once('.')?;
+    let (time, half) = split_half(time);
     let number = |text: &str| {
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         is_number.then(|| text.parse::<i16>().ok()).flatten()
     };
     let small = |text: &str| number(text).and_then(|number| i8::try_from(number).ok());
-    let (year, month, day) = if let [day, month, year] = date.split('/').collect::<Vec<_>>()[..] {
-        (number(year)?, month_of(month)?, small(day)?)
+    let (year, month, day) = if let [first, second, year] = date.split('/').collect::<Vec<_>>()[..]
+    {
+        // The month has a name, so it tells which of the two it is.
+        let (month, day) = match month_of(first) {
+            Some(month) => (month, second),
+            None => (month_of(second)?, first),
+        };
+        (number(year)?, month, small(day)?)
     } else if let [year, month, day] = date.split('.').collect::<Vec<_>>()[..] {
         (number(year)?, small(month)?, small(day)?)
     } else {
@@ -143,7 +151,31 @@ fn read_time(text: &str) -> Option<civil::DateTime> {
         [hour, minute, second] => (small(hour)?, small(minute)?, small(second)?),
         _ => return None,
     };
+    let hour = match half {
+        None => hour,
+        Some(half) if (1..=12).contains(&hour) => hour % 12 + if half == Half::Pm { 12 } else { 0 },
+        Some(_) => return None,
+    };
     civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Half {
+    Am,
+    Pm,
+}
+
+/// Takes `AM` or `PM` off a time.
+fn split_half(time: &str) -> (&str, Option<Half>) {
+    let Some((clock, half)) = time.len().checked_sub(2).and_then(|at| time.split_at_checked(at))
+    else {
+        return (time, None);
+    };
+    match half.to_ascii_uppercase().as_str() {
+        "AM" => (clock.trim_end(), Some(Half::Am)),
+        "PM" => (clock.trim_end(), Some(Half::Pm)),
+        _ => (time, None),
+    }
 }
 
 fn month_of(name: &str) -> Option<i8> {
@@ -189,8 +221,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_both_forms_of_the_clock() {
+    fn reads_every_form_of_the_clock() {
         let expected = civil::datetime(2025, 9, 5, 14, 22, 0, 0);
+        assert_eq!(read_time("SEP/05/2025.14:22"), Some(expected));
+        assert_eq!(read_time("SEP/05/2025.02:22PM"), Some(expected));
+        assert_eq!(read_time("05/SEP/2025.02:22PM"), Some(expected));
+        assert_eq!(read_time("2025.09.05.02:22PM"), Some(expected));
+        let midnight = civil::datetime(2025, 9, 5, 0, 5, 0, 0);
+        assert_eq!(read_time("2025.09.05.12:05AM"), Some(midnight));
+        let noon = civil::datetime(2025, 9, 5, 12, 5, 0, 0);
+        assert_eq!(read_time("2025.09.05.12:05PM"), Some(noon));
+        for text in ["2025.09.05.14:22PM", "2025.09.05.00:22AM", "SEP/SEP/2025.14:22"] {
+            assert_eq!(read_time(text), None, "{text}");
+        }
         assert_eq!(read_time("05/SEP/2025.14:22"), Some(expected));
         assert_eq!(read_time("2025.09.05.14:22"), Some(expected));
         assert_eq!(read_time("2025.09.05.14:22:00"), Some(expected));
