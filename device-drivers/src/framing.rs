@@ -7,8 +7,9 @@
 //! * `CCCC`: the sum of every byte from the first SOH through EOT, low 16 bits, as four upper-case
 //!   hexadecimal digits. Whether it comes shows only after EOT: a frame with it is ready with its
 //!   last digit, one without after [`CHECKSUM_WAIT`].
-//! * Whether the sum counts line ends behind ETB is disputed: captures with a sum have none there,
-//!   and the readers of two models leave them out of it. Both sums prove a frame.
+//! * Line ends behind ETB: readers of two models leave them out of the sum, and two transmissions of
+//!   an ARK-1a that were published line by line have sums that fit only without. The description
+//!   of the format counts them. Both sums prove a frame.
 //! * A second SOH opens a further block if it stands after ETB (or a line end) and is followed by
 //!   `D??` STX with a code that this frame has not had yet. Any other SOH means that an EOT was
 //!   lost: what came before is refused.

@@ -1,8 +1,10 @@
 //! NIDEK TONOREF III: refraction, keratometry, pressure and thickness in one transmission.
 //!
 //! Source: the layout of a public capture of a TONOREF III, as described, and the tests of a reader
-//! of the TONOREF II; proved against constructed transmissions only. The blocks are those of [`super::ark`] and [`super::nt`], in the order `DRM`, `DKM`,
-//! `Dkm`, `DNT`, `DPM`, under one EOT; a block or an eye that was not measured is absent.
+//! of the TONOREF II. Proved against constructed transmissions; a published one of a TONOREF III was
+//! read in full, without its checksum. The blocks are those of [`super::ark`] and [`super::nt`], in
+//! the order `DRM`, `DKM`, `Dkm`, `DNT`, `DPM`, under one EOT; a block or an eye that was not
+//! measured is absent.
 //!
 //! | block       | holds                                                                    |
 //! |-------------|--------------------------------------------------------------------------|

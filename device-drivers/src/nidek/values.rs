@@ -193,12 +193,13 @@ pub fn measurement(eye: Eye, measured: Measured) -> Measurement {
     Measurement { eye, eye_as_sent: letter.map(|(_, letter)| letter.to_string()), measured }
 }
 
-/// Sphere 6, cylinder 6, axis 3 columns. Without a cylinder the axis column means nothing.
+/// Sphere 6, cylinder 6, axis 3 columns. Without a cylinder the axis column means nothing. Leading
+/// zeros may be blanks, which one reader reckons with; a sign is always sent.
 pub fn sphere_cylinder_axis(segment: &Field, from: usize) -> Result<RefractionValue, DecodeError> {
     let name = segment.name.trim();
-    let sphere = segment.columns(from, 6, "sphere")?.decimal("+00.00");
-    let cylinder = segment.columns(from + 6, 6, "cylinder")?.decimal("+00.00");
-    let axis = segment.columns(from + 12, 3, "axis")?.axis_deg("000");
+    let sphere = segment.columns(from, 6, "sphere")?.decimal("+_0.00");
+    let cylinder = segment.columns(from + 6, 6, "cylinder")?.decimal("+_0.00");
+    let axis = segment.columns(from + 12, 3, "axis")?.axis_deg("__0");
     let of = |error: DecodeError| {
         let field = error.field.clone().unwrap_or_default();
         error.in_field(format!("{name} {field}").trim().to_owned())

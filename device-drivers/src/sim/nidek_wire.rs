@@ -49,7 +49,9 @@ pub(super) fn transmission(blocks: &[(&str, Vec<String>)], style: WireStyle) -> 
     }
     bytes.push(0x04);
     if style.checksum {
-        let sum: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
+        // As published transmissions show it: without the CRs.
+        let sum: u64 =
+            bytes.iter().filter(|byte| **byte != 0x0D).map(|byte| u64::from(*byte)).sum();
         bytes.extend_from_slice(format!("{:04X}", sum % 65_536).as_bytes());
     }
     if style.cr {
