@@ -1,7 +1,10 @@
 //! How far a gateway's numbers have come, and which are missing. Everything the acknowledgement says
 //! is read from here.
 
-use chiasm_proto::{Ack, Epoch, Rejection, Seq, ack::MISSING_MAX};
+use chiasm_proto::{
+    Ack, Epoch, Rejection, Seq,
+    ack::{ABOVE_MAX, MISSING_MAX},
+};
 use serde::{Deserialize, Serialize};
 
 /// Separate gaps that are kept for one epoch. A document that would open one more is not taken; the
@@ -88,7 +91,24 @@ impl Progress {
         let mut numbers = self.gaps.iter().flat_map(|(first, last)| *first..=*last);
         let missing: Vec<Seq> = numbers.by_ref().take(MISSING_MAX).collect();
         let upto = numbers.next().map_or(self.highest, |next| next - 1);
-        Ack { epoch, upto, missing, rejected }
+        Ack { epoch, upto, missing, above: self.ranges_above(upto), rejected }
+    }
+
+    /// What lies between the gaps beyond `upto`, the highest ranges first found.
+    fn ranges_above(&self, upto: Seq) -> Vec<(Seq, Seq)> {
+        let mut ranges = Vec::new();
+        let mut last = self.highest;
+        for (gap_first, gap_last) in self.gaps.iter().rev() {
+            if last <= upto || ranges.len() == ABOVE_MAX {
+                return ranges;
+            }
+            let first = (gap_last + 1).max(upto + 1);
+            if first <= last {
+                ranges.push((first, last));
+            }
+            last = gap_first - 1;
+        }
+        ranges
     }
 }
 
@@ -117,6 +137,11 @@ mod tests {
             prop_assert_eq!(&ack.missing, &missing, "complete up to `upto`");
             prop_assert!(ack.missing.len() <= MISSING_MAX);
             prop_assert!(ack.upto == highest || ack.missing.len() == MISSING_MAX);
+            for seq in 1..=highest + 2 {
+                prop_assert!(!ack.settles(seq) || model.contains(&seq), "{seq} is not there");
+                prop_assert!(ack.settles(seq) || !model.contains(&seq)
+                    || ack.above.len() == ABOVE_MAX, "{seq} is there");
+            }
         }
     }
 

@@ -262,25 +262,32 @@ async fn acknowledge(
         reject(connection, rejection.seq, &reason).await?;
     }
     let missing = serde_json::to_string(&ack.missing).expect("numbers always serialise");
+    let above = serde_json::to_string(&ack.above).expect("numbers always serialise");
     if is_first {
         sqlx::query(
             "update document set state = 'pending', settled_at = null
              where state = 'filed'
-               and (seq > $1 or seq in (select value from json_each($2)))",
+               and (seq > $1 or seq in (select value from json_each($2)))
+               and not exists (select 1 from json_each($3)
+                               where seq between value->>0 and value->>1)",
         )
         .bind(from_seq(ack.upto))
         .bind(&missing)
+        .bind(&above)
         .execute(&mut *connection)
         .await?;
     }
     sqlx::query(
         "update document set state = 'filed', settled_at = $1
-         where state = 'pending' and seq <= $2
-           and seq not in (select value from json_each($3))",
+         where state = 'pending'
+           and ((seq <= $2 and seq not in (select value from json_each($3)))
+                or exists (select 1 from json_each($4)
+                           where seq between value->>0 and value->>1))",
     )
     .bind(clock::wall().as_second())
     .bind(from_seq(ack.upto))
     .bind(&missing)
+    .bind(&above)
     .execute(connection)
     .await?;
     Ok(())

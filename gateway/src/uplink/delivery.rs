@@ -1,7 +1,7 @@
 //! What to send next: a state machine over numbers and time, without I/O.
 //!
 //! Live documents go in the order of their numbers: newest first would leave a gap that grows with
-//! a burst, and beyond the gap that an acknowledgement can describe nothing would be acknowledged.
+//! a burst, and an acknowledgement describes only so many of them.
 //!
 //! Only the cloud's acknowledgement of its database commit takes a document out of flight; what a
 //! broker or a client library says proves nothing. Live documents go before the backlog, which gets
@@ -15,9 +15,7 @@ use std::{
 
 /// Most documents that wait for an acknowledgement at a time.
 pub const WINDOW_MAX: usize = 64;
-/// Of these, most live ones, and most others: neither may keep the other from moving. The cloud can
-/// acknowledge a live document only up to [`chiasm_proto::ack::MISSING_MAX`] numbers ahead of the
-/// backlog, so a window full of live ones would wait for ever.
+/// Of these, most live ones, and most others: neither may keep the other from moving.
 pub const LIVE_WINDOW_MAX: usize = 48;
 pub const BACKLOG_WINDOW_MAX: usize = 48;
 /// Most numbers that wait to be sent out of turn. What does not fit is found again in the backlog.
@@ -137,13 +135,10 @@ impl Delivery {
     /// documents back that the cloud has lost.
     pub fn acknowledged(&mut self, ack: &Ack, now: Instant) {
         let missing: BTreeSet<Seq> = ack.missing.iter().copied().collect();
-        let rejected: BTreeSet<Seq> = ack.rejected.iter().map(|rejection| rejection.seq).collect();
-        let is_settled =
-            |seq: &Seq| rejected.contains(seq) || (*seq <= ack.upto && !missing.contains(seq));
         let before = self.in_flight.len();
-        self.in_flight.retain(|seq, _| !is_settled(seq));
+        self.in_flight.retain(|seq, _| !ack.settles(*seq));
         for waiting in [&mut self.live, &mut self.again, &mut self.found] {
-            waiting.retain(|seq| !is_settled(seq));
+            waiting.retain(|seq| !ack.settles(*seq));
         }
         if self.in_flight.len() < before || self.in_flight.is_empty() {
             self.progress_at = now;

@@ -265,11 +265,12 @@ impl Talk<'_> {
         }
         let spool = &self.uplink.spool;
         let last_seq = spool.progress().borrow().last_seq;
-        if ack.upto > last_seq {
+        let highest = ack.above.iter().map(|(_, last)| *last).fold(ack.upto, Seq::max);
+        if highest > last_seq {
             let reason = format!(
                 "the spool ends at number {last_seq} but the cloud has {}: the spool was restored \
                  from a backup",
-                ack.upto
+                highest
             );
             spool.begin_epoch(reason.clone()).await.map_err(|error| error.to_string())?;
             return Err(reason);

@@ -10,7 +10,7 @@ fn ack(upto: Seq, missing: &[Seq], rejected: &[Seq]) -> Ack {
         .iter()
         .map(|seq| Rejection { seq: *seq, code: "malformed".into(), detail: String::new() })
         .collect();
-    Ack { epoch: Epoch(Uuid::nil()), upto, missing: missing.to_vec(), rejected }
+    Ack { epoch: Epoch(Uuid::nil()), upto, missing: missing.to_vec(), above: vec![], rejected }
 }
 
 /// Spool, network and cloud around the machine.
@@ -224,4 +224,16 @@ proptest! {
         prop_assert_eq!(unique.len(), world.sends.len());
         prop_assert_eq!(unique.len() as u64, backlog + live);
     }
+}
+
+#[test]
+fn a_live_document_is_settled_over_a_long_backlog() {
+    let mut delivery = Delivery::new(Instant::now());
+    let now = delivery.connected_at;
+    delivery.acknowledged(&ack(0, &[], &[]), now);
+    delivery.committed(5000, 5000);
+    assert_eq!(delivery.next(now), Action::Send(5000));
+    delivery.sent(5000, now);
+    delivery.acknowledged(&Ack { above: vec![(5000, 5000)], ..ack(0, &[], &[]) }, now);
+    assert_eq!(delivery.in_flight(), 0);
 }

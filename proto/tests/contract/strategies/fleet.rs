@@ -18,8 +18,13 @@ pub fn ack() -> impl Strategy<Value = Ack> {
         code,
         detail,
     });
-    (uuid(), any::<u64>(), vec(any::<u64>(), 0..5), vec(rejection, 0..3)).prop_map(
-        |(epoch, upto, missing, rejected)| Ack { epoch: Epoch(epoch), upto, missing, rejected },
+    let numbers = vec(any::<u64>(), 0..5);
+    let ranges = vec(any::<(u64, u64)>(), 0..3);
+    (uuid(), any::<u64>(), numbers, ranges, vec(rejection, 0..3)).prop_map(
+        |(epoch, upto, missing, above, rejected)| {
+            let epoch = Epoch(epoch);
+            Ack { epoch, upto, missing, above, rejected }
+        },
     )
 }
 
