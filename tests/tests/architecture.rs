@@ -160,7 +160,7 @@ fn drivers_and_wire_words_do_no_io_and_read_no_clock() {
         ["std::fs", "std::net", "std::env", "std::process", "Instant::now", "SystemTime::now"];
     for file in sources("device-drivers/src/").into_iter().chain(sources("proto/src/")) {
         // The golden tests read fixtures; the file is compiled for tests only.
-        if file.ends_with("/golden.rs") || file.contains("/tests") {
+        if file.contains("/golden") || file.contains("/tests") {
             continue;
         }
         for (number, line) in code_lines(&read(&file)) {
@@ -187,6 +187,7 @@ fn topics_are_built_and_parsed_in_one_file() {
 
 #[test]
 fn files_stay_small_enough_to_read() {
+    let mut offenders = Vec::new();
     for path in files() {
         let is_source = [".rs", ".js", ".css", ".html", ".sql", ".sh"]
             .iter()
@@ -196,12 +197,17 @@ fn files_stay_small_enough_to_read() {
         }
         let text = read(&path);
         let lines = text.lines().count();
-        assert!(lines <= FILE_LINES_MAX, "{path} has {lines} lines: split it by noun");
+        if lines > FILE_LINES_MAX {
+            offenders.push(format!("{path}: {lines} lines; split it by noun"));
+        }
         for (index, line) in text.lines().enumerate().filter(|_| path.ends_with(".rs")) {
             let chars = line.chars().count();
-            assert!(chars <= LINE_CHARS_MAX, "{path}:{}: {chars} characters", index + 1);
+            if chars > LINE_CHARS_MAX {
+                offenders.push(format!("{path}:{}: {chars} characters", index + 1));
+            }
         }
     }
+    assert!(offenders.is_empty(), "{}", offenders.join("\n"));
 }
 
 #[test]
