@@ -1,7 +1,7 @@
 //! The authority that signs gateways' and servers' certificates, and the TLS settings made of them.
 //!
-//! Every certificate follows a profile of ours. Of a gateway's request only the public key is taken:
-//! what else it asks for, such as being an authority itself, is not looked at.
+//! Every certificate follows a profile of ours. Of a gateway's request only the public key is
+//! taken: what else it asks for, such as being an authority itself, is not looked at.
 
 use chiasm_proto::{GatewayId, Sha256, TenantId, enrol};
 use rcgen::{

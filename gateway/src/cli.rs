@@ -51,9 +51,8 @@ pub enum Command {
     #[command(subcommand)]
     Spool(SpoolCommand),
     /// Write the completion script of a shell to standard output
-    #[command(
-        after_help = "Example:\n  chiasm-gateway completion bash \\\n    > /etc/bash_completion.d/chiasm-gateway"
-    )]
+    #[command(after_help = "Example:\n  chiasm-gateway completion bash \\\n    \
+        > /etc/bash_completion.d/chiasm-gateway")]
     Completion { shell: clap_complete::Shell },
     /// Write the manual pages into a directory
     #[command(after_help = "Example:\n  chiasm-gateway man /usr/share/man/man1")]

@@ -8,7 +8,7 @@ use crate::{
     health::Health,
     link,
     session::Shared,
-    spool::{OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
+    spool::{DatabaseError, OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
     uplink::Uplink,
 };
 use rustix::fs::{FlockOperation, flock};
@@ -40,7 +40,7 @@ pub enum RunError {
     #[error(transparent)]
     Spool(#[from] SpoolError),
     #[error("the spool is damaged: {0}; start again and it is set aside")]
-    Damaged(#[source] sqlx::Error),
+    Damaged(#[source] DatabaseError),
     #[error("the spool's writer panicked; start again")]
     WriterPanicked,
 }

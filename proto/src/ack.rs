@@ -8,8 +8,8 @@ pub const MISSING_MAX: usize = 256;
 /// Most ranges beyond `upto` that one acknowledgement lists.
 pub const ABOVE_MAX: usize = 64;
 
-/// "Of this epoch, everything up to `upto` is in the database, but for `missing`." Cumulative, so it
-/// may be repeated and any later one covers an earlier one.
+/// "Of this epoch, everything up to `upto` is in the database, but for `missing`." Cumulative, so
+/// it may be repeated and any later one covers an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
     pub epoch: Epoch,

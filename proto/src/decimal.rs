@@ -53,8 +53,8 @@ impl fmt::Display for Hundredths {
 impl FromStr for Hundredths {
     type Err = DecimalError;
 
-    /// Reads `-2.25`, `+00.50`, `7.8`, `62`, `.5`. No exponent, no blanks, no comma; a third decimal
-    /// is refused unless it is zero, because dropping it would be rounding.
+    /// Reads `-2.25`, `+00.50`, `7.8`, `62`, `.5`. No exponent, no blanks, no comma; a third
+    /// decimal is refused unless it is zero, because dropping it would be rounding.
     fn from_str(text: &str) -> Result<Self, DecimalError> {
         let err = || DecimalError(text.chars().take(32).collect());
         let (negative, digits) = match text.as_bytes() {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 /// One keratometry of one eye with all its shots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keratometry {
-    /// Which ring, where an instrument measures with two (`DKM`, `Dkm`): kept apart, never averaged.
+    /// Which ring, where an instrument measures with two (`DKM`, `Dkm`): kept apart, never
+    /// averaged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mire: Option<String>,
     /// Index of refraction used for radius and power, as sent (`1.3375`).

@@ -223,7 +223,8 @@ fn set_up(cloud: &Cloud, lanes: &[&str]) -> Result<()> {
 fn import_schedule(cloud: &Cloud, count: usize) -> Result<()> {
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let mut csv = String::from(
-        "appointment_key,location,scheduled_at,chart_number,family_name,given_name,birth_date,reason\n",
+        "appointment_key,location,scheduled_at,chart_number,\
+         family_name,given_name,birth_date,reason\n",
     );
     for (index, patient) in patients(count).iter().enumerate() {
         let Patient { chart_number, family_name, given_name, birth_date } = patient;

@@ -1,5 +1,5 @@
-//! A program's client of the cloud: signs in, calls the API, and follows the live events. How people
-//! do the same is [`crate::browser`]'s.
+//! A program's client of the cloud: signs in, calls the API, and follows the live events. How
+//! people do the same is [`crate::browser`]'s.
 
 use crate::wait;
 use anyhow::{Context, Result, bail};

@@ -1,5 +1,5 @@
-//! The simulated clinic: real processes, real pseudo-terminals, real TCP, real certificates. Only the
-//! instruments are played.
+//! The simulated clinic: real processes, real pseudo-terminals, real TCP, real certificates. Only
+//! the instruments are played.
 //!
 //! | module | plays |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! A bare MQTT client with a gateway's certificate: for load that a real gateway would pace, and for
-//! what a gateway must not be able to do.
+//! A bare MQTT client with a gateway's certificate: for load that a real gateway would pace, and
+//! for what a gateway must not be able to do.
 
 use crate::cloud::TENANT;
 use anyhow::{Context, Result, bail};

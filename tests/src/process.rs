@@ -1,5 +1,5 @@
-//! Child processes: started with their output in a file, killed or stopped on demand, and never left
-//! behind, even if the harness itself is killed.
+//! Child processes: started with their output in a file, killed or stopped on demand, and never
+//! left behind, even if the harness itself is killed.
 
 use crate::{story, wait};
 use anyhow::{Context, Result, bail};

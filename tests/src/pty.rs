@@ -56,8 +56,9 @@ impl Pty {
         &self.path
     }
 
-    /// Lets the line be opened again. A program that opens a line exclusively leaves the mark behind
-    /// when it is killed, because the harness holds the terminal open; on an adapter it would go.
+    /// Lets the line be opened again. A program that opens a line exclusively leaves the mark
+    /// behind when it is killed, because the harness holds the terminal open; on an adapter it
+    /// would go.
     pub fn release(&self) -> Result<()> {
         Ok(rustix::termios::ioctl_tiocnxcl(&self.gateway_side)?)
     }

@@ -1,5 +1,6 @@
-//! An instrument in its lane: how it is attached, and what it prints. What is printed comes from the
-//! simulators of `device-drivers`, which encode from the makers' layouts and not by the decoders' code.
+//! An instrument in its lane: how it is attached, and what it prints. What is printed comes from
+//! the simulators of `device-drivers`, which encode from the makers' layouts and not by the
+//! decoders' code.
 
 use crate::{
     gateway::{Endpoint, Link},

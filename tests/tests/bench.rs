@@ -1,5 +1,5 @@
-//! The benchmark program measures everything in a few seconds each. Its figures are not looked at here:
-//! a debug build on a busy machine says nothing.
+//! The benchmark program measures everything in a few seconds each. Its figures are not looked at
+//! here: a debug build on a busy machine says nothing.
 
 use chiasm_testbed::{process, story::story};
 use std::process::Command;

@@ -3,8 +3,8 @@
 //!
 //! What a killed gateway had read from the line and not yet written down is gone with it; a
 //! technician sees nothing on the screen and prints again. So does this test, but only once the
-//! system has come to rest without the reading; it counts these prints and tolerates no reading that
-//! is filed twice, whatever was printed again.
+//! system has come to rest without the reading; it counts these prints and tolerates no reading
+//! that is filed twice, whatever was printed again.
 //!
 //! ```text
 //! CHIASM_KILLS=1000 CHIASM_SEED=42 cargo test -p chiasm-testbed --test kills -- --nocapture

@@ -1,4 +1,5 @@
-//! One patient through every instrument: what is printed is filed, in the right exam, value by value.
+//! One patient through every instrument: what is printed is filed, in the right exam, value by
+//! value.
 
 use anyhow::{Result, ensure};
 use chiasm_testbed::{

@@ -9,8 +9,8 @@ use tokio::{sync::mpsc, task::JoinSet};
 const WAITING_MAX: usize = 1024;
 /// Longest topic that is written down, in characters.
 const TOPIC_LEN_MAX: usize = 256;
-/// Different topics that are written down for one gateway and action in one go. A gateway that tries
-/// more is written down without topic.
+/// Different topics that are written down for one gateway and action in one go. A gateway that
+/// tries more is written down without topic.
 const TOPICS_MAX: usize = 16;
 
 /// Tenant, gateway, action, topic.

@@ -3,8 +3,8 @@
 use chiasm_proto::ClockState;
 use serde::Serialize;
 
-/// How far a gateway's clock may be behind the cloud's when it stamps a session. It cannot have known
-/// the session before it was opened, so a capture a little "before" is after.
+/// How far a gateway's clock may be behind the cloud's when it stamps a session. It cannot have
+/// known the session before it was opened, so a capture a little "before" is after.
 pub const CLOCK_BEHIND_MAX_US: i64 = 120 * 1_000_000;
 /// The same content again within this time is a second print (T5).
 pub const DUPLICATE_WITHIN_US: i64 = 600 * 1_000_000;

@@ -1,5 +1,5 @@
-//! How far a gateway's numbers have come, and which are missing. Everything the acknowledgement says
-//! is read from here.
+//! How far a gateway's numbers have come, and which are missing. Everything the acknowledgement
+//! says is read from here.
 
 use chiasm_proto::{
     Ack, Epoch, Rejection, Seq,

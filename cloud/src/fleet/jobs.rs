@@ -1,5 +1,6 @@
-//! What happens because time passes: readings leave the tray, idle lane sessions end, and pages hear
-//! of changes that another process made. Every replica does it; doing it twice changes nothing.
+//! What happens because time passes: readings leave the tray, idle lane sessions end, and pages
+//! hear of changes that another process made. Every replica does it; doing it twice changes
+//! nothing.
 
 use crate::{
     Core, clock,

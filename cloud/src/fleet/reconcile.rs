@@ -1,5 +1,5 @@
-//! The proof that nothing is lost: for every epoch of every gateway, each number up to the highest is
-//! filed, rejected or missing, and the gateway's own numbers stand beside them.
+//! The proof that nothing is lost: for every epoch of every gateway, each number up to the highest
+//! is filed, rejected or missing, and the gateway's own numbers stand beside them.
 
 use crate::store::{StoreError, Tx, fleet, reconcile as store};
 use chiasm_proto::fleet::{SpoolState, Telemetry};

@@ -1,5 +1,5 @@
-//! The commit loop: whatever queued up while the last commit ran becomes the next transaction of its
-//! tenant. Acknowledged and announced is only what is committed.
+//! The commit loop: whatever queued up while the last commit ran becomes the next transaction of
+//! its tenant. Acknowledged and announced is only what is committed.
 
 use super::{
     BATCH_MAX,
@@ -46,13 +46,13 @@ fn key((gateway, content): &(GatewayId, Content)) -> (&GatewayId, u64) {
 async fn file(core: &Core, tenant: &TenantId, mut batch: Batch, outbox: &Outbox) {
     match try_often(core, tenant, &batch).await {
         Ok(answers) => answer(core, tenant, answers, outbox),
-        Err(error) if is_about_content(&error) && batch.len() > 1 => {
+        Err(error) if error.is_about_content() && batch.len() > 1 => {
             tracing::warn!(%tenant, %error, "a batch is refused, filing its documents one by one");
             for one in batch {
                 Box::pin(file(core, tenant, vec![one], outbox)).await;
             }
         }
-        Err(error) if is_about_content(&error) => {
+        Err(error) if error.is_about_content() => {
             if let Some((_, Content::Document(document))) = batch.first_mut()
                 && document.checked.is_ok()
             {
@@ -76,7 +76,7 @@ async fn try_often(core: &Core, tenant: &TenantId, batch: &Batch) -> Result<Answ
     let mut backoff = BACKOFF_MIN;
     for attempt in 1.. {
         match filing::file(core, tenant, batch, clock::now_us()).await {
-            Err(error) if attempt < ATTEMPTS_MAX && !is_about_content(&error) => {
+            Err(error) if attempt < ATTEMPTS_MAX && !error.is_about_content() => {
                 tracing::warn!(%tenant, %error, attempt, "cannot commit, will try again");
                 tokio::time::sleep(backoff).await;
                 backoff *= 2;
@@ -85,19 +85,6 @@ async fn try_often(core: &Core, tenant: &TenantId, batch: &Batch) -> Result<Answ
         }
     }
     unreachable!("the last attempt returns")
-}
-
-/// Whether another attempt with the same rows would fail alike.
-fn is_about_content(error: &StoreError) -> bool {
-    let StoreError::Query(sqlx::Error::Database(error)) = error else { return false };
-    let is_data_exception = error.code().is_some_and(|code| code.starts_with("22"));
-    is_data_exception
-        || matches!(
-            error.kind(),
-            sqlx::error::ErrorKind::UniqueViolation
-                | sqlx::error::ErrorKind::NotNullViolation
-                | sqlx::error::ErrorKind::CheckViolation
-        )
 }
 
 fn answer(core: &Core, tenant: &TenantId, answers: Answers, outbox: &Outbox) {

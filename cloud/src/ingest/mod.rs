@@ -6,8 +6,8 @@
 //!     and never waited for       │           transaction per tenant, then acks, then live events
 //! ```
 //!
-//! Truth is our own acknowledgement after the commit. Whatever is dropped on the way, by the broker or
-//! here, is sent again by its gateway.
+//! Truth is our own acknowledgement after the commit. Whatever is dropped on the way, by the broker
+//! or here, is sent again by its gateway.
 
 mod commit;
 mod filing;

@@ -36,8 +36,8 @@ use uuid::Uuid;
 const RECEIVE_MAX: u16 = 1000;
 /// Requests that wait for the poll loop.
 const REQUESTS_MAX: usize = 256;
-/// How long a message waits for a place in the channel. Then it is dropped, and its gateway sends it
-/// again; waiting longer would cost us the connection.
+/// How long a message waits for a place in the channel. Then it is dropped, and its gateway sends
+/// it again; waiting longer would cost us the connection.
 const HAND_ON_MAX: Duration = Duration::from_secs(5);
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);

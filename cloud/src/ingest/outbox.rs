@@ -1,5 +1,6 @@
-//! What is to be sent down. A later message of the same kind covers an earlier one that has not left
-//! yet, so the outbox never has more than a few messages for each gateway, and filling it never waits.
+//! What is to be sent down. A later message of the same kind covers an earlier one that has not
+//! left yet, so the outbox never has more than a few messages for each gateway, and filling it
+//! never waits.
 
 use chiasm_proto::{Ack, Down, GatewayId, TenantId, Topic, fleet::Sessions};
 use serde::Serialize;

@@ -1,9 +1,9 @@
 //! Waking pages when something has changed.
 //!
 //! The events themselves stand in the database, numbered per tenant in the order of commit
-//! ([`crate::store::live`]). What travels here is only "this tenant has new ones": a lost or doubled
-//! wake-up costs nothing, because readers always ask the database for what comes after the last
-//! event they have seen.
+//! ([`crate::store::live`]). What travels here is only "this tenant has new ones": a lost or
+//! doubled wake-up costs nothing, because readers always ask the database for what comes after the
+//! last event they have seen.
 
 use crate::pending::Pending;
 use std::{collections::BTreeSet, sync::Arc};
@@ -48,7 +48,8 @@ impl Bus {
         Subscription { receiver: self.local.subscribe() }
     }
 
-    /// Tenants whose hint the other replicas have not been given yet. One reader: the ingest client.
+    /// Tenants whose hint the other replicas have not been given yet. One reader: the ingest
+    /// client.
     pub async fn hints(&self) -> BTreeSet<String> {
         self.hints.take().await
     }

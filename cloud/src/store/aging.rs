@@ -6,7 +6,8 @@ use super::{
 };
 use crate::args;
 
-/// Readings and sessions of one tenant that change in one transaction; the rest follows in the next.
+/// Readings and sessions of one tenant that change in one transaction; the rest follows in the
+/// next.
 const ROWS_MAX: i64 = 200;
 
 /// Tenants with readings in a tray since before the moment.

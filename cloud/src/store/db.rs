@@ -34,6 +34,21 @@ pub enum StoreError {
     Corrupt { table: &'static str, what: &'static str, value: String },
 }
 
+impl StoreError {
+    /// Whether another attempt with the same rows would fail alike.
+    pub fn is_about_content(&self) -> bool {
+        let StoreError::Query(sqlx::Error::Database(error)) = self else { return false };
+        let is_data_exception = error.code().is_some_and(|code| code.starts_with("22"));
+        is_data_exception
+            || matches!(
+                error.kind(),
+                sqlx::error::ErrorKind::UniqueViolation
+                    | sqlx::error::ErrorKind::NotNullViolation
+                    | sqlx::error::ErrorKind::CheckViolation
+            )
+    }
+}
+
 /// A database of either kind.
 #[derive(Debug, Clone)]
 pub enum Db {

@@ -1,5 +1,5 @@
-//! Rows with names. A tuple of more than a handful of columns is unreadable, and sqlx's derive would
-//! pull its macros in; this writes the same `FromRow` for both kinds of database.
+//! Rows with names. A tuple of more than a handful of columns is unreadable, and sqlx's derive
+//! would pull its macros in; this writes the same `FromRow` for both kinds of database.
 
 /// Declares a struct whose fields are the columns of a row, by name.
 #[macro_export]

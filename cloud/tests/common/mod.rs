@@ -24,8 +24,8 @@ pub enum Kind {
     Postgres,
 }
 
-/// A database of its own, migrated, with practice `acme` (location `main`, lanes `lane-1`, `lane-2`)
-/// and practice `other`.
+/// A database of its own, migrated, with practice `acme` (location `main`, lanes `lane-1`,
+/// `lane-2`) and practice `other`.
 pub struct Store {
     pub db: Db,
     pub url: String,

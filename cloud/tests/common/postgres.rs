@@ -21,7 +21,8 @@ struct Cluster {
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
-/// The URL of a new empty database, as a role that is no superuser, so that row-level security holds.
+/// The URL of a new empty database, as a role that is no superuser, so that row-level security
+/// holds.
 pub async fn fresh_database() -> String {
     let cluster = CLUSTER.get_or_init(Cluster::start);
     let name = format!("test{}", DATABASES.fetch_add(1, Ordering::Relaxed));

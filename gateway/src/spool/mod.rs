@@ -17,6 +17,7 @@ mod writer;
 
 pub use document::{Document, Entry, StoredDocument};
 pub use open::{OpenError, Owner};
+pub use sqlx::Error as DatabaseError;
 
 use crate::journal::Position;
 use chiasm_proto::{

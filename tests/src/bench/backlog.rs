@@ -1,5 +1,5 @@
-//! How fast a backlog is filed: readings acknowledged per second, of one gateway and of many at once,
-//! beside the bare rate of inserting the very same rows.
+//! How fast a backlog is filed: readings acknowledged per second, of one gateway and of many at
+//! once, beside the bare rate of inserting the very same rows.
 
 use super::{
     Plan, bare, identity_of,

@@ -1,5 +1,5 @@
-//! What the database alone can do: the very rows that filing wrote, into the same tables of an empty
-//! database of the same kind, in batches of the same size, from one connection.
+//! What the database alone can do: the very rows that filing wrote, into the same tables of an
+//! empty database of the same kind, in batches of the same size, from one connection.
 
 mod postgres;
 mod sqlite;

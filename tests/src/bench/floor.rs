@@ -1,5 +1,5 @@
-//! The least that a reading could cost here: one durable commit on each side and one message that the
-//! same broker takes, with nothing around them.
+//! The least that a reading could cost here: one durable commit on each side and one message that
+//! the same broker takes, with nothing around them.
 
 use super::prints;
 use crate::mqtt::{Client, Identity};

@@ -1,5 +1,5 @@
-//! From the last byte of a frame on a real pseudo-terminal to the acknowledgement at the gateway, and
-//! to the event in an open live stream; beside the floor, measured between the readings.
+//! From the last byte of a frame on a real pseudo-terminal to the acknowledgement at the gateway,
+//! and to the event in an open live stream; beside the floor, measured between the readings.
 //!
 //! The clock is read before the write of the frame's bytes, so the write itself counts. When the
 //! acknowledgement came is what the gateway logs of it, with microseconds of the same clock.

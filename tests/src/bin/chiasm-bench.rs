@@ -1,5 +1,5 @@
-//! Measures the product as it is shipped and prints one table. For release builds, on a machine that
-//! does nothing else: `make bench`.
+//! Measures the product as it is shipped and prints one table. For release builds, on a machine
+//! that does nothing else: `make bench`.
 
 use anyhow::Result;
 use chiasm_testbed::{

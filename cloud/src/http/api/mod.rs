@@ -1,5 +1,5 @@
-//! `/api/v1`: the same use cases as the pages, in JSON. Signed in by the pages' cookie (changes then
-//! need the header `x-csrf-token`) or by `Authorization: Bearer` with a token of
+//! `/api/v1`: the same use cases as the pages, in JSON. Signed in by the pages' cookie (changes
+//! then need the header `x-csrf-token`) or by `Authorization: Bearer` with a token of
 //! `POST /api/v1/sign-in`. Moments are microseconds since 1970 UTC (`…_at_us`).
 
 pub mod exam;
