@@ -103,17 +103,22 @@ async fn take(
     Ok(())
 }
 
-/// Whether a document ends exactly where the bytes end.
+/// Whether the bytes are a document that has ended, with nothing but white space behind it.
 fn is_whole(link: &Link, bytes: &[u8]) -> bool {
     let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let mut decoder = new_decoder(link);
         decoder.handle_input(clock::monotonic(), bytes);
-        let mut accounted = 0;
+        let (mut accounted, mut is_decoded) = (0, false);
         while let Some(event) = decoder.poll_event() {
-            let Event::Decoded { raw, .. } = event else { return false };
-            accounted += raw.len();
+            match event {
+                Event::Decoded { .. } => is_decoded = true,
+                Event::Control { .. } => {}
+                Event::Rejected { .. } | Event::Overflow { .. } => return false,
+            }
+            accounted += event.raw().len();
         }
-        accounted == bytes.len()
+        let rest = bytes.get(accounted..).unwrap_or_default();
+        is_decoded && rest.iter().all(u8::is_ascii_whitespace)
     }));
     attempt.unwrap_or(false)
 }
