@@ -10,7 +10,10 @@ pub mod serve;
 use crate::{config::Config, store::Db};
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use std::{io, path::PathBuf};
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+};
 use tracing_subscriber::EnvFilter;
 
 /// The cloud core of Chiasm: takes readings from gateways and files them into exam records.
@@ -103,7 +106,11 @@ impl Cli {
 fn start_log() {
     let filter = EnvFilter::try_from_env("CHIASM_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,rmqtt=warn,sqlx=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .init();
 }
 
 /// Opens the database and brings it to this version.
