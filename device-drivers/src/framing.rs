@@ -7,7 +7,8 @@
 //! * `CCCC`: the sum of every byte from the first SOH through EOT, low 16 bits, as four upper-case
 //!   hexadecimal digits. Whether it comes shows only after EOT: a frame with it is ready with its
 //!   last digit, one without after [`CHECKSUM_WAIT`].
-//! * Line ends behind ETB: readers of two models leave them out of the sum, and two transmissions of
+//! * Line ends behind ETB: readers of two models leave them out of the sum, and two transmissions
+//!   of
 //!   an ARK-1a that were published line by line have sums that fit only without. The description
 //!   of the format counts them. Both sums prove a frame.
 //! * A second SOH opens a further block if it stands after ETB (or a line end) and is followed by

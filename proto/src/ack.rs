@@ -21,7 +21,8 @@ pub struct Ack {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Seq>,
     /// First and last number of ranges beyond `upto` that are settled all the same: live documents
-    /// overtake a backlog. At most [`ABOVE_MAX`], the highest ones; never the only word on a number.
+    /// overtake a backlog. At most [`ABOVE_MAX`], the highest ones; never the only word on a
+    /// number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub above: Vec<(Seq, Seq)>,
     /// Numbers that cannot be filed and must not be sent again: quarantined on both sides.

@@ -129,9 +129,9 @@ impl Cloud {
         self.ready().await
     }
 
-    /// Waits until pages are answered and gateways can enrol.
+    /// Waits until the cloud says it is ready and gateways can enrol.
     pub async fn ready(&mut self) -> Result<()> {
-        let url = format!("http://127.0.0.1:{}/sign-in", self.http_port);
+        let url = format!("http://127.0.0.1:{}/readyz", self.http_port);
         let client = reqwest::Client::new();
         let process = self.process.as_mut().context("the cloud is not running")?;
         wait::until("the cloud to be ready", wait::USUAL_MAX, async || {

@@ -224,5 +224,6 @@ async fn report(clinic: &Clinic, ledger: &Ledger, tally: &Tally, elapsed: Durati
     ensure!(lost.is_empty(), "lost: {lost:?}");
     ensure!(strange.is_empty(), "never printed, but filed: {strange:?}");
     ensure!(clinic.gateways[0].waiting()? == 0, "the spool still holds documents");
+    clinic.cloud.run(&["admin", "reconcile"]).context("the numbers do not add up")?;
     Ok(())
 }

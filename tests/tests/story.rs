@@ -1,7 +1,7 @@
 //! One patient through every instrument: what is printed is filed, in the right exam, value by
 //! value.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use chiasm_testbed::{
     clinic::{Clinic, Neighbours},
     ledger::Ledger,
@@ -56,6 +56,7 @@ async fn conservation_holds(clinic: &Clinic) -> Result<()> {
         let filed = ledger.documents_of(&gateway.id).await?;
         ensure!(spool["last_seq"] == filed, "{}: {spool}, but {filed} are filed", gateway.id);
     }
+    clinic.cloud.run(&["admin", "reconcile"]).context("the numbers do not add up")?;
     Ok(())
 }
 

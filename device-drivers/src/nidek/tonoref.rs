@@ -1,10 +1,10 @@
 //! NIDEK TONOREF III: refraction, keratometry, pressure and thickness in one transmission.
 //!
 //! Source: the layout of a public capture of a TONOREF III, as described, and the tests of a reader
-//! of the TONOREF II. Proved against constructed transmissions; a published one of a TONOREF III was
-//! read in full, without its checksum. The blocks are those of [`super::ark`] and [`super::nt`], in
-//! the order `DRM`, `DKM`, `Dkm`, `DNT`, `DPM`, under one EOT; a block or an eye that was not
-//! measured is absent.
+//! of the TONOREF II. Proved against constructed transmissions; a published one of a TONOREF III
+//! was read in full, without its checksum. The blocks are those of [`super::ark`] and
+//! [`super::nt`], in the order `DRM`, `DKM`, `Dkm`, `DNT`, `DPM`, under one EOT; a block or an eye
+//! that was not measured is absent.
 //!
 //! | block       | holds                                                                    |
 //! |-------------|--------------------------------------------------------------------------|
@@ -15,7 +15,8 @@
 //! The same codes come from an ARK, so the model's name decides whose they are: this driver reads
 //! only transmissions that name a TONOREF, or that name none on a link configured as one.
 //!
-//! Unknown: the records `ER`, `EL` (an error of one eye by that reader; kept as text); which `SD` a TONOREF expects in NIDEK mode (that of an ARK is sent).
+//! Unknown: the records `ER`, `EL` (an error of one eye by that reader; kept as text); which `SD` a
+//! TONOREF expects in NIDEK mode (that of an ARK is sent).
 
 use super::{
     ark,
