@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use chiasm_testbed::{
     clinic::{Clinic, Neighbours},
     ledger::Ledger,
+    station::{Model, Station, Wire},
     story::story,
     visit::{self, Announced},
     wait,
@@ -110,6 +111,48 @@ fn what_is_printed_while_the_cloud_is_down_is_filed_when_it_is_back() {
         let ledger = Ledger::open(clinic.cloud.store_url()).await?;
         for (link, print) in &prints {
             ledger.wait_filed(link, print).await?;
+        }
+        conservation_holds(&clinic).await
+    });
+}
+
+/// T9: the same instrument in two lanes, twenty prints in each at the same time.
+#[test]
+fn two_lanes_at_once_never_cross() {
+    story("two lanes", async {
+        const PRINTS: usize = 20;
+        let lanes = ["lane-1", "lane-2"];
+        let mut clinic = Clinic::open(Neighbours::NONE, &lanes, 2).await?;
+        let mut stations = Vec::new();
+        for lane in lanes {
+            let folder = clinic.folder();
+            stations.push(Station::attach(folder, lane, Model::Ark, Wire::Serial).await?);
+        }
+        clinic.add_gateway("gw-1", stations).await?;
+        let http = clinic.technician().await?;
+        let patients = visit::schedule(&http).await?;
+        for (lane, patient) in lanes.iter().zip(&patients) {
+            visit::open_session(&clinic, &http, lane, patient).await?;
+        }
+        let mut prints = vec![Vec::new(); lanes.len()];
+        for _ in 0..PRINTS {
+            for (station, printed) in clinic.stations.iter_mut().zip(&mut prints) {
+                printed.push(station.press_print().await?.0);
+            }
+        }
+        for ((station, patient), printed) in clinic.stations.iter().zip(&patients).zip(&prints) {
+            let what = format!("all prints of {} to be filed", station.link.id);
+            let filed = wait::until(&what, wait::USUAL_MAX, async || {
+                let filed = visit::readings(&http, patient).await?;
+                Ok((filed.len() >= PRINTS).then_some(filed))
+            })
+            .await?;
+            ensure!(filed.len() == PRINTS, "{} readings in one exam", filed.len());
+            for print in printed {
+                let reading =
+                    filed.iter().find(|reading| reading.is_print(&station.link.id, print));
+                reading.context("a reading is in another exam")?.check(print)?;
+            }
         }
         conservation_holds(&clinic).await
     });
