@@ -126,6 +126,24 @@ impl Gateway {
         serde_json::from_str(&text).with_context(|| format!("spool status prints no JSON: {text}"))
     }
 
+    /// Waits until the link's journal holds at least so many bytes: they can no longer be lost.
+    pub async fn has_journaled(&self, link: &str, len: usize) -> Result<()> {
+        let folder = self.data_dir().join("journal");
+        let begin = format!("{link}.");
+        let what = format!("{len} bytes in the journal of {link}");
+        wait::until(&what, wait::USUAL_MAX, async || {
+            let mut held = 0;
+            for entry in fs::read_dir(&folder)? {
+                let entry = entry?;
+                if entry.file_name().to_string_lossy().starts_with(&begin) {
+                    held += entry.metadata()?.len();
+                }
+            }
+            Ok((held >= u64::try_from(len)?).then_some(()))
+        })
+        .await
+    }
+
     /// How many documents the cloud has not acknowledged.
     pub fn waiting(&self) -> Result<u64> {
         let spool = self.spool()?;

@@ -3,7 +3,6 @@
 //! The harness keeps the gateway's side open as well: the kernel throws away what it holds when the
 //! last reader of a terminal goes, which a serial adapter does not do when a process dies.
 
-use crate::wait;
 use anyhow::{Context, Result};
 use rustix::{
     fs::{Mode, OFlags},
@@ -75,14 +74,6 @@ impl Pty {
             bytes = &bytes[written..];
         }
         Ok(())
-    }
-
-    /// Waits until the gateway has taken everything off the line.
-    pub async fn taken(&self) -> Result<()> {
-        wait::until("the gateway to read the line", wait::USUAL_MAX, async || {
-            Ok((rustix::io::ioctl_fionread(&self.gateway_side)? == 0).then_some(()))
-        })
-        .await
     }
 
     /// Reads what the gateway sent.

@@ -181,7 +181,7 @@ fn a_pulled_cable_is_noticed_and_a_new_one_found_without_a_restart() {
         else {
             anyhow::bail!("the instrument is on a serial line")
         };
-        pty.taken().await?;
+        ward.clinic.gateways[0].has_journaled("lane-1-ark", half.len()).await?;
         pty.pull_out()?;
         ward.clinic.gateways[0].process()?.says("link is down", wait::USUAL_MAX).await?;
         ward.captured("incomplete").await?;
