@@ -1,6 +1,7 @@
 //! One transaction of one tenant: documents, readings with their places, states, progress.
 
 use super::{
+    known::Known,
     parse::{Checked, Content, Document, Rejected},
     sessions,
 };
@@ -14,7 +15,7 @@ use crate::{
         lane_open::{self, Lane},
         live::{self, Kind, NewEvent},
         refusal,
-        stream::{self, Stream},
+        stream::{self, Stream, StreamRow},
     },
 };
 use chiasm_proto::{
@@ -36,7 +37,7 @@ pub(super) struct Filing<'b> {
     pub(super) tenant: &'b str,
     pub(super) now_us: i64,
     lanes: BTreeMap<&'b LaneId, Option<Lane>>,
-    streams: BTreeMap<(&'b GatewayId, Epoch), Stream>,
+    known: Known<'b>,
     documents: Vec<NewDocument<'b>>,
     pub(super) readings: Vec<NewReading>,
     /// Readings by content, of which one of the batch may be a second print.
@@ -57,11 +58,12 @@ pub async fn file(
     now_us: i64,
 ) -> Result<Answers, StoreError> {
     let mut tx = core.db.tenant(tenant.as_str()).await?;
+    let known = Known::of(&mut tx, tenant.as_str(), batch, now_us).await?;
     let mut filing = Filing {
         tenant: tenant.as_str(),
         now_us,
         lanes: BTreeMap::new(),
-        streams: BTreeMap::new(),
+        known,
         documents: Vec::new(),
         readings: Vec::new(),
         prints: HashMap::new(),
@@ -74,7 +76,7 @@ pub async fn file(
     filing.look_up_prints(&mut tx, batch).await?;
     for of_one in batch.chunk_by(|a, b| a.0 == b.0) {
         let gateway = &of_one[0].0;
-        match fleet::gateway_location(&mut tx, filing.tenant, gateway.as_str()).await? {
+        match filing.known.locations.get(gateway.as_str()).cloned() {
             Some(location) => filing.take(&mut tx, gateway, &location, of_one).await?,
             // Another broker may still let a revoked gateway in.
             None => filing.refused.push((gateway, of_one.len())),
@@ -141,10 +143,8 @@ impl<'b> Filing<'b> {
     ) -> Result<(), StoreError> {
         let key = (self.tenant, gateway.as_str());
         let epoch = document.epoch;
-        let mut stream = match self.streams.remove(&(gateway, epoch)) {
-            Some(stream) => stream,
-            None => stream::lock(tx, key, epoch, self.now_us).await?,
-        };
+        // Taken out while the document is looked at, and put back below.
+        let mut stream = self.known.streams.remove(&(gateway, epoch)).unwrap_or_default();
         let seq = number(document.seq);
         let known = match stream.progress.contains(document.seq) || document.seq == 0 {
             true => self.known_sha256(tx, gateway, epoch, seq).await?,
@@ -169,7 +169,7 @@ impl<'b> Filing<'b> {
                 stream.rejected += i64::from(self.reject(tx, gateway, document, &rejected).await?);
             }
         }
-        self.streams.insert((gateway, epoch), stream);
+        self.known.streams.insert((gateway, epoch), stream);
         Ok(())
     }
 
@@ -328,19 +328,21 @@ impl<'b> Filing<'b> {
             has_events: !self.events.is_empty() || !self.refused.is_empty(),
             ..Answers::default()
         };
-        for ((gateway, epoch), stream) in &self.streams {
-            stream::save(&mut tx, (self.tenant, gateway.as_str()), *epoch, stream).await?;
-        }
+        let row = |((gateway, epoch), stream): (&(&'b GatewayId, Epoch), &Stream)| {
+            StreamRow::new(gateway.as_str(), *epoch, stream)
+        };
+        let rows: Vec<StreamRow> = self.known.streams.iter().map(row).collect();
+        stream::save_all(&mut tx, self.tenant, &rows).await?;
         for (gateway, epoch) in std::mem::take(&mut self.births) {
             let key = (self.tenant, gateway.as_str());
-            if let Entry::Vacant(unseen) = self.streams.entry((gateway, epoch)) {
+            if let Entry::Vacant(unseen) = self.known.streams.entry((gateway, epoch)) {
                 unseen.insert(stream::get(&mut tx, key, epoch).await?);
             }
             let open = sessions::of_gateway(&mut tx, key.0, key.1).await?;
             answers.sessions.push((gateway.clone(), open));
         }
         // Without a number there is no epoch, and nothing to acknowledge.
-        for ((gateway, epoch), stream) in self.streams.iter().filter(|s| !s.0.1.0.is_nil()) {
+        for ((gateway, epoch), stream) in self.known.streams.iter().filter(|s| !s.0.1.0.is_nil()) {
             let key = (self.tenant, gateway.as_str());
             let rejected = match stream.rejected {
                 0 => Vec::new(),

@@ -11,6 +11,7 @@
 
 mod commit;
 mod filing;
+mod known;
 mod mqtt;
 mod outbox;
 mod parse;

@@ -3,8 +3,10 @@
 
 use super::{
     StoreError, Tx,
+    db::Row,
     document::{NewDocument, NewReading},
     live::NewEvent,
+    stream::{StreamKey, StreamRow},
 };
 use crate::args;
 use serde::Serialize;
@@ -19,23 +21,45 @@ struct Words {
 }
 
 impl Words {
-    /// Inserts: `$1` is the tenant, `$2` the JSON array.
-    async fn insert<R: Serialize>(
+    fn of(&self, tx: &Tx) -> &'static str {
+        match tx {
+            Tx::Sqlite(_) => self.sqlite,
+            Tx::Postgres(_) => self.postgres,
+        }
+    }
+
+    /// Inserts or updates: `$1` is the tenant, `$2` the JSON array.
+    async fn write<R: Serialize>(
         &self,
         tx: &mut Tx,
         tenant: &str,
         rows: &[R],
     ) -> Result<(), StoreError> {
-        let sql = match tx {
-            Tx::Sqlite(_) => self.sqlite,
-            Tx::Postgres(_) => self.postgres,
-        };
+        let sql = self.of(tx);
         for rows in rows.chunks(ROWS_MAX) {
-            let json = serde_json::to_string(rows).expect("plain rows always serialise");
-            tx.execute(sql, args![tenant, json]).await?;
+            tx.execute(sql, args![tenant, json(rows)]).await?;
         }
         Ok(())
     }
+
+    /// The same for a statement that gives rows.
+    async fn ask<R: Serialize, A: Row>(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        rows: &[R],
+    ) -> Result<Vec<A>, StoreError> {
+        let sql = self.of(tx);
+        let mut answers = Vec::new();
+        for rows in rows.chunks(ROWS_MAX) {
+            answers.extend(tx.fetch_all::<A>(sql, args![tenant, json(rows)]).await?);
+        }
+        Ok(answers)
+    }
+}
+
+fn json<R: Serialize>(rows: &[R]) -> String {
+    serde_json::to_string(rows).expect("plain rows always serialise")
 }
 
 #[derive(Serialize)]
@@ -54,7 +78,7 @@ pub(super) async fn insert_live_events(
 ) -> Result<(), StoreError> {
     let rows: Vec<_> =
         (first..).zip(events).map(|(event_id, event)| EventRow { event_id, event }).collect();
-    LIVE_EVENTS.insert(tx, tenant, &rows).await
+    LIVE_EVENTS.write(tx, tenant, &rows).await
 }
 
 const LIVE_EVENTS: Words = Words {
@@ -82,12 +106,8 @@ pub(super) async fn select_prints(
     contents: &[&str],
     (first_us, last_us): (i64, i64),
 ) -> Result<Vec<PrintRow>, StoreError> {
-    let sql = match tx {
-        Tx::Sqlite(_) => PRINTS.sqlite,
-        Tx::Postgres(_) => PRINTS.postgres,
-    };
-    let contents = serde_json::to_string(contents).expect("texts always serialise");
-    tx.fetch_all(sql, args![tenant, contents, first_us, last_us]).await
+    let sql = PRINTS.of(tx);
+    tx.fetch_all(sql, args![tenant, json(contents), first_us, last_us]).await
 }
 
 const PRINTS: Words = Words {
@@ -112,7 +132,7 @@ pub(super) async fn insert_documents(
     tenant: &str,
     rows: &[NewDocument<'_>],
 ) -> Result<(), StoreError> {
-    DOCUMENTS.insert(tx, tenant, rows).await
+    DOCUMENTS.write(tx, tenant, rows).await
 }
 
 /// Adds readings of one tenant.
@@ -121,7 +141,7 @@ pub(super) async fn insert_readings(
     tenant: &str,
     rows: &[NewReading],
 ) -> Result<(), StoreError> {
-    READINGS.insert(tx, tenant, rows).await
+    READINGS.write(tx, tenant, rows).await
 }
 
 const DOCUMENTS: Words = Words {
@@ -165,4 +185,71 @@ const READINGS: Words = Words {
                    model TEXT, content_sha256 TEXT, captured_at_us BIGINT, received_at_us BIGINT,
                    claimed_patient TEXT, lane_session_id TEXT, place TEXT, reason TEXT,
                    encounter_id TEXT, needs_a_look BOOLEAN, duplicate_of TEXT)",
+};
+
+/// Gateway and location of those that are known and not revoked.
+pub(super) async fn gateway_locations(
+    tx: &mut Tx,
+    tenant: &str,
+    gateways: &[&str],
+) -> Result<Vec<(String, String)>, StoreError> {
+    LOCATIONS.ask(tx, tenant, gateways).await
+}
+
+const LOCATIONS: Words = Words {
+    sqlite: "SELECT gateway_id, location_id FROM gateway
+             WHERE tenant_id = $1 AND revoked_at_us IS NULL
+                 AND gateway_id IN (SELECT value FROM json_each($2))",
+    postgres: "SELECT gateway_id, location_id FROM gateway
+               WHERE tenant_id = $1 AND revoked_at_us IS NULL
+                   AND gateway_id = ANY (ARRAY(SELECT json_array_elements_text($2::json)))",
+};
+
+/// Makes the streams that are not there and locks them all until the commit.
+pub(super) async fn lock_streams(
+    tx: &mut Tx,
+    tenant: &str,
+    keys: &[StreamKey<'_>],
+) -> Result<Vec<(String, String, i64, String, i64)>, StoreError> {
+    LOCK_STREAMS.ask(tx, tenant, keys).await
+}
+
+const LOCK_STREAMS: Words = Words {
+    sqlite: "INSERT INTO stream (tenant_id, gateway_id, epoch, upto, highest, first_at_us,
+                 last_at_us)
+             SELECT $1, value->>'gateway_id', value->>'epoch', 0, 0, value->>'now_us',
+                 value->>'now_us'
+             FROM json_each($2) WHERE TRUE
+             ON CONFLICT (tenant_id, gateway_id, epoch)
+             DO UPDATE SET last_at_us = excluded.last_at_us
+             RETURNING gateway_id, epoch, highest, gaps, rejected",
+    postgres: "INSERT INTO stream (tenant_id, gateway_id, epoch, upto, highest, first_at_us,
+                   last_at_us)
+               SELECT $1, gateway_id, epoch, 0, 0, now_us, now_us
+               FROM json_to_recordset($2::json) AS r(gateway_id TEXT, epoch TEXT, now_us BIGINT)
+               ON CONFLICT (tenant_id, gateway_id, epoch)
+               DO UPDATE SET last_at_us = excluded.last_at_us
+               RETURNING gateway_id, epoch, highest, gaps, rejected",
+};
+
+/// Writes how far streams have come.
+pub(super) async fn save_streams(
+    tx: &mut Tx,
+    tenant: &str,
+    rows: &[StreamRow<'_>],
+) -> Result<(), StoreError> {
+    SAVE_STREAMS.write(tx, tenant, rows).await
+}
+
+const SAVE_STREAMS: Words = Words {
+    sqlite: "UPDATE stream SET upto = value->>'upto', highest = value->>'highest',
+                 gaps = value->>'gaps', rejected = value->>'rejected'
+             FROM json_each($2)
+             WHERE tenant_id = $1 AND gateway_id = value->>'gateway_id'
+                 AND epoch = value->>'epoch'",
+    postgres: "UPDATE stream s SET upto = r.upto, highest = r.highest, gaps = r.gaps,
+                   rejected = r.rejected
+               FROM json_to_recordset($2::json) AS r(gateway_id TEXT, epoch TEXT, upto BIGINT,
+                   highest BIGINT, gaps TEXT, rejected BIGINT)
+               WHERE s.tenant_id = $1 AND s.gateway_id = r.gateway_id AND s.epoch = r.epoch",
 };

@@ -1,7 +1,8 @@
 //! Practices, locations, lanes and gateways.
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, batch};
 use crate::args;
+use std::collections::HashMap;
 
 /// Adds a practice, or gives an existing one this name.
 pub async fn put_tenant(
@@ -216,20 +217,13 @@ impl From<GatewayRow> for Gateway {
     }
 }
 
-/// Where a gateway is, if it is known and not revoked.
-pub async fn gateway_location(
+/// Where each of these gateways stands; those that are not known or revoked are left out.
+pub async fn gateway_locations(
     tx: &mut Tx,
     tenant: &str,
-    gateway: &str,
-) -> Result<Option<String>, StoreError> {
-    let row: Option<(String,)> = tx
-        .fetch_optional(
-            "SELECT location_id FROM gateway
-             WHERE tenant_id = $1 AND gateway_id = $2 AND revoked_at_us IS NULL",
-            args![tenant, gateway],
-        )
-        .await?;
-    Ok(row.map(|(location,)| location))
+    gateways: &[&str],
+) -> Result<HashMap<String, String>, StoreError> {
+    Ok(batch::gateway_locations(tx, tenant, gateways).await?.into_iter().collect())
 }
 
 /// A gateway's state as it told it. One that a broker sends late, of a connection before the newest

@@ -1,8 +1,9 @@
 //! How far each gateway's numbers have come.
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, batch};
 use crate::{args, domain::progress::Progress};
 use chiasm_proto::{Epoch, Rejection};
+use serde::Serialize;
 
 /// Rejections that an acknowledgement repeats.
 pub const REJECTIONS_MAX: i64 = 64;
@@ -26,25 +27,29 @@ fn stream((highest, gaps, rejected): Row) -> Result<Stream, StoreError> {
     Ok(Stream { progress, rejected })
 }
 
-/// The stream, locked until the commit, so that replicas that got parts of it take turns.
-pub async fn lock(
+/// One epoch of one gateway, and when it was asked for.
+#[derive(Debug, Serialize)]
+pub struct StreamKey<'a> {
+    pub gateway_id: &'a str,
+    pub epoch: Epoch,
+    pub now_us: i64,
+}
+
+/// The streams, locked until the commit, so that replicas that got parts of them take turns. To be
+/// asked in the order of the keys by everybody.
+pub async fn lock_all(
     tx: &mut Tx,
-    (tenant, gateway): (&str, &str),
-    epoch: Epoch,
-    now_us: i64,
-) -> Result<Stream, StoreError> {
-    let row: Row = tx
-        .fetch_one(
-            "INSERT INTO stream (tenant_id, gateway_id, epoch, upto, highest, first_at_us,
-                 last_at_us)
-             VALUES ($1, $2, $3, 0, 0, $4, $4)
-             ON CONFLICT (tenant_id, gateway_id, epoch)
-             DO UPDATE SET last_at_us = excluded.last_at_us
-             RETURNING highest, gaps, rejected",
-            args![tenant, gateway, epoch.to_string(), now_us],
-        )
-        .await?;
-    stream(row)
+    tenant: &str,
+    keys: &[StreamKey<'_>],
+) -> Result<Vec<(String, Epoch, Stream)>, StoreError> {
+    let rows = batch::lock_streams(tx, tenant, keys).await?;
+    let parse = |(gateway, epoch, highest, gaps, rejected): (String, String, i64, String, i64)| {
+        let corrupt =
+            |_| StoreError::Corrupt { table: "stream", what: "epoch", value: epoch.clone() };
+        let parsed = epoch.parse().map_err(corrupt)?;
+        Ok((gateway, parsed, stream((highest, gaps, rejected))?))
+    };
+    rows.into_iter().map(parse).collect()
 }
 
 pub async fn get(
@@ -62,30 +67,34 @@ pub async fn get(
     row.map_or_else(|| Ok(Stream::default()), stream)
 }
 
-pub async fn save(
-    tx: &mut Tx,
-    (tenant, gateway): (&str, &str),
+/// How far a stream has come, as it is written.
+#[derive(Debug, Serialize)]
+pub struct StreamRow<'a> {
+    gateway_id: &'a str,
     epoch: Epoch,
-    stream: &Stream,
-) -> Result<(), StoreError> {
-    let number = |seq| i64::try_from(seq).unwrap_or(i64::MAX);
-    let progress = &stream.progress;
-    let gaps = serde_json::to_string(progress.gaps()).expect("numbers always serialise");
-    tx.execute(
-        "UPDATE stream SET upto = $4, highest = $5, gaps = $6, rejected = $7
-         WHERE tenant_id = $1 AND gateway_id = $2 AND epoch = $3",
-        args![
-            tenant,
-            gateway,
-            epoch.to_string(),
-            number(progress.upto()),
-            number(progress.highest()),
-            gaps,
-            stream.rejected
-        ],
-    )
-    .await?;
-    Ok(())
+    upto: i64,
+    highest: i64,
+    gaps: String,
+    rejected: i64,
+}
+
+impl<'a> StreamRow<'a> {
+    pub fn new(gateway_id: &'a str, epoch: Epoch, stream: &Stream) -> Self {
+        let number = |seq| i64::try_from(seq).unwrap_or(i64::MAX);
+        let Stream { progress, rejected } = stream;
+        Self {
+            gateway_id,
+            epoch,
+            upto: number(progress.upto()),
+            highest: number(progress.highest()),
+            gaps: serde_json::to_string(progress.gaps()).expect("numbers always serialise"),
+            rejected: *rejected,
+        }
+    }
+}
+
+pub async fn save_all(tx: &mut Tx, tenant: &str, rows: &[StreamRow<'_>]) -> Result<(), StoreError> {
+    batch::save_streams(tx, tenant, rows).await
 }
 
 /// The newest rejections of an epoch. A number that was rejected and has been filed since is left
