@@ -3,8 +3,7 @@
 
 pub mod accept;
 pub mod assign;
-
-pub mod conservation;
+pub mod claim_code;
 pub mod csv;
 pub mod enrol_gateway;
 pub mod import_schedule;

@@ -1,23 +1,17 @@
 //! `admin gateway`: claim codes, revocation, the list.
 
 use crate::{
+    app::enrol_gateway::{self, Claim},
     clock,
     config::Config,
-    http::gateway::code_sha256,
     pki::Authority,
-    store::{Db, claim, fleet, live},
+    store::{Db, fleet, live},
 };
-use anyhow::{Context, bail};
-use chiasm_proto::{
-    GatewayId, LocationId, TenantId,
-    enrol::{CLAIM_ALPHABET, CLAIM_LEN},
-};
+use anyhow::bail;
+use chiasm_proto::{GatewayId, LocationId, TenantId};
 use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::json;
-
-/// How long a claim code can be used.
-const CLAIM_VALID_US: i64 = 24 * 3600 * 1_000_000;
 
 #[derive(Debug, Subcommand)]
 pub enum GatewayCommand {
@@ -47,8 +41,7 @@ impl GatewayCommand {
     pub async fn run(self, db: &Db, config: &Config) -> anyhow::Result<()> {
         match self {
             GatewayCommand::Add { tenant, gateway, location, name, json } => {
-                let names = (tenant.as_str(), gateway.as_str());
-                add(db, config, names, (location.as_str(), &name), json).await
+                add(db, config, &tenant, (&gateway, location.as_str(), &name), json).await
             }
             GatewayCommand::Revoke { tenant, gateway } => {
                 revoke(db, tenant.as_str(), gateway.as_str()).await
@@ -58,32 +51,23 @@ impl GatewayCommand {
     }
 }
 
-/// A code for a person to type. Without modulo bias: the alphabet has 32 characters.
-fn new_code() -> String {
-    let bytes: [u8; CLAIM_LEN] = rand::random();
-    let letter = |byte: &u8| char::from(CLAIM_ALPHABET[usize::from(byte % 32)]);
-    bytes.iter().map(letter).collect()
-}
-
 async fn add(
     db: &Db,
     config: &Config,
-    (tenant, gateway): (&str, &str),
-    (location, name): (&str, &str),
+    tenant: &TenantId,
+    (gateway, location, name): (&GatewayId, &str, &str),
     as_json: bool,
 ) -> anyhow::Result<()> {
     let authority = Authority::load_or_make(&config.data_dir)?;
-    let code = new_code();
-    let hash = code_sha256(&code).context("a new code has the length of a code")?;
     let now_us = clock::now_us();
-    let mut tx = db.tenant(tenant).await?;
-    if !fleet::location_exists(&mut tx, tenant, location).await? {
+    let mut tx = db.tenant(tenant.as_str()).await?;
+    if !fleet::location_exists(&mut tx, tenant.as_str(), location).await? {
         bail!("{tenant} has no location {location}: add it with `admin location add`");
     }
-    fleet::put_gateway(&mut tx, tenant, gateway, location, name, now_us).await?;
-    let expires_at_us = now_us + CLAIM_VALID_US;
-    claim::add(&mut tx, tenant, gateway, &hash, (now_us, expires_at_us)).await?;
-    append_change(&mut tx, tenant, gateway, now_us).await?;
+    let what = (gateway, location, name);
+    let Claim { code, expires_at_us } =
+        enrol_gateway::make_claim(&mut tx, tenant.as_str(), what, now_us).await?;
+    append_change(&mut tx, tenant.as_str(), gateway.as_str(), now_us).await?;
     tx.commit().await?;
     let expires_at = Timestamp::from_microsecond(expires_at_us)?;
     let enrol_url = format!("https://{}", endpoint_name(config));

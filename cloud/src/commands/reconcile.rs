@@ -48,9 +48,13 @@ fn line(account: &Account) -> String {
         // Writing to a String cannot fail.
         let _ = write!(line, " {what} {n}");
     }
+    if account.differing + account.unnumbered > 0 {
+        let (differing, unnumbered) = (account.differing, account.unnumbered);
+        let _ = write!(line, " differing {differing} unnumbered {unnumbered}");
+    }
     if let Some(spool) = &account.spool {
         let _ = write!(line, " spool-last {} spool-depth {}", spool.last_seq, spool.depth);
-        let _ = write!(line, " quarantined {}", spool.quarantined);
+        let _ = write!(line, " quarantined {} lost {}", spool.quarantined, account.lost);
     }
     line.push_str(if account.balanced { " balanced" } else { " DOES NOT BALANCE" });
     line

@@ -1,84 +1,205 @@
-//! The proof that nothing is lost: for every epoch of every gateway, each number up to the highest
-//! is filed, rejected or missing, and the gateway's own numbers stand beside them.
+//! The proof that nothing is lost (C5): for every epoch of every gateway, each number up to the
+//! highest is filed, rejected or missing, and what is missing still lies in the gateway's spool.
+//! The one calculation behind the fleet page, the API and `admin reconcile`.
 
 use crate::store::{StoreError, Tx, fleet, reconcile as store};
-use chiasm_proto::fleet::{SpoolState, Telemetry};
+use chiasm_proto::fleet::SpoolState;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// One epoch of one gateway.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Account {
     pub tenant: String,
     pub gateway: String,
     pub epoch: String,
-    /// Highest number that has arrived.
+    /// Highest number that has arrived, and the number up to which all have.
     pub highest: u64,
+    pub upto: u64,
     /// Documents by kind.
     pub documents: BTreeMap<String, u64>,
-    /// Readings by place.
+    /// Readings by place; what a person rejected counts where it stands.
     pub readings: BTreeMap<String, u64>,
+    /// Numbers that were refused, and under which nothing is filed.
     pub rejected: u64,
+    /// Other contents of filed numbers, kept and never filed: each is an alarm.
+    pub differing: u64,
+    /// Documents that were kept although they had no number.
+    pub unnumbered: u64,
+    /// Numbers below the highest that have not arrived, and the first and last of each gap.
     pub missing: u64,
-    /// First and last number of each gap.
     pub gaps: Vec<(u64, u64)>,
     /// What the gateway last told of this epoch.
     pub spool: Option<SpoolState>,
-    /// Whether the equations hold: highest = documents + rejected + missing, and the readings'
-    /// places add up to the reading documents.
+    /// Numbers that the gateway had given out then, that have not arrived, and that it did not hold
+    /// any more. Anything but 0 is a loss.
+    pub lost: u64,
+    /// Whether the equations hold: highest = documents + rejected + missing, the readings' places
+    /// add up to the reading documents, and nothing is lost.
     pub balanced: bool,
 }
 
+/// One gateway: all its epochs, oldest first, and their sums.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Numbers {
+    pub gateway_id: String,
+    /// Highest number of the newest epoch that the gateway said it had given out.
+    pub sent_upto: Option<u64>,
+    /// Every number of the newest epoch up to here is filed or rejected.
+    pub received_upto: u64,
+    /// Documents that the gateway said it still holds.
+    pub in_spool: Option<u64>,
+    pub documents: u64,
+    pub in_exams: u64,
+    pub in_trays: u64,
+    pub in_inbox: u64,
+    pub held: u64,
+    pub duplicates: u64,
+    /// Documents that were refused and kept, whatever the reason.
+    pub rejected_documents: u64,
+    pub gaps: u64,
+    pub lost: u64,
+    pub balanced: bool,
+    pub epochs: Vec<Account>,
+}
+
+/// The numbers of every gateway of a tenant, by its id.
+pub async fn numbers(tx: &mut Tx, tenant: &str) -> Result<BTreeMap<String, Numbers>, StoreError> {
+    let mut numbers: BTreeMap<String, Numbers> = BTreeMap::new();
+    for account in accounts(tx, tenant).await? {
+        let of = numbers.entry(account.gateway.clone()).or_insert_with(|| Numbers {
+            gateway_id: account.gateway.clone(),
+            balanced: true,
+            ..Numbers::default()
+        });
+        of.add(account);
+    }
+    Ok(numbers)
+}
+
+impl Numbers {
+    /// Whether somebody should look: something is missing, or the equations do not hold.
+    pub fn needs_a_look(&self) -> bool {
+        self.gaps > 0 || !(self.balanced || self.epochs.is_empty())
+    }
+
+    fn add(&mut self, account: Account) {
+        let of = |place: &str| account.readings.get(place).copied().unwrap_or(0);
+        self.in_exams += of("exam");
+        self.in_trays += of("tray");
+        self.in_inbox += of("inbox");
+        self.held += of("held");
+        self.duplicates += of("duplicate");
+        self.documents += account.documents.values().sum::<u64>();
+        self.rejected_documents += account.rejected + account.differing + account.unnumbered;
+        self.gaps += account.missing;
+        self.lost += account.lost;
+        self.balanced &= account.balanced;
+        // Epochs are ordered by time; but the one that the gateway speaks of is the newest.
+        if self.sent_upto.is_none() || account.spool.is_some() {
+            self.received_upto = account.upto;
+        }
+        if let Some(spool) = &account.spool {
+            self.sent_upto = Some(spool.last_seq);
+            self.in_spool = Some(spool.depth);
+        }
+        self.epochs.push(account);
+    }
+}
+
+/// Every epoch of every gateway of a tenant, by gateway and age.
 pub async fn accounts(tx: &mut Tx, tenant: &str) -> Result<Vec<Account>, StoreError> {
     let count = |n: i64| u64::try_from(n).unwrap_or(0);
-    let mut accounts: BTreeMap<(String, String), Account> = BTreeMap::new();
+    let mut accounts = Accounts { tenant, accounts: BTreeMap::new() };
     for epoch in store::epochs(tx, tenant).await? {
-        let account = Account {
-            tenant: tenant.to_owned(),
-            gateway: epoch.gateway_id.clone(),
-            epoch: epoch.epoch.clone(),
-            highest: epoch.progress.highest(),
-            documents: BTreeMap::new(),
-            readings: BTreeMap::new(),
-            rejected: 0,
-            missing: epoch.progress.missing_count(),
-            gaps: epoch.progress.gaps().to_vec(),
-            spool: None,
-            balanced: false,
-        };
-        accounts.insert((epoch.gateway_id, epoch.epoch), account);
+        let account = accounts.of(epoch.gateway_id, epoch.epoch);
+        account.highest = epoch.progress.highest();
+        account.upto = epoch.progress.upto();
+        account.missing = epoch.progress.missing_count();
+        account.gaps = epoch.progress.gaps().to_vec();
     }
     for (gateway, epoch, kind, n) in store::documents(tx, tenant).await? {
-        if let Some(account) = accounts.get_mut(&(gateway, epoch)) {
-            account.documents.insert(kind, count(n));
-        }
+        accounts.of(gateway, epoch).documents.insert(kind, count(n));
     }
     for (gateway, epoch, place, n) in store::readings(tx, tenant).await? {
-        if let Some(account) = accounts.get_mut(&(gateway, epoch)) {
-            account.readings.insert(place, count(n));
-        }
+        accounts.of(gateway, epoch).readings.insert(place, count(n));
     }
-    for (gateway, epoch, n) in store::rejected(tx, tenant).await? {
-        if let Some(account) = accounts.get_mut(&(gateway, epoch)) {
-            account.rejected = count(n);
-        }
+    for rejected in store::rejected(tx, tenant).await? {
+        let account = accounts.of(rejected.gateway_id, rejected.epoch);
+        account.rejected = count(rejected.numbers);
+        account.differing = count(rejected.differing);
+        account.unnumbered = count(rejected.unnumbered);
     }
     for gateway in fleet::gateways(tx, tenant).await? {
-        let told = gateway.telemetry.as_deref().map(serde_json::from_str::<Telemetry>);
-        if let Some(Ok(telemetry)) = told
-            && let key = (gateway.gateway_id, telemetry.spool.epoch.to_string())
-            && let Some(account) = accounts.get_mut(&key)
-        {
-            account.spool = Some(telemetry.spool);
+        if let Some(told) = super::telemetry(gateway.telemetry.as_deref()) {
+            let account = accounts.of(gateway.gateway_id, told.spool.epoch.to_string());
+            account.spool = Some(told.spool);
         }
     }
-    Ok(accounts.into_values().map(balance).collect())
+    Ok(accounts.accounts.into_values().map(balance).collect())
+}
+
+/// By gateway and epoch; epochs are named by the time at which they began.
+struct Accounts<'t> {
+    tenant: &'t str,
+    accounts: BTreeMap<(String, String), Account>,
+}
+
+impl Accounts<'_> {
+    fn of(&mut self, gateway: String, epoch: String) -> &mut Account {
+        let tenant = self.tenant;
+        self.accounts.entry((gateway, epoch)).or_insert_with_key(|(gateway, epoch)| Account {
+            tenant: tenant.to_owned(),
+            gateway: gateway.clone(),
+            epoch: epoch.clone(),
+            ..Account::default()
+        })
+    }
 }
 
 fn balance(mut account: Account) -> Account {
     let documents: u64 = account.documents.values().sum();
     let readings: u64 = account.readings.values().sum();
+    account.lost = account.spool.as_ref().map_or(0, |spool| lost(&account, spool));
     account.balanced = account.highest == documents + account.rejected + account.missing
-        && account.documents.get("reading").copied().unwrap_or(0) == readings;
+        && account.documents.get("reading").copied().unwrap_or(0) == readings
+        && account.lost == 0;
     account
+}
+
+/// The gateway counted its spool before we counted ours: what has not arrived now had not arrived
+/// then, was not acknowledged, and must have been among what it held.
+fn lost(account: &Account, spool: &SpoolState) -> u64 {
+    let told = spool.last_seq;
+    let in_gaps: u64 = account
+        .gaps
+        .iter()
+        .filter(|(first, _)| *first <= told)
+        .map(|(first, last)| last.min(&told) - first + 1)
+        .sum();
+    (in_gaps + told.saturating_sub(account.highest)).saturating_sub(spool.depth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_neither_side_holds_is_lost() {
+        let spool = |last_seq, depth| SpoolState {
+            epoch: chiasm_proto::Epoch(uuid::Uuid::nil()),
+            last_seq,
+            depth,
+            oldest_at: None,
+            quarantined: 0,
+        };
+        let gaps = vec![(3, 4), (9, 12)];
+        let account = Account { highest: 20, gaps, ..Account::default() };
+        assert_eq!(lost(&account, &spool(20, 6)), 0);
+        assert_eq!(lost(&account, &spool(25, 11)), 0, "five more are on their way");
+        assert_eq!(lost(&account, &spool(25, 10)), 1);
+        assert_eq!(lost(&account, &spool(10, 4)), 0, "told before the later ones were sent");
+        assert_eq!(lost(&account, &spool(10, 0)), 4);
+        assert_eq!(lost(&Account::default(), &spool(7, 7)), 0, "nothing has arrived yet");
+    }
 }

@@ -71,7 +71,8 @@ pub async fn put_lane(
     Ok(())
 }
 
-/// Adds a gateway, or changes its name and takes back a revocation (it has to enrol again).
+/// Adds a gateway, or changes its name and takes back a revocation (it has to enrol again). Gives
+/// its location, which never changes.
 pub async fn put_gateway(
     tx: &mut Tx,
     tenant: &str,
@@ -79,16 +80,15 @@ pub async fn put_gateway(
     location: &str,
     name: &str,
     at_us: i64,
-) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO gateway (tenant_id, gateway_id, location_id, name, created_at_us)
+) -> Result<String, StoreError> {
+    let sql = "INSERT INTO gateway (tenant_id, gateway_id, location_id, name, created_at_us)
          VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (tenant_id, gateway_id)
-         DO UPDATE SET name = excluded.name, revoked_at_us = NULL",
-        args![tenant, gateway, location, name, at_us],
-    )
-    .await?;
-    Ok(())
+         DO UPDATE SET name = excluded.name, revoked_at_us = NULL
+         RETURNING location_id";
+    let (location,): (String,) =
+        tx.fetch_one(sql, args![tenant, gateway, location, name, at_us]).await?;
+    Ok(location)
 }
 
 /// Revokes a gateway; gives whether there was one to revoke.

@@ -1,4 +1,4 @@
-//! Gateways, their numbers and their refusals, for the fleet page.
+//! Gateways, their instruments and their refusals, for the fleet page.
 
 use super::{StoreError, Tx};
 use crate::args;
@@ -23,27 +23,6 @@ crate::row! {
 }
 
 crate::row! {
-    /// One epoch's numbers on the cloud's side.
-    pub struct StreamRow {
-        pub gateway_id: String,
-        pub epoch: String,
-        pub upto: i64,
-        pub highest: i64,
-        pub last_at_us: i64,
-        pub documents: i64,
-        pub rejected: i64,
-    }
-}
-
-crate::row! {
-    pub struct PlaceCount {
-        pub gateway_id: String,
-        pub place: String,
-        pub count: i64,
-    }
-}
-
-crate::row! {
     pub struct RefusalRow {
         pub gateway_id: String,
         pub action: String,
@@ -60,24 +39,6 @@ pub async fn gateways(tx: &mut Tx, tenant: &str) -> Result<Vec<GatewayRow>, Stor
         FROM gateway g LEFT JOIN location l
             ON l.tenant_id = g.tenant_id AND l.location_id = g.location_id
         WHERE g.tenant_id = $1 ORDER BY g.gateway_id";
-    tx.fetch_all(sql, args![tenant]).await
-}
-
-pub async fn streams(tx: &mut Tx, tenant: &str) -> Result<Vec<StreamRow>, StoreError> {
-    let sql = "SELECT s.gateway_id, s.epoch, s.upto, s.highest, s.last_at_us,
-            (SELECT COUNT(*) FROM document d WHERE d.tenant_id = s.tenant_id
-                AND d.gateway_id = s.gateway_id AND d.epoch = s.epoch) AS documents,
-            (SELECT COUNT(DISTINCT j.seq) FROM rejected_document j
-                WHERE j.tenant_id = s.tenant_id
-                AND j.gateway_id = s.gateway_id AND j.epoch = s.epoch) AS rejected
-        FROM stream s WHERE s.tenant_id = $1 ORDER BY s.gateway_id, s.last_at_us DESC";
-    tx.fetch_all(sql, args![tenant]).await
-}
-
-/// Readings by where they are now.
-pub async fn places(tx: &mut Tx, tenant: &str) -> Result<Vec<PlaceCount>, StoreError> {
-    let sql = "SELECT gateway_id, place, COUNT(*) AS count FROM reading WHERE tenant_id = $1
-        GROUP BY gateway_id, place ORDER BY gateway_id, place";
     tx.fetch_all(sql, args![tenant]).await
 }
 

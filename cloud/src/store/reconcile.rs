@@ -57,15 +57,39 @@ pub async fn readings(
     .await
 }
 
-/// Gateway, epoch and how many of its numbers are rejected and not filed.
-pub async fn rejected(tx: &mut Tx, tenant: &str) -> Result<Vec<(String, String, i64)>, StoreError> {
-    tx.fetch_all(
-        "SELECT r.gateway_id, r.epoch, COUNT(DISTINCT r.seq) FROM rejected_document r
-         WHERE r.tenant_id = $1 AND r.seq > 0 AND NOT EXISTS (
-             SELECT 1 FROM document d WHERE d.tenant_id = r.tenant_id
-                 AND d.gateway_id = r.gateway_id AND d.epoch = r.epoch AND d.seq = r.seq)
-         GROUP BY r.gateway_id, r.epoch",
-        args![tenant],
-    )
-    .await
+/// Documents of one epoch that were kept without being filed.
+#[derive(Debug, Clone)]
+pub struct Rejected {
+    pub gateway_id: String,
+    pub epoch: String,
+    /// Numbers under which nothing is filed.
+    pub numbers: i64,
+    /// Other contents of numbers under which something is filed.
+    pub differing: i64,
+    /// Documents without a number.
+    pub unnumbered: i64,
+}
+
+pub async fn rejected(tx: &mut Tx, tenant: &str) -> Result<Vec<Rejected>, StoreError> {
+    let rows: Vec<(String, String, i64, i64, i64)> = tx
+        .fetch_all(
+            "SELECT r.gateway_id, r.epoch,
+                 COUNT(DISTINCT CASE WHEN r.seq > 0 AND d.seq IS NULL THEN r.seq END),
+                 COUNT(CASE WHEN d.seq IS NOT NULL AND r.code = 'content_differs' THEN 1 END),
+                 COUNT(CASE WHEN r.seq = 0 THEN 1 END)
+             FROM rejected_document r LEFT JOIN document d
+                 ON d.tenant_id = r.tenant_id AND d.gateway_id = r.gateway_id
+                     AND d.epoch = r.epoch AND d.seq = r.seq
+             WHERE r.tenant_id = $1 GROUP BY r.gateway_id, r.epoch",
+            args![tenant],
+        )
+        .await?;
+    let rejected = |(gateway_id, epoch, numbers, differing, unnumbered)| Rejected {
+        gateway_id,
+        epoch,
+        numbers,
+        differing,
+        unnumbered,
+    };
+    Ok(rows.into_iter().map(rejected).collect())
 }

@@ -2,7 +2,7 @@
 
 use super::{Fault, Web, Who};
 use crate::{
-    app::conservation::{self, Numbers},
+    fleet::reconcile::{self, Numbers},
     store::fleet_view,
 };
 use axum::{Json, extract::State};
@@ -68,5 +68,6 @@ pub async fn list(State(web): State<Web>, who: Who) -> Result<Json<Vec<GatewayJs
 /// Per gateway: where every numbered document is.
 pub async fn conservation(State(web): State<Web>, who: Who) -> Result<Json<Vec<Numbers>>, Fault> {
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
-    Ok(Json(conservation::numbers(&mut tx, &who.tenant).await?))
+    let numbers = reconcile::numbers(&mut tx, &who.tenant).await?;
+    Ok(Json(numbers.into_values().collect()))
 }

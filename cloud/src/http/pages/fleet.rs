@@ -5,12 +5,12 @@ use super::{
     frame::{Frame, page},
 };
 use crate::{
-    app::{
-        conservation::{self, Numbers},
-        enrol_gateway, local_time,
-        principal::Role,
-    },
+    app::{enrol_gateway, local_time, principal::Role},
     clock,
+    fleet::{
+        self,
+        reconcile::{self, Numbers},
+    },
     http::show,
     pki::Authority,
     store::{fleet_view, fleet_view::GatewayRow, site},
@@ -87,13 +87,15 @@ async fn fleet_page(web: &Web, who: &Who, enrolled: Option<Enrolled>) -> Result<
     let rows = fleet_view::gateways(&mut tx, &who.tenant).await?;
     let refusals = fleet_view::refusals(&mut tx, &who.tenant).await?;
     let instruments = fleet_view::instruments(&mut tx, &who.tenant).await?;
-    let numbers = conservation::numbers(&mut tx, &who.tenant).await?;
+    let mut numbers = reconcile::numbers(&mut tx, &who.tenant).await?;
     let locations = site::locations(&mut tx, &who.tenant).await?;
     drop(tx);
     let mut gateways: Vec<GatewayCard> = rows
         .iter()
-        .zip(numbers)
-        .map(|(row, numbers)| card(row, numbers, &refusals, &instruments, now_us))
+        .map(|row| {
+            let numbers = numbers.remove(&row.gateway_id).unwrap_or_default();
+            card(row, numbers, &refusals, &instruments, now_us)
+        })
         .collect();
     gateways.sort_by(|a, b| (a.rank, &a.name).cmp(&(b.rank, &b.name)));
     page(FleetPage {
@@ -113,7 +115,7 @@ fn card(
     now_us: i64,
 ) -> GatewayCard {
     let zone = local_time::zone(&row.time_zone);
-    let telemetry = conservation::telemetry(row);
+    let telemetry = fleet::telemetry(row.telemetry.as_deref());
     let spool = telemetry.as_ref().map(|telemetry| &telemetry.spool);
     let oldest_us = spool.and_then(|spool| spool.oldest_at).map(|at| at.as_microsecond());
     let is_behind = oldest_us.is_some_and(|at_us| now_us - at_us > BEHIND_AFTER_US);
@@ -125,7 +127,9 @@ fn card(
         (Some(_), _) => (5, "off", "Revoked".to_owned()),
         (_, "lost") => (0, "bad", "Offline: the connection was lost".to_owned()),
         (_, "stopped") => (1, "look", "Stopped by somebody".to_owned()),
-        (_, "online") if numbers.gaps > 0 || is_behind || has_down_link || !refusals.is_empty() => {
+        (_, "online")
+            if numbers.needs_a_look() || is_behind || has_down_link || !refusals.is_empty() =>
+        {
             (2, "look", "Online, needs a look".to_owned())
         }
         (_, "online") => (4, "good", "Online".to_owned()),
@@ -210,15 +214,16 @@ pub async fn enrol(
     let authority = authority.map_err(|error| Fault::ours(&error))?;
     let authority = authority.map_err(|error| Fault::ours(&error))?;
     let mut work = begin(&web, &who).await?;
-    let code = enrol_gateway::enrol(&mut work, &form.gateway, &form.location, &form.name).await?;
+    let claim = enrol_gateway::enrol(&mut work, &form.gateway, &form.location, &form.name).await?;
     work.commit().await?;
     let endpoint = &web.core.config.gateway_endpoint;
     let name = endpoint.names.first().map_or("localhost", String::as_str);
     let url = format!("https://{name}:{}", endpoint.listen.port());
     let command = format!(
-        "chiasm-gateway enrol --cloud {url} --authority-sha256 {} --code {code}",
-        authority.sha256()
+        "chiasm-gateway enrol --cloud {url} --authority-sha256 {} --code {}",
+        authority.sha256(),
+        claim.code
     );
-    let enrolled = Enrolled { gateway: form.gateway, code, command };
+    let enrolled = Enrolled { gateway: form.gateway.trim().to_owned(), code: claim.code, command };
     fleet_page(&web, &who, Some(enrolled)).await
 }
