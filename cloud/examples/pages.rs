@@ -19,6 +19,5 @@ async fn main() {
     let router = chiasm_cloud::http::router(world.core.clone());
     let listener = tokio::net::TcpListener::bind(listen).await.expect("cannot listen");
     println!("http://{listen}/sign-in");
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).await.expect("cannot serve");
+    chiasm_cloud::http::serve::serve(listener, None, router, 64).await;
 }

@@ -43,7 +43,8 @@ impl Default for Attempts {
 }
 
 impl Attempts {
-    /// Counts one attempt; `false` when there were too many.
+    /// Counts one attempt as failed, before it is made, so that many at once are counted as well;
+    /// `false` when there were too many.
     fn may_try(&self, key: &str, most: u32, now_us: i64) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let window_us = ATTEMPTS_WINDOW_S * SECOND_US;
@@ -61,6 +62,13 @@ impl Attempts {
         }
         entry.1 += 1;
         entry.1 <= most
+    }
+    /// Uncounts an attempt that was no failure.
+    fn take_back(&self, key: &str) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, count)) = seen.get_mut(key) {
+            *count = count.saturating_sub(1);
+        }
     }
     fn forget(&self, key: &str) {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
@@ -96,26 +104,46 @@ pub async fn sign_in(
     now_us: i64,
 ) -> Result<SignedIn, SignInError> {
     let login: String = login.trim().to_lowercase().chars().take(200).collect();
-    let login_key = format!("login {login}");
+    let (login_key, address_key) = (format!("login {login}"), format!("address {address}"));
     let by_login = attempts.may_try(&login_key, ATTEMPTS_MAX, now_us);
-    let by_address = attempts.may_try(&format!("address {address}"), ATTEMPTS_ADDRESS_MAX, now_us);
+    let by_address = attempts.may_try(&address_key, ATTEMPTS_ADDRESS_MAX, now_us);
     if !by_login || !by_address {
         return Err(SignInError::TooMany);
     }
-    let mut tx = db.all_tenants_read().await.map_err(AppError::Store)?;
-    let found = account::by_login(&mut tx, &login).await.map_err(AppError::Store)?;
+    match check(db, attempts, &login, password).await {
+        Ok(Some((account, role))) => {
+            attempts.forget(&login_key);
+            attempts.take_back(&address_key);
+            Ok(begin(db, account, role, now_us).await?)
+        }
+        Ok(None) => Err(SignInError::Wrong),
+        Err(error) => {
+            attempts.take_back(&login_key);
+            attempts.take_back(&address_key);
+            Err(error.into())
+        }
+    }
+}
+
+/// The account and its role, if login and password are right.
+async fn check(
+    db: &Db,
+    attempts: &Attempts,
+    login: &str,
+    password: &str,
+) -> Result<Option<(account::Account, Role)>, AppError> {
+    let mut tx = db.all_tenants_read().await?;
+    let found = account::by_login(&mut tx, login).await?;
     drop(tx);
     let stored = found.as_ref().map(|account| account.password_hash.clone());
     let is_right = {
-        let _turn = attempts.hashes.acquire().await.map_err(|_| SignInError::TooMany)?;
+        let _turn = attempts.hashes.acquire().await.expect("nobody closes the semaphore");
         let password = password.to_owned();
         let verify = move || password::verify(&password, stored.as_deref());
         tokio::task::spawn_blocking(verify).await.unwrap_or(false)
     };
-    let (true, Some(account)) = (is_right, found) else { return Err(SignInError::Wrong) };
-    let Some(role) = Role::parse(&account.role) else { return Err(SignInError::Wrong) };
-    attempts.forget(&login_key);
-    Ok(begin(db, account, role, now_us).await?)
+    let account = found.filter(|_| is_right);
+    Ok(account.and_then(|account| Role::parse(&account.role).map(|role| (account, role))))
 }
 
 async fn begin(
@@ -129,7 +157,6 @@ async fn begin(
     let expires_at_us = now_us + ABSOLUTE_MAX_S * SECOND_US;
     let account::Account { tenant_id: tenant, account_id, display_name: name, .. } = account;
     let mut tx = db.tenant(&tenant).await?;
-    sign_in::delete_expired(&mut tx, &tenant, now_us).await?;
     let tokens = (token_sha256.as_str(), csrf_token.as_str());
     sign_in::insert(&mut tx, (&tenant, &account_id), tokens, (now_us, expires_at_us)).await?;
     crate::store::audit::write(&mut tx, &tenant, &account_id, ("sign_in", &account_id), now_us)
@@ -211,6 +238,10 @@ mod tests {
         }
         assert!(!attempts.may_try("login ana", ATTEMPTS_MAX, 1));
         assert!(attempts.may_try("login ben", ATTEMPTS_MAX, 1));
+        for _ in 0..ATTEMPTS_MAX * 2 {
+            assert!(attempts.may_try("login cem", ATTEMPTS_MAX, 1), "what succeeds is not counted");
+            attempts.take_back("login cem");
+        }
         assert!(attempts.may_try("login ana", ATTEMPTS_MAX, ATTEMPTS_WINDOW_S * SECOND_US));
     }
 

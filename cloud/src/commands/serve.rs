@@ -62,7 +62,8 @@ pub async fn start(core: &Core) -> anyhow::Result<Running> {
     let gateway_endpoint = listener.local_addr()?;
     let tls = authority.server_config(&endpoint.names, false)?;
     let router = http::gateway::router(core.clone(), authority.clone());
-    tasks.spawn(http::tls::serve(listener, Arc::new(tls), router));
+    let most = http::gateway::CONNECTIONS_MAX;
+    tasks.spawn(http::serve::serve(listener, Some(Arc::new(tls)), router, most));
     tracing::info!(address = %gateway_endpoint, "gateway endpoint listens");
     Ok(Running { broker, gateway_endpoint, pages, tasks })
 }

@@ -3,7 +3,7 @@
 use super::{
     Fault, Web, Who,
     pages::frame::{Frame, page},
-    tls::Peer,
+    serve::Peer,
 };
 use crate::{
     app::sign_in::{self, ABSOLUTE_MAX_S, SignInError, SignedIn},
@@ -12,26 +12,38 @@ use crate::{
 use askama::Template;
 use axum::{
     Form, Json,
-    extract::{ConnectInfo, FromRequestParts, Query, State},
+    extract::{FromRequestParts, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use serde::{Deserialize, Serialize};
-use std::{convert::Infallible, net::SocketAddr};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+};
 
 const COOKIE: &str = "chiasm_session";
 
-/// The address that a request came from, if the server tells it. Behind a proxy it is the proxy's,
-/// and the limit per login alone holds.
+/// The address that a request came from, if the server tells it. Behind a proxy it is what the
+/// proxy nearest to us saw: only that entry of the header is not the client's own invention.
 pub struct Address(String);
 
-impl<S: Sync> FromRequestParts<S> for Address {
+impl FromRequestParts<Web> for Address {
     type Rejection = Infallible;
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let plain = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-        let peer = plain.or_else(|| parts.extensions.get::<Peer>().map(|peer| peer.0));
-        Ok(Self(peer.map_or_else(|| "unknown".into(), |peer| peer.ip().to_string())))
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Infallible> {
+        let is_behind_proxy = web.core.config.http.behind_proxy;
+        let forwarded = is_behind_proxy.then(|| last_forwarded_for(&parts.headers)).flatten();
+        let peer = || parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
+        let address = forwarded.or_else(peer);
+        Ok(Self(address.map_or_else(|| "unknown".into(), |address| address.to_string())))
     }
+}
+
+fn last_forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all("x-forwarded-for").into_iter().next_back()?.to_str().ok()?;
+    let last = last.rsplit(',').next()?.trim();
+    let with_port = || last.parse::<SocketAddr>().ok().map(|address| address.ip());
+    last.parse().ok().or_else(with_port)
 }
 
 /// The session token in the cookies, if there is one.
@@ -54,7 +66,9 @@ pub fn sign_in_url(then: &str) -> String {
 
 /// A path of ours, whatever a request claims.
 pub fn own_path(then: &str) -> &str {
-    let is_own = then.starts_with('/') && !then.starts_with("//") && !then.contains(['\\', '\n']);
+    // Browsers drop tabs and line ends, so that "/<tab>/elsewhere" would lead away.
+    let is_plain = !then.contains(|c: char| c == '\\' || c.is_control());
+    let is_own = then.starts_with('/') && !then.starts_with("//") && is_plain;
     if is_own { then } else { "/" }
 }
 
@@ -169,4 +183,34 @@ fn is_loopback(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("");
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     matches!(name, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_nearest_proxy_is_believed() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(last_forwarded_for(&headers), None);
+        for (value, last) in [
+            ("203.0.113.9", "203.0.113.9"),
+            ("127.0.0.1, 198.51.100.7", "198.51.100.7"),
+            ("10.0.0.1,2001:db8::1", "2001:db8::1"),
+            ("192.0.2.1:5123", "192.0.2.1"),
+        ] {
+            headers.append("x-forwarded-for", HeaderValue::from_static(value));
+            assert_eq!(last_forwarded_for(&headers), last.parse().ok(), "{value}");
+        }
+        headers.append("x-forwarded-for", HeaderValue::from_static("nonsense"));
+        assert_eq!(last_forwarded_for(&headers), None);
+    }
+
+    #[test]
+    fn nobody_is_led_elsewhere() {
+        assert_eq!(own_path("/lanes/lane-1"), "/lanes/lane-1");
+        for path in ["https://e.example", "//e.example", "/\\e.example", "/\t/e.example", ""] {
+            assert_eq!(own_path(path), "/", "{path}");
+        }
+    }
 }

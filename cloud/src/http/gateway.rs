@@ -1,8 +1,10 @@
 //! The gateways' endpoint: a claim code and a certificate request against a certificate.
 
-use super::{attempts::Attempts, tls::Peer};
+use super::{attempts::Attempts, serve::Peer};
 use crate::{
-    Core, clock,
+    Core,
+    app::claim_code::code_sha256,
+    clock,
     pki::{Authority, PkiError},
     store::{StoreError, claim, fleet, live},
 };
@@ -15,11 +17,13 @@ use axum::{
     routing::post,
 };
 use chiasm_proto::{
-    GatewayId, Sha256, TenantId,
-    enrol::{CLAIM_LEN, CLAIM_PATH, ClaimError, ClaimRequest, ClaimResponse},
+    GatewayId, TenantId,
+    enrol::{CLAIM_PATH, ClaimError, ClaimRequest, ClaimResponse},
 };
 use std::sync::Arc;
 
+/// Connections at the same time: gateways come here once in a year.
+pub const CONNECTIONS_MAX: usize = 256;
 /// Largest claim request; a certificate request with an RSA-4096 key has a tenth of it.
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
@@ -149,11 +153,4 @@ async fn claim(endpoint: &Endpoint, body: &[u8]) -> Result<ClaimResponse, Refusa
         tenant,
         gateway,
     })
-}
-
-/// The form in which codes are kept. People type small letters, blanks and dashes.
-pub fn code_sha256(code: &str) -> Option<String> {
-    let clean = |c: &char| !c.is_whitespace() && *c != '-';
-    let code: String = code.chars().filter(clean).take(CLAIM_LEN + 1).collect();
-    (code.len() == CLAIM_LEN).then(|| Sha256::of(code.to_ascii_uppercase().as_bytes()).to_string())
 }

@@ -1,12 +1,14 @@
 //! Where browsers and API clients connect: plain on loopback or behind a proxy, else over TLS.
 
-use super::{router, tls};
+use super::{router, serve};
 use crate::{Core, broker};
 use anyhow::Context;
-use axum::serve::ListenerExt;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{net::SocketAddr, path::Path, sync::Arc};
 use tokio::task::JoinSet;
+
+/// Connections at the same time: twice the live streams, so that these leave room for requests.
+pub const CONNECTIONS_MAX: usize = 2 * super::sse::STREAMS_MAX;
 
 /// Starts to serve pages and API; gives the address that is really listened on.
 pub fn start(core: &Core, tasks: &mut JoinSet<()>) -> anyhow::Result<SocketAddr> {
@@ -14,26 +16,11 @@ pub fn start(core: &Core, tasks: &mut JoinSet<()>) -> anyhow::Result<SocketAddr>
     let listener = broker::listen_at(http.listen)?;
     let address = listener.local_addr()?;
     let router = router(core.clone());
-    match (&http.certificate, &http.key) {
-        (Some(certificate), Some(key)) => {
-            let config = tls_config(certificate, key)?;
-            tasks.spawn(tls::serve(listener, Arc::new(config), router));
-        }
-        _ => {
-            let service = router.into_make_service_with_connect_info::<SocketAddr>();
-            // Without it a live event waits until the page has acknowledged the one before.
-            let listener = listener.tap_io(|stream| {
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "a page's connection keeps Nagle's algorithm");
-                }
-            });
-            tasks.spawn(async move {
-                if let Err(error) = axum::serve(listener, service).await {
-                    tracing::error!(%error, "pages are no longer served");
-                }
-            });
-        }
-    }
+    let tls = match (&http.certificate, &http.key) {
+        (Some(certificate), Some(key)) => Some(Arc::new(tls_config(certificate, key)?)),
+        _ => None,
+    };
+    tasks.spawn(serve::serve(listener, tls, router, CONNECTIONS_MAX));
     tracing::info!(%address, "pages listen");
     Ok(address)
 }

@@ -13,9 +13,9 @@ mod health;
 pub mod listen;
 pub mod pages;
 pub mod routes;
+pub mod serve;
 pub mod show;
 pub mod sse;
-pub mod tls;
 
 pub use fault::Fault;
 pub use guard::Who;

@@ -56,10 +56,3 @@ pub async fn delete(tx: &mut Tx, tenant: &str, token_sha256: &str) -> Result<(),
     tx.execute(sql, args![tenant, token_sha256]).await?;
     Ok(())
 }
-
-/// Forgets a tenant's sign-ins whose time is over.
-pub async fn delete_expired(tx: &mut Tx, tenant: &str, now_us: i64) -> Result<(), StoreError> {
-    let sql = "DELETE FROM sign_in WHERE tenant_id = $1 AND expires_at_us < $2";
-    tx.execute(sql, args![tenant, now_us]).await?;
-    Ok(())
-}

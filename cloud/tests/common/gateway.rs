@@ -2,7 +2,7 @@
 
 use super::{Cloud, PATIENCE};
 use chiasm_cloud::{
-    http::gateway::code_sha256,
+    app::claim_code::code_sha256,
     pki::Authority,
     store::{claim, fleet},
 };
