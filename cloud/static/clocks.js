@@ -1,7 +1,6 @@
 // Clocks that run: how long something waits, how long a session is open, when it ends.
 
 const offset = Number(document.body.dataset.now) - Date.now();
-const WARN_MS = 2 * 60 * 1000;
 
 function text(ms) {
   const all = Math.max(0, Math.floor(ms / 1000));
@@ -19,7 +18,7 @@ export function tick() {
   }
   for (const end of document.querySelectorAll("[data-ends]")) {
     const left = Number(end.dataset.ends) - now;
-    end.hidden = left > WARN_MS;
+    end.hidden = now < Number(end.dataset.warns);
     end.textContent = left > 0 ? ` · ends in ${text(left)} without a reading` : " · ends now";
   }
 }

@@ -34,6 +34,7 @@ macro_rules! on_both {
 on_both! {
     session => a_session_files_and_a_mismatch_is_held,
     duplicate => a_second_print_is_counted,
+    no_duplicate => the_same_values_of_others_are_no_second_print,
     time => trays_age_and_idle_sessions_end,
     birth => a_birth_is_answered_and_a_late_will_ignored,
     tenants => a_tenant_sees_nothing_of_another,
@@ -127,6 +128,44 @@ async fn a_second_print_is_counted(kind: Kind) {
     assert_eq!(place_of(&cloud, 2).await.0, "duplicate");
     assert_eq!(place_of(&cloud, 3).await.0, "duplicate");
     assert_eq!(cloud.count("SELECT sent_count FROM reading WHERE seq = 1").await, 3);
+    let mut tx = cloud.core.db.tenant_read("acme").await.unwrap();
+    let accounts = reconcile::accounts(&mut tx, "acme").await.unwrap();
+    assert!(accounts[0].balanced, "{accounts:?}");
+}
+
+async fn the_same_values_of_others_are_no_second_print(kind: Kind) {
+    let (cloud, mut gateway) = world(kind).await;
+    let same = |gateway: &Gateway, seq, session: Option<Uuid>| {
+        let mut reading = gateway.reading(seq);
+        inner(&mut reading).decoded.running_number = None;
+        inner(&mut reading).lane_session = session.map(chiasm_proto::LaneSessionId);
+        reading
+    };
+    // Nobody knows whose these are: both wait.
+    for seq in 1..=2 {
+        gateway.send(&same(&gateway, seq, None)).await;
+    }
+    gateway.ack(|ack| ack.upto == 2).await;
+    for seq in 1..=2 {
+        assert_eq!(place_of(&cloud, seq).await.0, "tray");
+    }
+    let session = Some(open_session(&cloud).await);
+    gateway.send(&same(&gateway, 3, session)).await;
+    gateway.ack(|ack| ack.upto == 3).await;
+    let mut tx = cloud.core.db.tenant("acme").await.unwrap();
+    let reject = "UPDATE reading SET acceptance = 'rejected' WHERE tenant_id = 'acme' AND seq = 3";
+    tx.execute(reject, args![]).await.unwrap();
+    tx.commit().await.unwrap();
+    // What was rejected and is measured again is seen; and a clock that is ahead keeps no session.
+    let mut again = same(&gateway, 4, session);
+    again.time = Timestamp::now() + jiff::SignedDuration::from_hours(1_000);
+    inner(&mut again).clock = chiasm_proto::ClockState::Unsynced;
+    gateway.send(&again).await;
+    gateway.ack(|ack| ack.upto == 4).await;
+    assert_eq!(place_of(&cloud, 4).await.0, "exam");
+    jobs::age_once(&cloud.core, clock::now_us() + SESSION_IDLE_MAX_US).await.unwrap();
+    let open = "SELECT COUNT(*) FROM lane_session WHERE closed_at_us IS NULL";
+    assert_eq!(cloud.count(open).await, 0);
     let mut tx = cloud.core.db.tenant_read("acme").await.unwrap();
     let accounts = reconcile::accounts(&mut tx, "acme").await.unwrap();
     assert!(accounts[0].balanced, "{accounts:?}");

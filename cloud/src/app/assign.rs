@@ -1,9 +1,12 @@
 //! Giving a reading that waits to a patient, by a person's explicit choice.
 
 use super::{AppError, reason, work::Work};
-use crate::store::{
-    encounter::Encounter,
-    exam::{Next, ReadingRow},
+use crate::{
+    domain::placement::{claimed_id, is_same_id},
+    store::{
+        encounter::Encounter,
+        exam::{Next, ReadingRow},
+    },
 };
 
 /// What a person chose.
@@ -61,7 +64,7 @@ pub(super) fn check_identity(
     choice: &Choice,
 ) -> Result<String, AppError> {
     let typed = choice.reason.trim();
-    let Some(claimed) = &row.claimed_patient else {
+    let Some(claimed) = claimed_id(row.claimed_patient.as_deref()) else {
         let why = if typed.is_empty() { "chosen by a person" } else { reason(typed)? };
         return Ok(why.to_owned());
     };
@@ -73,15 +76,9 @@ pub(super) fn check_identity(
     }
     if !choice.although_ids_differ {
         return Err(AppError::IdsDiffer {
-            claimed: claimed.clone(),
+            claimed: claimed.to_owned(),
             chart_number: encounter.chart_number.clone(),
         });
     }
     Ok(format!("{} (filed although the ids differ)", reason(typed)?))
-}
-
-/// Whether an id in the data is the chart number: blanks around it and case do not matter,
-/// leading zeros do.
-pub fn is_same_id(claimed: &str, chart_number: &str) -> bool {
-    claimed.trim().eq_ignore_ascii_case(chart_number.trim())
 }

@@ -4,11 +4,6 @@ use super::{AppError, work::Work};
 use crate::store::{lane_session, live::Kind, site};
 use uuid::Uuid;
 
-/// A lane session ends after this time without a reading.
-pub const IDLE_MAX_S: i64 = 20 * 60;
-/// The lane page warns this long before.
-pub const WARN_BEFORE_S: i64 = 2 * 60;
-
 /// Opens a lane for an encounter of its location; the lane's previous session ends. Gives the new
 /// session's id.
 pub async fn open(work: &mut Work, lane: &str, encounter: &str) -> Result<String, AppError> {
@@ -33,7 +28,11 @@ pub async fn open(work: &mut Work, lane: &str, encounter: &str) -> Result<String
     }
     let id = Uuid::now_v7().to_string();
     let what = (lane, encounter.encounter_id.as_str());
-    lane_session::insert(&mut work.tx, &tenant, &id, what, (&account, work.now_us)).await?;
+    let by = (account.as_str(), work.now_us);
+    if !lane_session::insert(&mut work.tx, &tenant, &id, what, by).await? {
+        let message = "somebody else opened this lane just now: look at it again";
+        return Err(AppError::Refused(message.into()));
+    }
     let at = (row.location_id.as_str(), lane);
     work.tell_session(Kind::SessionOpened, at, Some(&encounter.encounter_id), &id);
     work.audit("lane_session_opened", &id).await?;

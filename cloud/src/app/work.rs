@@ -72,6 +72,9 @@ impl Work {
         if !matches!(row.place.as_str(), "tray" | "inbox" | "held") {
             return Err(AppError::Conflict);
         }
+        if row.acceptance == "rejected" {
+            return Err(AppError::Refused("this reading is already rejected".into()));
+        }
         Ok(row)
     }
 

@@ -1,7 +1,10 @@
 //! Writing down what was refused: counted in the database, told to pages, said in the log once.
 
 use super::identity::Identity;
-use crate::{Core, clock, store::refusal};
+use crate::{
+    Core, clock,
+    store::{live, refusal},
+};
 use std::{collections::HashMap, time::Duration};
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -80,8 +83,11 @@ async fn write_tenant(
     if !crate::store::fleet::tenant_exists(&mut tx, tenant).await? {
         return Ok(());
     }
+    let mut events = Vec::with_capacity(counted.len());
     for ((_, gateway, action, topic), times) in counted {
-        refusal::count(&mut tx, (tenant, gateway), action, topic, now_us, *times).await?;
+        let key = (tenant, gateway.as_str());
+        events.push(refusal::count(&mut tx, key, action, topic, now_us, *times).await?);
     }
+    live::append(&mut tx, tenant, &events).await?;
     tx.commit().await
 }

@@ -12,6 +12,8 @@ pub const DUPLICATE_WITHIN_US: i64 = 600 * 1_000_000;
 pub const TRAY_MAX_US: i64 = 15 * 60 * 1_000_000;
 /// A lane session without a reading ends after this time (T1).
 pub const SESSION_IDLE_MAX_US: i64 = 20 * 60 * 1_000_000;
+/// The lane page warns after this time without a reading (T1).
+pub const SESSION_WARN_AFTER_US: i64 = 18 * 60 * 1_000_000;
 
 /// Where a reading is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -77,9 +79,20 @@ pub struct Placement {
     pub lane_session_id: Option<String>,
 }
 
+/// The identity inside the data, if there is one: blanks are none.
+pub fn claimed_id(claimed: Option<&str>) -> Option<&str> {
+    claimed.map(str::trim).filter(|id| !id.is_empty())
+}
+
+/// Whether an identity inside the data is the chart number, at filing and at every re-filing (R33).
+/// Letter by letter: two charts may differ in case or in leading zeros.
+pub fn is_same_id(claimed: &str, chart_number: &str) -> bool {
+    claimed.trim() == chart_number.trim()
+}
+
 /// Decides. `sessions` are those of the reading's lane around its capture.
 pub fn place(facts: Facts<'_>, sessions: &[LaneSession]) -> Placement {
-    let claimed = facts.claimed.map(str::trim).filter(|id| !id.is_empty());
+    let claimed = claimed_id(facts.claimed);
     let session = match session_of(facts, sessions) {
         Ok(session) => session,
         Err(why) => return wait(facts, claimed, why),
@@ -88,7 +101,7 @@ pub fn place(facts: Facts<'_>, sessions: &[LaneSession]) -> Placement {
         None => {
             (Place::Exam, "the lane session was open; the instrument sends no patient id".into())
         }
-        Some(id) if id == session.chart_number => {
+        Some(id) if is_same_id(id, &session.chart_number) => {
             (Place::Exam, "the lane session was open and the patient id in the data agrees".into())
         }
         Some(id) => (

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 use chiasm_proto::{
-    Ack, Epoch, GatewayId, LaneId, TenantId,
+    Ack, ClockState, Epoch, GatewayId, LaneId, TenantId,
     fleet::{Sessions, State, Status, Telemetry},
 };
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
@@ -307,7 +307,11 @@ impl<'b> Filing<'b> {
         telemetry: &Telemetry,
     ) -> Result<(), StoreError> {
         let json = serde_json::to_string(telemetry).expect("plain data always serialises");
-        let at_us = telemetry.time.as_microsecond();
+        // What a gateway says whose clock is ahead must not outlive what it says later.
+        let at_us = match telemetry.clock {
+            ClockState::Synced => telemetry.time.as_microsecond().min(self.now_us),
+            ClockState::Unsynced => self.now_us,
+        };
         fleet::put_telemetry(tx, (self.tenant, gateway.as_str()), &json, at_us).await
     }
 
@@ -361,7 +365,7 @@ impl<'b> Filing<'b> {
 impl Filing<'_> {
     /// Nothing of an unknown or revoked gateway is filed or acknowledged; that it tried is written
     /// down.
-    async fn write_refusals(&self, tx: &mut Tx) -> Result<(), StoreError> {
+    async fn write_refusals(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
         if self.refused.is_empty() || !fleet::tenant_exists(tx, self.tenant).await? {
             return Ok(());
         }
@@ -369,7 +373,7 @@ impl Filing<'_> {
             let (key, now_us) = ((self.tenant, gateway.as_str()), self.now_us);
             tracing::warn!(tenant = key.0, gateway = key.1, messages, "an unknown gateway sends");
             let times = i64::try_from(*messages).unwrap_or(i64::MAX);
-            refusal::count(tx, key, "message", "", now_us, times).await?;
+            self.events.push(refusal::count(tx, key, "message", "", now_us, times).await?);
         }
         Ok(())
     }

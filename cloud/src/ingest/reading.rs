@@ -5,6 +5,7 @@ use super::{
     parse::{Checked, Content, Document, ReadingFacts},
 };
 use crate::{
+    app::local_time,
     domain::placement::{self, DUPLICATE_WITHIN_US, Facts, Place, Placement},
     store::{
         StoreError, Tx,
@@ -13,8 +14,7 @@ use crate::{
         live::{Kind, NewEvent},
     },
 };
-use chiasm_proto::GatewayId;
-use jiff::{Timestamp, tz::TimeZone};
+use chiasm_proto::{ClockState, GatewayId};
 
 impl Filing<'_> {
     /// Places a reading and adds it with its live event.
@@ -36,7 +36,12 @@ impl Filing<'_> {
             && let Some(session) = &placed.lane_session_id
         {
             let last_us = self.touched.entry(session.clone()).or_insert(i64::MIN);
-            *last_us = checked.captured_at_us.max(*last_us);
+            // A gateway's clock that is ahead, or not set, must not keep a session open for ever.
+            let at_us = match facts.clock {
+                ClockState::Synced => checked.captured_at_us.min(self.now_us),
+                ClockState::Unsynced => self.now_us,
+            };
+            *last_us = at_us.max(*last_us);
         }
         let lane_id = checked.lane.as_ref().map(ToString::to_string).unwrap_or_default();
         let reading = NewReading {
@@ -74,6 +79,7 @@ impl Filing<'_> {
                 gateway_id: reading.gateway_id.clone(),
                 link_id: reading.link_id.clone(),
                 lane_session_id: reading.lane_session_id.clone(),
+                encounter_id: reading.encounter_id.clone(),
                 captured_at_us: reading.captured_at_us,
             };
             self.prints.entry(reading.content_sha256.clone()).or_default().push(print);
@@ -100,26 +106,29 @@ impl Filing<'_> {
             return Ok(placed);
         };
         let zone = lane_open::time_zone(tx, self.tenant, &lane.location_id).await?;
-        let zone = zone.and_then(|name| TimeZone::get(&name).ok()).unwrap_or(TimeZone::UTC);
-        let at = Timestamp::from_microsecond(facts.captured_at_us).unwrap_or_default();
-        let date = at.to_zoned(zone).date().to_string();
+        let zone = local_time::zone(zone.as_deref().unwrap_or("UTC"));
+        let date = local_time::date(facts.captured_at_us, &zone).to_string();
         let visit = (lane.location_id.as_str(), date.as_str());
         facts.claimed_is_scheduled =
             lane_open::is_scheduled(tx, self.tenant, visit, claimed.trim()).await?;
         Ok(placement::place(facts, &lane.sessions))
     }
 
-    /// The reading that this one repeats (T5), of this transaction or an earlier one.
+    /// The reading that this one repeats (T5), of this transaction or an earlier one. Only within a
+    /// lane session, and only while the first is where this one goes: two patients may well have
+    /// the same values.
     fn first_print(
         &self,
         gateway: &GatewayId,
         (checked, facts): (&Checked, &ReadingFacts),
         placed: &Placement,
     ) -> Option<String> {
+        placed.lane_session_id.as_ref()?;
         let same = |first: &&Print| {
             first.gateway_id == gateway.as_str()
                 && first.link_id == facts.link
                 && first.lane_session_id == placed.lane_session_id
+                && first.encounter_id == placed.encounter_id
                 && first.captured_at_us.abs_diff(checked.captured_at_us)
                     <= DUPLICATE_WITHIN_US.unsigned_abs()
         };

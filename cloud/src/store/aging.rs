@@ -6,8 +6,7 @@ use super::{
 };
 use crate::args;
 
-/// Readings and sessions of one tenant that change in one transaction; the rest follows in the
-/// next.
+/// Readings of one tenant that change in one transaction; the rest follows in the next.
 const ROWS_MAX: i64 = 200;
 
 /// Tenants with readings in a tray since before the moment.
@@ -15,7 +14,8 @@ pub async fn tenants_with_old_tray(tx: &mut Tx, before_us: i64) -> Result<Vec<St
     let rows: Vec<(String,)> = tx
         .fetch_all(
             "SELECT DISTINCT tenant_id FROM reading
-             WHERE place = 'tray' AND place IN ('tray', 'inbox', 'held') AND received_at_us <= $1",
+             WHERE place = 'tray' AND place IN ('tray', 'inbox', 'held')
+                 AND acceptance <> 'rejected' AND received_at_us <= $1",
             args![before_us],
         )
         .await?;
@@ -33,7 +33,7 @@ pub async fn tray_to_inbox(
         .fetch_all(
             "SELECT reading_id, location_id, lane_id, gateway_id, version FROM reading
              WHERE tenant_id = $1 AND place = 'tray' AND place IN ('tray', 'inbox', 'held')
-                 AND received_at_us <= $2
+                 AND acceptance <> 'rejected' AND received_at_us <= $2
              ORDER BY received_at_us LIMIT $3",
             args![tenant, before_us, ROWS_MAX],
         )

@@ -96,10 +96,11 @@ const LIVE_EVENTS: Words = Words {
                    subject TEXT)",
 };
 
-/// Content, reading, gateway, link, lane session, moment of capture.
-pub(super) type PrintRow = (String, String, String, String, Option<String>, i64);
+/// Content, reading, gateway, link, lane session, encounter, moment of capture.
+pub(super) type PrintRow = (String, String, String, String, Option<String>, Option<String>, i64);
 
-/// Readings with one of these contents that are not themselves second prints.
+/// Readings with one of these contents that are neither second prints nor rejected: what a person
+/// has rejected and measures again must be seen.
 pub(super) async fn select_prints(
     tx: &mut Tx,
     tenant: &str,
@@ -112,17 +113,19 @@ pub(super) async fn select_prints(
 
 const PRINTS: Words = Words {
     sqlite: "SELECT content_sha256, reading_id, gateway_id, link_id, lane_session_id,
-                 captured_at_us
+                 encounter_id, captured_at_us
              FROM reading
              WHERE tenant_id = $1 AND content_sha256 IN (SELECT value FROM json_each($2))
                  AND captured_at_us BETWEEN $3 AND $4 AND place <> 'duplicate'
+                 AND acceptance <> 'rejected'
              ORDER BY captured_at_us",
     postgres: "SELECT content_sha256, reading_id, gateway_id, link_id, lane_session_id,
-                   captured_at_us
+                   encounter_id, captured_at_us
                FROM reading
                WHERE tenant_id = $1
                    AND content_sha256 = ANY(ARRAY(SELECT json_array_elements_text($2::json)))
                    AND captured_at_us BETWEEN $3 AND $4 AND place <> 'duplicate'
+                   AND acceptance <> 'rejected'
                ORDER BY captured_at_us",
 };
 

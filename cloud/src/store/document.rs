@@ -119,6 +119,8 @@ pub struct Print {
     pub gateway_id: String,
     pub link_id: String,
     pub lane_session_id: Option<String>,
+    /// The exam in which it is now.
+    pub encounter_id: Option<String>,
     pub captured_at_us: i64,
 }
 
@@ -131,8 +133,15 @@ pub async fn prints(
 ) -> Result<HashMap<String, Vec<Print>>, StoreError> {
     let mut prints: HashMap<String, Vec<Print>> = HashMap::new();
     for row in batch::select_prints(tx, tenant, contents, between_us).await? {
-        let (content, reading_id, gateway_id, link_id, lane_session_id, captured_at_us) = row;
-        let print = Print { reading_id, gateway_id, link_id, lane_session_id, captured_at_us };
+        let (content, reading_id, gateway_id, link_id, lane_session_id, encounter_id, at_us) = row;
+        let print = Print {
+            reading_id,
+            gateway_id,
+            link_id,
+            lane_session_id,
+            encounter_id,
+            captured_at_us: at_us,
+        };
         prints.entry(content).or_default().push(print);
     }
     Ok(prints)

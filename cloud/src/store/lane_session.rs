@@ -3,17 +3,18 @@
 use super::{StoreError, Tx};
 use crate::args;
 
+/// Opens a session; `false` when somebody else has just opened one in this lane.
 pub async fn insert(
     tx: &mut Tx,
     tenant: &str,
     lane_session: &str,
     (lane, encounter): (&str, &str),
     (account, now_us): (&str, i64),
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let sql = "INSERT INTO lane_session (tenant_id, lane_session_id, lane_id, encounter_id,
-            opened_at_us, opened_by) VALUES ($1, $2, $3, $4, $5, $6)";
-    tx.execute(sql, args![tenant, lane_session, lane, encounter, now_us, account]).await?;
-    Ok(())
+            opened_at_us, opened_by) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+    let args = args![tenant, lane_session, lane, encounter, now_us, account];
+    Ok(tx.execute(sql, args).await? == 1)
 }
 
 /// Closes the session that is open in a lane; `false` when none was.

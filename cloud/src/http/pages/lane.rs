@@ -8,6 +8,7 @@ use super::{
 use crate::{
     app::{AppError, assign, local_time, look, session},
     clock,
+    domain::placement::{SESSION_IDLE_MAX_US, SESSION_WARN_AFTER_US, claimed_id, is_same_id},
     http::show::{self, ReadingView},
     store::{Tx, encounter, exam, exam::ReadingRow, site, waiting},
 };
@@ -41,6 +42,8 @@ struct Session {
     opened_ms: i64,
     /// The session ends by itself at this moment if nothing arrives.
     ends_ms: i64,
+    /// From this moment on the page warns.
+    warns_ms: i64,
     readings: Vec<ReadingView>,
     acceptable: usize,
 }
@@ -57,11 +60,9 @@ pub struct Waiting {
 
 impl Waiting {
     pub fn new(row: &ReadingRow, view: ReadingView, chart_number: Option<&str>) -> Self {
-        let same = row
-            .claimed_patient
-            .as_deref()
+        let same = claimed_id(row.claimed_patient.as_deref())
             .zip(chart_number)
-            .map(|(claimed, chart_number)| assign::is_same_id(claimed, chart_number));
+            .map(|(claimed, chart_number)| is_same_id(claimed, chart_number));
         Self {
             view,
             since_ms: row.captured_at_us / 1000,
@@ -131,7 +132,8 @@ async fn open_session(
         visit: Visit::new(&encounter, zone),
         opened_by: names.of(lane.opened_by.as_deref().unwrap_or("")),
         opened_ms: opened_at_us / 1000,
-        ends_ms: used_at_us / 1000 + session::IDLE_MAX_S * 1000,
+        ends_ms: (used_at_us + SESSION_IDLE_MAX_US) / 1000,
+        warns_ms: (used_at_us + SESSION_WARN_AFTER_US) / 1000,
         acceptable: pending.filter(|reading| !reading.needs_a_look).count(),
         readings,
     }))
