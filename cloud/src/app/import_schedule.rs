@@ -147,13 +147,34 @@ fn moment(text: &str, zone: &jiff::tz::TimeZone) -> Result<i64, String> {
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Ok(timestamp.as_microsecond());
     }
-    let local: civil::DateTime = text.parse().map_err(|_| {
+    // A date alone would be midnight, and a zone in brackets would not be looked at.
+    let has_time = text.contains(':') && !text.contains('[');
+    let local = has_time.then(|| text.parse::<civil::DateTime>().ok()).flatten();
+    let local = local.ok_or_else(|| {
         format!("`scheduled_at` {text} is neither YYYY-MM-DDTHH:MM nor that with an offset")
     })?;
-    let zoned = local.to_zoned(zone.clone());
-    zoned
-        .map(|zoned| zoned.timestamp().as_microsecond())
-        .map_err(|_| format!("`scheduled_at` {text} does not exist in the clinic's time zone"))
+    let zoned = zone.to_ambiguous_zoned(local).unambiguous();
+    zoned.map(|zoned| zoned.timestamp().as_microsecond()).map_err(|_| {
+        format!(
+            "`scheduled_at` {text} does not exist in the clinic's time zone, or exists twice, \
+             because clocks are changed: give it with its offset"
+        )
+    })
+}
+
+/// What tells two people with the same chart number apart. A name that is only written in other
+/// letters' case is the same.
+fn difference(known: &Patient, given: &Patient) -> Option<&'static str> {
+    let is_same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
+    if known.birth_date != given.birth_date {
+        Some("birth date")
+    } else if !is_same(&known.family_name, &given.family_name) {
+        Some("family name")
+    } else if !is_same(&known.given_name, &given.given_name) {
+        Some("given name")
+    } else {
+        None
+    }
 }
 
 /// Takes one line. The inner error is the line's own fault, the outer one ends the import.
@@ -167,10 +188,10 @@ async fn take(
     let known = patient::by_chart_number(&mut work.tx, &tenant, &patient.chart_number).await?;
     let is_new = known.is_none();
     if let Some(known) = &known
-        && known.birth_date != patient.birth_date
+        && let Some(what) = difference(known, &patient)
     {
         return Ok(Err(format!(
-            "chart number {} is known with another birth date: one of them is wrong",
+            "chart number {} is known with another {what}: one of them is wrong",
             patient.chart_number
         )));
     }
@@ -202,4 +223,29 @@ async fn take(
         }
     }
     Ok(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_certain_or_refused() {
+        let zone = local_time::zone("Europe/Berlin");
+        let utc = |text: &str| {
+            moment(text, &zone).map(|at_us| Timestamp::from_microsecond(at_us).unwrap().to_string())
+        };
+        assert_eq!(utc("2026-07-01T09:00").unwrap(), "2026-07-01T07:00:00Z");
+        assert_eq!(utc("2026-01-02 09:00").unwrap(), "2026-01-02T08:00:00Z");
+        assert_eq!(utc("2026-10-25T02:30:00+01:00").unwrap(), "2026-10-25T01:30:00Z");
+        for unclear in [
+            "2026-03-29T02:30",
+            "2026-10-25T02:30",
+            "2026-10-25",
+            "2026-07-01T09:00[America/New_York]",
+            "9 o'clock",
+        ] {
+            utc(unclear).unwrap_err();
+        }
+    }
 }

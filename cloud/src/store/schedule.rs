@@ -22,6 +22,7 @@ impl Appointment {
     pub fn says_the_same(&self, other: &Self) -> bool {
         self.patient_id == other.patient_id
             && self.location_id == other.location_id
+            && self.visit_date == other.visit_date
             && self.scheduled_at_us == other.scheduled_at_us
             && self.reason == other.reason
     }
