@@ -91,7 +91,16 @@ macro_rules! on_both {
         }
     )+ };
 }
-on_both!(routes_are_guarded, tenants_never_meet, csrf_is_refused, readings_are_versioned, replay);
+on_both!(
+    routes_are_guarded,
+    tenants_never_meet,
+    csrf_is_refused,
+    readings_are_versioned,
+    replay,
+    conservation,
+    gateways_are_enrolled,
+    a_schedule_overwrites_nobody,
+);
 
 fn fill(path: &str, site: &Site, encounter: &str, reading: &str) -> String {
     let _ = site;
@@ -275,4 +284,118 @@ async fn replay(site: Site) {
     };
     let (text, ()) = tokio::join!(live, open);
     assert!(text.contains("\"lane\":\"lane-3\""));
+}
+
+/// The page, the API and the command show one calculation, over all epochs.
+async fn conservation(site: Site) {
+    let (ana, it) = (site.token("ana").await, site.token("it").await);
+    let numbers = async || {
+        let (status, all) = site.api(&it, Method::GET, "/api/v1/conservation", json!({})).await;
+        assert_eq!(status, 200);
+        let all = all.as_array().unwrap().clone();
+        all.into_iter().find(|of| of["gateway_id"] == "gw-main").unwrap()
+    };
+    let before = numbers().await;
+    let waits = ["in_trays", "in_inbox", "held"].map(|place| before[place].as_u64().unwrap());
+    assert_eq!((&before["in_exams"], waits), (&json!(4), [2, 1, 1]));
+    assert_eq!(
+        (&before["balanced"], &before["lost"], &before["gaps"]),
+        (&json!(true), &json!(0), &json!(0))
+    );
+    // A person rejects what waits: it stays where it was, and is counted there.
+    let waiting = site.api(&ana, Method::GET, "/api/v1/waiting?location=main", json!({})).await.1;
+    let path = format!("/api/v1/waiting/{}", waiting[0]["reading_id"].as_str().unwrap());
+    let why = json!({"reason": "blink", "encounter_id": site.visits["A-10977"]});
+    let reject = format!("{path}/reject");
+    assert_eq!(site.api(&ana, Method::POST, &reject, why.clone()).await.0, 204);
+    assert_eq!(site.api(&ana, Method::POST, &reject, why.clone()).await.0, 422);
+    assert_eq!(site.api(&ana, Method::POST, &format!("{path}/assign"), why).await.0, 422);
+    // Other content came under a filed number; a number was refused; an older epoch has a gap.
+    let now = before["epochs"][0]["epoch"].as_str().unwrap().to_owned();
+    let (older, at) = ("01900000-0000-7000-8000-000000000000", site.world.now_us);
+    let mut tx = site.world.core.db.tenant(TENANT).await.unwrap();
+    let reject = "INSERT INTO rejected_document (tenant_id, gateway_id, epoch, seq, sha256, code,
+        detail, received_at_us, body) VALUES ($1, 'gw-main', $2, $3, 'other', $4, '', $5, '')";
+    for (epoch, seq, code) in
+        [(now.as_str(), 1_i64, "content_differs"), (older, 3, "malformed"), (older, 0, "malformed")]
+    {
+        tx.execute(reject, chiasm_cloud::args![TENANT, epoch, seq, code, at]).await.unwrap();
+    }
+    let stream =
+        "INSERT INTO stream (tenant_id, gateway_id, epoch, upto, highest, gaps, first_at_us,
+        last_at_us) VALUES ($1, 'gw-main', $2, 0, 3, '[[1,2]]', 1, 1)";
+    tx.execute(stream, chiasm_cloud::args![TENANT, older]).await.unwrap();
+    tx.commit().await.unwrap();
+    let after = numbers().await;
+    assert_eq!((&after["balanced"], &after["lost"]), (&json!(true), &json!(0)), "{after}");
+    assert_eq!((&after["gaps"], &after["rejected_documents"]), (&json!(2), &json!(3)));
+    for same in ["documents", "in_trays", "in_inbox", "held", "sent_upto", "received_upto"] {
+        assert_eq!(after[same], before[same], "{same}");
+    }
+    let accounts = after["epochs"].as_array().unwrap();
+    assert_eq!((&accounts[0]["rejected"], &accounts[0]["unnumbered"]), (&json!(1), &json!(1)));
+    assert_eq!((&accounts[1]["rejected"], &accounts[1]["differing"]), (&json!(0), &json!(1)));
+    let headers = [("authorization", it.as_str())];
+    let (_, _, page) = site.send(Method::GET, "/fleet", &headers, "").await;
+    assert!(page.contains("2 numbers have not arrived"), "{page}");
+    // A document that neither side has.
+    let mut tx = site.world.core.db.tenant(TENANT).await.unwrap();
+    let forget = "DELETE FROM document WHERE tenant_id = $1 AND epoch = $2 AND seq = 2";
+    tx.execute(forget, chiasm_cloud::args![TENANT, now]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(numbers().await["balanced"], false);
+}
+
+async fn gateways_are_enrolled(site: Site) {
+    let it = site.token("it").await;
+    let form =
+        [("authorization", it.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+    let mut tx = site.world.core.db.tenant(TENANT).await.unwrap();
+    let store = chiasm_cloud::store::fleet::put_location;
+    store(&mut tx, TENANT, "annex", "Annex", "America/New_York").await.unwrap();
+    tx.commit().await.unwrap();
+    let enrol = async |body: &str| site.send(Method::POST, "/fleet/gateways", &form, body).await;
+    let (status, _, page) = enrol("gateway=gw-new&location=annex&name=New+one").await;
+    assert_eq!(status, 200, "{page}");
+    let code = page.split("--code ").nth(1).unwrap().split('<').next().unwrap().trim();
+    let hash = chiasm_cloud::app::claim_code::code_sha256(code).expect("a code");
+    let mut tx = site.world.core.db.all_tenants_read().await.unwrap();
+    let claim = chiasm_cloud::store::claim::find(&mut tx, &hash).await.unwrap().unwrap();
+    drop(tx);
+    assert_eq!((claim.tenant.as_str(), claim.gateway.as_str()), (TENANT, "gw-new"));
+    // A second code makes the first worthless.
+    assert_eq!(enrol("gateway=gw-new&location=annex&name=New+one").await.0, 200);
+    let mut tx = site.world.core.db.all_tenants_read().await.unwrap();
+    assert_eq!(chiasm_cloud::store::claim::find(&mut tx, &hash).await.unwrap(), None);
+    drop(tx);
+    for (refused, status) in [
+        ("gateway=gw-new&location=main&name=Elsewhere", 422),
+        ("gateway=gw-new&location=nowhere&name=New", 404),
+        ("gateway=Not+a+name&location=annex&name=New", 422),
+        ("gateway=gw-new&location=annex&name=", 422),
+    ] {
+        assert_eq!(enrol(refused).await.0, status, "{refused}");
+    }
+}
+
+async fn a_schedule_overwrites_nobody(site: Site) {
+    let it = site.token("it").await;
+    let headers = [("authorization", it.as_str()), ("content-type", "text/csv")];
+    let csv = "appointment_key,location,scheduled_at,chart_number,family_name,given_name,\
+        birth_date,reason\n\
+        k1,main,2026-11-23T15:00,A-10482,Okonkwo,Ngozi,1961-03-05,Visit\n\
+        k2,main,2026-11-23T15:10,A-10482,Okonkwo,Chidi,1961-03-04,Visit\n\
+        k3,main,2026-11-23T15:20,A-10482,OKONKWO,Ngozi,1961-03-04,Visit\n\
+        k4,main,2026-11-23T15:30,B-1,Twin,Ada,2001-01-01,Visit\n\
+        k5,main,2026-11-23T15:40,B-1,Twin,Bea,2001-01-01,Visit\n";
+    let (status, _, body) = site.send(Method::POST, "/api/v1/schedule/import", &headers, csv).await;
+    assert_eq!(status, 200, "{body}");
+    let imported: Value = serde_json::from_str(&body).unwrap();
+    let lines: Vec<_> =
+        imported["faults"].as_array().unwrap().iter().map(|it| &it["line"]).collect();
+    assert_eq!(lines, [&json!(2), &json!(3), &json!(6)], "{body}");
+    assert_eq!(imported["appointments_added"], 2);
+    let ana = site.token("ana").await;
+    let found = site.api(&ana, Method::GET, "/api/v1/patients?q=B-1", json!({})).await.1;
+    assert_eq!(found[0]["given_name"], "Ada");
 }

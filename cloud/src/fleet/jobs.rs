@@ -1,15 +1,23 @@
-//! What happens because time passes: readings leave the tray, idle lane sessions end, and pages
-//! hear of changes that another process made. Every replica does it; doing it twice changes
-//! nothing.
+//! What happens because time passes: readings leave the tray, idle lane sessions end, what is old
+//! is forgotten, and pages hear of changes that another process made. Every replica does it; doing
+//! it twice changes nothing.
 
 use crate::{
     Core, clock,
     domain::placement::{SESSION_IDLE_MAX_US, TRAY_MAX_US},
-    store::{StoreError, aging, live},
+    store::{StoreError, aging, live, prune},
 };
 use std::{collections::HashMap, time::Duration};
 use tokio::task::JoinSet;
 
+const DAY_US: i64 = 24 * 3600 * 1_000_000;
+/// How long live events can be replayed; a page that was away for longer loads itself anew.
+pub const LIVE_EVENTS_KEPT_US: i64 = 7 * DAY_US;
+/// How long a refusal is shown that does not come again.
+pub const REFUSALS_KEPT_US: i64 = 90 * DAY_US;
+/// How long an expired claim code is told from an unknown one.
+pub const CLAIMS_KEPT_US: i64 = 30 * DAY_US;
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 const AGING_EVERY: Duration = Duration::from_secs(10);
 /// How late a page hears of what an `admin` command or a replica whose hint was lost has done.
 const HEADS_EVERY: Duration = Duration::from_secs(2);
@@ -17,6 +25,7 @@ const HEADS_EVERY: Duration = Duration::from_secs(2);
 pub fn start(core: &Core, tasks: &mut JoinSet<()>) {
     tasks.spawn(age(core.clone()));
     tasks.spawn(watch_heads(core.clone()));
+    tasks.spawn(prune(core.clone()));
 }
 
 async fn age(core: Core) {
@@ -51,6 +60,37 @@ pub async fn age_once(core: &Core, now_us: i64) -> Result<(), StoreError> {
         core.live.announce(&tenant);
         for lane in events.iter().filter_map(|event| event.lane_id.as_deref()) {
             core.downlink.sessions_changed(&tenant, lane);
+        }
+    }
+    Ok(())
+}
+
+async fn prune(core: Core) {
+    let mut tick = tokio::time::interval(PRUNE_EVERY);
+    loop {
+        tick.tick().await;
+        if let Err(error) = prune_once(&core, clock::now_us()).await {
+            tracing::warn!(%error, "cannot forget what is old, will try again");
+        }
+    }
+}
+
+/// Forgets what is older than it is kept, of all tenants, in small transactions.
+pub async fn prune_once(core: &Core, now_us: i64) -> Result<(), StoreError> {
+    let mut tx = core.db.all_tenants().await?;
+    prune::sign_ins(&mut tx, now_us).await?;
+    prune::refusals(&mut tx, now_us - REFUSALS_KEPT_US).await?;
+    prune::claims(&mut tx, now_us - CLAIMS_KEPT_US).await?;
+    tx.commit().await?;
+    for (tenant, _) in heads(core).await? {
+        loop {
+            let mut tx = core.db.tenant(&tenant).await?;
+            let before_us = now_us - LIVE_EVENTS_KEPT_US;
+            let forgotten = prune::live_events(&mut tx, &tenant, before_us).await?;
+            tx.commit().await?;
+            if i64::try_from(forgotten).is_ok_and(|forgotten| forgotten < prune::EVENTS_MAX) {
+                break;
+            }
         }
     }
     Ok(())

@@ -63,12 +63,21 @@ pub async fn live(
     let subscription = web.core.live.subscribe();
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
     let newest = live::last_event_id(&mut tx, &who.tenant).await?;
-    drop(tx);
     let given = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
-    let asked = given.or(filter.after);
+    let asked: Option<i64> = given.or(filter.after);
+    let can_replay = match asked {
+        Some(asked) if (newest - REPLAY_MAX..newest).contains(&asked) => {
+            // Old events are forgotten.
+            let next = live::after(&mut tx, &who.tenant, asked, 1).await?;
+            next.first().is_some_and(|event| event.event_id == asked + 1)
+        }
+        Some(asked) => asked == newest,
+        None => false,
+    };
+    drop(tx);
     let mut queue = VecDeque::new();
     let last = match asked {
-        Some(asked) if (newest - REPLAY_MAX..=newest).contains(&asked) => asked,
+        Some(asked) if can_replay => asked,
         Some(_) => {
             queue.push_back(reload(newest));
             newest

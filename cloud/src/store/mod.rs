@@ -16,6 +16,7 @@ pub mod lane_open;
 pub mod lane_session;
 pub mod live;
 pub mod patient;
+pub mod prune;
 pub mod reconcile;
 pub mod refusal;
 pub mod row;

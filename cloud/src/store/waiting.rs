@@ -27,6 +27,22 @@ pub async fn of_location(
     tx.fetch_all(sql, args![tenant, location, READINGS_MAX]).await
 }
 
+/// What a lane session of the encounter measured, but is held because its data names another
+/// patient.
+pub async fn held_of_encounter(
+    tx: &mut Tx,
+    tenant: &str,
+    encounter: &str,
+) -> Result<Vec<ReadingRow>, StoreError> {
+    let sql = reading_rows!(
+        "JOIN lane_session s ON s.tenant_id = r.tenant_id AND s.lane_session_id = r.lane_session_id
+        WHERE r.tenant_id = $1 AND s.encounter_id = $2 AND r.place IN ('tray', 'inbox', 'held')
+            AND r.place = 'held' AND r.acceptance <> 'rejected'
+        ORDER BY r.captured_at_us, r.seq LIMIT $3"
+    );
+    tx.fetch_all(sql, args![tenant, encounter, READINGS_MAX]).await
+}
+
 /// How many items wait in each location's inbox or are held there.
 pub async fn counts(tx: &mut Tx, tenant: &str) -> Result<Vec<(String, i64)>, StoreError> {
     let sql = "SELECT location_id, COUNT(*) FROM reading

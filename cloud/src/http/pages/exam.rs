@@ -9,7 +9,7 @@ use crate::{
     app::{accept, local_time, look, move_reading, reject},
     clock,
     http::show::{self, Group, ReadingView, Section},
-    store::{encounter, exam, site},
+    store::{encounter, exam, site, waiting},
 };
 use askama::Template;
 use axum::{
@@ -33,6 +33,9 @@ struct ExamPage {
     pending: usize,
     acceptable: usize,
     others: Vec<Visit>,
+    location_id: String,
+    /// Measured while this patient was in the lane, but not filed here: shown without its values.
+    held: Vec<ReadingView>,
     history: Vec<String>,
 }
 
@@ -68,6 +71,7 @@ pub async fn show(
     let rows = exam::readings(&mut tx, &who.tenant, &id).await?;
     let moved_out = exam::moved_out(&mut tx, &who.tenant, &id).await?;
     let versions = exam::versions(&mut tx, &who.tenant, &id).await?;
+    let held = waiting::held_of_encounter(&mut tx, &who.tenant, &id).await?;
     let of_day = encounter::of_day(&mut tx, &who.tenant, &found.location_id, &found.visit_date);
     let of_day = of_day.await?;
     drop(tx);
@@ -85,6 +89,8 @@ pub async fn show(
         sections: sections(&readings),
         pending: pending.clone().count(),
         acceptable: pending.filter(|reading| !reading.needs_a_look).count(),
+        location_id: found.location_id.clone(),
+        held: held.iter().map(view).collect(),
         others: others.map(|it| Visit::new(it, &zone)).collect(),
         readings,
         history,
