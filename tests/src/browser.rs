@@ -8,6 +8,7 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
+use rustix::process::{Pid, Signal, kill_process};
 use std::{process::Command, time::Duration};
 use tempfile::TempDir;
 
@@ -28,7 +29,7 @@ const FLAGS: [&str; 9] = [
 pub struct Browser {
     client: Client,
     _driver: Process,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Browser {
@@ -61,7 +62,7 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .context("chromium does not start")?;
-        Ok(Self { client, _driver: driver, _profile: profile })
+        Ok(Self { client, _driver: driver, profile })
     }
 
     /// The WebDriver client, for what the methods here do not cover.
@@ -114,5 +115,23 @@ impl Browser {
     /// Runs a script in the page and gives back what it returns.
     pub async fn script(&self, script: &str) -> Result<serde_json::Value> {
         Ok(self.client.execute(script, vec![]).await?)
+    }
+}
+
+impl Drop for Browser {
+    /// The driver is killed without a word and would leave the browser behind, which is known by
+    /// its profile.
+    fn drop(&mut self) {
+        let profile = self.profile.path().as_os_str().as_encoded_bytes();
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            if let Some(pid) = pid.and_then(Pid::from_raw)
+                && arguments.windows(profile.len()).any(|window| window == profile)
+            {
+                // It may have ended already, which is what we want.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
     }
 }
