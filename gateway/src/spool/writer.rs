@@ -89,6 +89,12 @@ impl Writer {
                 }
             }
         }
+        // The reader may be the last to close, and cannot do this: a copy that is made of a stopped
+        // gateway's database must hold everything.
+        let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
+        if let Err(error) = checkpoint.execute(&mut self.connection).await {
+            tracing::warn!(%error, "the spool's last changes stay in its write-ahead log");
+        }
         self.connection.close().await
     }
 
