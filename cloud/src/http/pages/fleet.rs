@@ -23,6 +23,7 @@ use chiasm_proto::{
 };
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+use std::collections::HashMap;
 
 /// The oldest unsent document may be so old before the gateway counts as behind.
 const BEHIND_AFTER_US: i64 = 5 * 60 * 1_000_000;
@@ -65,6 +66,9 @@ struct GatewayCard {
     refusals: Vec<String>,
 }
 
+/// Vendor and model by gateway and link.
+type Instruments = HashMap<(String, String), String>;
+
 struct LinkRow {
     link: String,
     lane: String,
@@ -87,6 +91,10 @@ async fn fleet_page(web: &Web, who: &Who, enrolled: Option<Enrolled>) -> Result<
     let rows = fleet_view::gateways(&mut tx, &who.tenant).await?;
     let refusals = fleet_view::refusals(&mut tx, &who.tenant).await?;
     let instruments = fleet_view::instruments(&mut tx, &who.tenant).await?;
+    let instruments: Instruments = instruments
+        .into_iter()
+        .map(|(gateway, link, vendor, model)| ((gateway, link), format!("{vendor} {model}")))
+        .collect();
     let mut numbers = reconcile::numbers(&mut tx, &who.tenant).await?;
     let locations = site::locations(&mut tx, &who.tenant).await?;
     drop(tx);
@@ -111,7 +119,7 @@ fn card(
     row: &GatewayRow,
     numbers: Numbers,
     refusals: &[fleet_view::RefusalRow],
-    instruments: &[(String, String, String, String)],
+    instruments: &Instruments,
     now_us: i64,
 ) -> GatewayCard {
     let zone = local_time::zone(&row.time_zone);
@@ -176,13 +184,10 @@ fn refusal(it: &fleet_view::RefusalRow, zone: &TimeZone) -> String {
 fn link_row(
     row: &GatewayRow,
     link: &LinkState,
-    instruments: &[(String, String, String, String)],
+    instruments: &Instruments,
     zone: &TimeZone,
 ) -> LinkRow {
-    let known = instruments
-        .iter()
-        .find(|(gateway, id, ..)| *gateway == row.gateway_id && id.as_str() == link.link.as_str());
-    let instrument = known.map(|(_, _, vendor, model)| format!("{vendor} {model}"));
+    let instrument = instruments.get(&(row.gateway_id.clone(), link.link.to_string())).cloned();
     let last = link.last_reading_at.map(|at| show::date_and_time(at.as_microsecond(), zone));
     LinkRow {
         link: link.link.to_string(),
