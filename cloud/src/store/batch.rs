@@ -1,5 +1,8 @@
 //! Many rows at once: the one thing that SQLite and PostgreSQL do not say alike. They are
-//! bound as one JSON array, which each of them takes apart in its own words.
+//! bound as one JSON array, which each of them takes apart in its own words; what is inserted for
+//! every reading goes to PostgreSQL as arrays (`unnest`).
+
+mod unnest;
 
 use super::{
     StoreError, Tx,
@@ -28,7 +31,7 @@ impl Words {
         }
     }
 
-    /// Inserts or updates: `$1` is the tenant, `$2` the JSON array.
+    /// Updates: `$1` is the tenant, `$2` the JSON array.
     async fn write<R: Serialize>(
         &self,
         tx: &mut Tx,
@@ -76,25 +79,23 @@ pub(super) async fn insert_live_events(
     first: i64,
     events: &[NewEvent],
 ) -> Result<(), StoreError> {
-    let rows: Vec<_> =
-        (first..).zip(events).map(|(event_id, event)| EventRow { event_id, event }).collect();
-    LIVE_EVENTS.write(tx, tenant, &rows).await
+    for (events, first) in events.chunks(ROWS_MAX).zip((first..).step_by(ROWS_MAX)) {
+        if let Tx::Postgres(tx) = tx {
+            unnest::live_events(tx, tenant, first, events).await?;
+            continue;
+        }
+        let rows = (first..).zip(events).map(|(event_id, event)| EventRow { event_id, event });
+        tx.execute(LIVE_EVENTS, args![tenant, json(&rows.collect::<Vec<_>>())]).await?;
+    }
+    Ok(())
 }
 
-const LIVE_EVENTS: Words = Words {
-    sqlite: "INSERT INTO live_event (tenant_id, event_id, at_us, kind, location_id, lane_id,
-                 encounter_id, gateway_id, subject)
-             SELECT $1, value->>'event_id', value->>'at_us', value->>'kind', value->>'location_id',
-                 value->>'lane_id', value->>'encounter_id', value->>'gateway_id', value->>'subject'
-             FROM json_each($2)",
-    postgres: "INSERT INTO live_event (tenant_id, event_id, at_us, kind, location_id, lane_id,
-                   encounter_id, gateway_id, subject)
-               SELECT $1, event_id, at_us, kind, location_id, lane_id, encounter_id, gateway_id,
-                   subject
-               FROM json_to_recordset($2::json) AS r(event_id BIGINT, at_us BIGINT, kind TEXT,
-                   location_id TEXT, lane_id TEXT, encounter_id TEXT, gateway_id TEXT,
-                   subject TEXT)",
-};
+const LIVE_EVENTS: &str =
+    "INSERT INTO live_event (tenant_id, event_id, at_us, kind, location_id, lane_id,
+        encounter_id, gateway_id, subject)
+    SELECT $1, value->>'event_id', value->>'at_us', value->>'kind', value->>'location_id',
+        value->>'lane_id', value->>'encounter_id', value->>'gateway_id', value->>'subject'
+    FROM json_each($2)";
 
 /// Content, reading, gateway, link, lane session, encounter, moment of capture.
 pub(super) type PrintRow = (String, String, String, String, Option<String>, Option<String>, i64);
@@ -119,14 +120,18 @@ const PRINTS: Words = Words {
                  AND captured_at_us BETWEEN $3 AND $4 AND place <> 'duplicate'
                  AND acceptance <> 'rejected'
              ORDER BY captured_at_us",
-    postgres: "SELECT content_sha256, reading_id, gateway_id, link_id, lane_session_id,
-                   encounter_id, captured_at_us
-               FROM reading
-               WHERE tenant_id = $1
-                   AND content_sha256 = ANY(ARRAY(SELECT json_array_elements_text($2::json)))
-                   AND captured_at_us BETWEEN $3 AND $4 AND place <> 'duplicate'
-                   AND acceptance <> 'rejected'
-               ORDER BY captured_at_us",
+    // One look into the index for each content: a plan that was made while the table was small
+    // would go through all readings of the tenant for the list as a whole.
+    postgres: "SELECT r.* FROM json_array_elements_text($2::json) AS c(content)
+               CROSS JOIN LATERAL (
+                   SELECT content_sha256, reading_id, gateway_id, link_id, lane_session_id,
+                       encounter_id, captured_at_us
+                   FROM reading
+                   WHERE tenant_id = $1 AND content_sha256 = c.content
+                       AND captured_at_us BETWEEN $3 AND $4 AND place <> 'duplicate'
+                       AND acceptance <> 'rejected'
+               ) r
+               ORDER BY r.captured_at_us",
 };
 
 /// Adds documents of one tenant. A key or an id that exists already fails the transaction.
@@ -135,7 +140,13 @@ pub(super) async fn insert_documents(
     tenant: &str,
     rows: &[NewDocument<'_>],
 ) -> Result<(), StoreError> {
-    DOCUMENTS.write(tx, tenant, rows).await
+    for rows in rows.chunks(ROWS_MAX) {
+        match tx {
+            Tx::Postgres(tx) => unnest::documents(tx, tenant, rows).await?,
+            Tx::Sqlite(_) => drop(tx.execute(DOCUMENTS, args![tenant, json(rows)]).await?),
+        }
+    }
+    Ok(())
 }
 
 /// Adds readings of one tenant.
@@ -144,51 +155,35 @@ pub(super) async fn insert_readings(
     tenant: &str,
     rows: &[NewReading],
 ) -> Result<(), StoreError> {
-    READINGS.write(tx, tenant, rows).await
+    for rows in rows.chunks(ROWS_MAX) {
+        match tx {
+            Tx::Postgres(tx) => unnest::readings(tx, tenant, rows).await?,
+            Tx::Sqlite(_) => drop(tx.execute(READINGS, args![tenant, json(rows)]).await?),
+        }
+    }
+    Ok(())
 }
 
-const DOCUMENTS: Words = Words {
-    sqlite: "INSERT INTO document (tenant_id, gateway_id, epoch, seq, document_id, kind, sha256,
-                 captured_at_us, received_at_us, body)
-             SELECT $1, value->>'gateway_id', value->>'epoch', value->>'seq',
-                 value->>'document_id', value->>'kind', value->>'sha256',
-                 value->>'captured_at_us', value->>'received_at_us', value->>'body'
-             FROM json_each($2)",
-    postgres: "INSERT INTO document (tenant_id, gateway_id, epoch, seq, document_id, kind, sha256,
-                   captured_at_us, received_at_us, body)
-               SELECT $1, gateway_id, epoch, seq, document_id, kind, sha256, captured_at_us,
-                   received_at_us, body
-               FROM json_to_recordset($2::json) AS r(gateway_id TEXT, epoch TEXT, seq BIGINT,
-                   document_id TEXT, kind TEXT, sha256 TEXT, captured_at_us BIGINT,
-                   received_at_us BIGINT, body TEXT)",
-};
+const DOCUMENTS: &str =
+    "INSERT INTO document (tenant_id, gateway_id, epoch, seq, document_id, kind, sha256,
+        captured_at_us, received_at_us, body)
+    SELECT $1, value->>'gateway_id', value->>'epoch', value->>'seq',
+        value->>'document_id', value->>'kind', value->>'sha256',
+        value->>'captured_at_us', value->>'received_at_us', value->>'body'
+    FROM json_each($2)";
 
-const READINGS: Words = Words {
-    sqlite: "INSERT INTO reading (tenant_id, reading_id, gateway_id, epoch, seq, location_id,
-                 lane_id, link_id, vendor, model, content_sha256, captured_at_us, received_at_us,
-                 claimed_patient, lane_session_id, place, reason, encounter_id, needs_a_look,
-                 duplicate_of)
-             SELECT $1, value->>'reading_id', value->>'gateway_id', value->>'epoch', value->>'seq',
-                 value->>'location_id', value->>'lane_id', value->>'link_id', value->>'vendor',
-                 value->>'model', value->>'content_sha256', value->>'captured_at_us',
-                 value->>'received_at_us', value->>'claimed_patient', value->>'lane_session_id',
-                 value->>'place', value->>'reason', value->>'encounter_id',
-                 value->>'needs_a_look', value->>'duplicate_of'
-             FROM json_each($2)",
-    postgres: "INSERT INTO reading (tenant_id, reading_id, gateway_id, epoch, seq, location_id,
-                   lane_id, link_id, vendor, model, content_sha256, captured_at_us,
-                   received_at_us, claimed_patient, lane_session_id, place, reason, encounter_id,
-                   needs_a_look, duplicate_of)
-               SELECT $1, reading_id, gateway_id, epoch, seq, location_id, lane_id, link_id,
-                   vendor, model, content_sha256, captured_at_us, received_at_us,
-                   claimed_patient, lane_session_id, place, reason, encounter_id, needs_a_look,
-                   duplicate_of
-               FROM json_to_recordset($2::json) AS r(reading_id TEXT, gateway_id TEXT, epoch TEXT,
-                   seq BIGINT, location_id TEXT, lane_id TEXT, link_id TEXT, vendor TEXT,
-                   model TEXT, content_sha256 TEXT, captured_at_us BIGINT, received_at_us BIGINT,
-                   claimed_patient TEXT, lane_session_id TEXT, place TEXT, reason TEXT,
-                   encounter_id TEXT, needs_a_look BOOLEAN, duplicate_of TEXT)",
-};
+const READINGS: &str =
+    "INSERT INTO reading (tenant_id, reading_id, gateway_id, epoch, seq, location_id,
+        lane_id, link_id, vendor, model, content_sha256, captured_at_us, received_at_us,
+        claimed_patient, lane_session_id, place, reason, encounter_id, needs_a_look,
+        duplicate_of)
+    SELECT $1, value->>'reading_id', value->>'gateway_id', value->>'epoch', value->>'seq',
+        value->>'location_id', value->>'lane_id', value->>'link_id', value->>'vendor',
+        value->>'model', value->>'content_sha256', value->>'captured_at_us',
+        value->>'received_at_us', value->>'claimed_patient', value->>'lane_session_id',
+        value->>'place', value->>'reason', value->>'encounter_id',
+        value->>'needs_a_look', value->>'duplicate_of'
+    FROM json_each($2)";
 
 /// Gateway and location of those that are known and not revoked.
 pub(super) async fn gateway_locations(
