@@ -1,8 +1,9 @@
 //! Many rows at once: the one thing that SQLite and PostgreSQL do not say alike. They are
 //! bound as one JSON array, which each of them takes apart in its own words; what is inserted for
-//! every reading goes to PostgreSQL as arrays (`unnest`).
+//! every reading goes the shortest way of each (`unnest`, `values`).
 
 mod unnest;
+mod values;
 
 use super::{
     StoreError, Tx,
@@ -65,13 +66,6 @@ fn json<R: Serialize>(rows: &[R]) -> String {
     serde_json::to_string(rows).expect("plain rows always serialise")
 }
 
-#[derive(Serialize)]
-struct EventRow<'a> {
-    event_id: i64,
-    #[serde(flatten)]
-    event: &'a NewEvent,
-}
-
 /// Adds events with consecutive numbers from `first`.
 pub(super) async fn insert_live_events(
     tx: &mut Tx,
@@ -79,23 +73,11 @@ pub(super) async fn insert_live_events(
     first: i64,
     events: &[NewEvent],
 ) -> Result<(), StoreError> {
-    for (events, first) in events.chunks(ROWS_MAX).zip((first..).step_by(ROWS_MAX)) {
-        if let Tx::Postgres(tx) = tx {
-            unnest::live_events(tx, tenant, first, events).await?;
-            continue;
-        }
-        let rows = (first..).zip(events).map(|(event_id, event)| EventRow { event_id, event });
-        tx.execute(LIVE_EVENTS, args![tenant, json(&rows.collect::<Vec<_>>())]).await?;
+    match tx {
+        Tx::Sqlite(tx) => values::live_events(tx, tenant, first, events).await,
+        Tx::Postgres(tx) => unnest::live_events(tx, tenant, first, events).await,
     }
-    Ok(())
 }
-
-const LIVE_EVENTS: &str =
-    "INSERT INTO live_event (tenant_id, event_id, at_us, kind, location_id, lane_id,
-        encounter_id, gateway_id, subject)
-    SELECT $1, value->>'event_id', value->>'at_us', value->>'kind', value->>'location_id',
-        value->>'lane_id', value->>'encounter_id', value->>'gateway_id', value->>'subject'
-    FROM json_each($2)";
 
 /// Content, reading, gateway, link, lane session, encounter, moment of capture.
 pub(super) type PrintRow = (String, String, String, String, Option<String>, Option<String>, i64);
@@ -140,13 +122,10 @@ pub(super) async fn insert_documents(
     tenant: &str,
     rows: &[NewDocument<'_>],
 ) -> Result<(), StoreError> {
-    for rows in rows.chunks(ROWS_MAX) {
-        match tx {
-            Tx::Postgres(tx) => unnest::documents(tx, tenant, rows).await?,
-            Tx::Sqlite(_) => drop(tx.execute(DOCUMENTS, args![tenant, json(rows)]).await?),
-        }
+    match tx {
+        Tx::Sqlite(tx) => values::documents(tx, tenant, rows).await,
+        Tx::Postgres(tx) => unnest::documents(tx, tenant, rows).await,
     }
-    Ok(())
 }
 
 /// Adds readings of one tenant.
@@ -155,35 +134,11 @@ pub(super) async fn insert_readings(
     tenant: &str,
     rows: &[NewReading],
 ) -> Result<(), StoreError> {
-    for rows in rows.chunks(ROWS_MAX) {
-        match tx {
-            Tx::Postgres(tx) => unnest::readings(tx, tenant, rows).await?,
-            Tx::Sqlite(_) => drop(tx.execute(READINGS, args![tenant, json(rows)]).await?),
-        }
+    match tx {
+        Tx::Sqlite(tx) => values::readings(tx, tenant, rows).await,
+        Tx::Postgres(tx) => unnest::readings(tx, tenant, rows).await,
     }
-    Ok(())
 }
-
-const DOCUMENTS: &str =
-    "INSERT INTO document (tenant_id, gateway_id, epoch, seq, document_id, kind, sha256,
-        captured_at_us, received_at_us, body)
-    SELECT $1, value->>'gateway_id', value->>'epoch', value->>'seq',
-        value->>'document_id', value->>'kind', value->>'sha256',
-        value->>'captured_at_us', value->>'received_at_us', value->>'body'
-    FROM json_each($2)";
-
-const READINGS: &str =
-    "INSERT INTO reading (tenant_id, reading_id, gateway_id, epoch, seq, location_id,
-        lane_id, link_id, vendor, model, content_sha256, captured_at_us, received_at_us,
-        claimed_patient, lane_session_id, place, reason, encounter_id, needs_a_look,
-        duplicate_of)
-    SELECT $1, value->>'reading_id', value->>'gateway_id', value->>'epoch', value->>'seq',
-        value->>'location_id', value->>'lane_id', value->>'link_id', value->>'vendor',
-        value->>'model', value->>'content_sha256', value->>'captured_at_us',
-        value->>'received_at_us', value->>'claimed_patient', value->>'lane_session_id',
-        value->>'place', value->>'reason', value->>'encounter_id',
-        value->>'needs_a_look', value->>'duplicate_of'
-    FROM json_each($2)";
 
 /// Gateway and location of those that are known and not revoked.
 pub(super) async fn gateway_locations(

@@ -3,11 +3,10 @@
 use super::{StoreError, Tx, batch};
 use crate::args;
 use chiasm_proto::Epoch;
-use serde::Serialize;
 use std::collections::HashMap;
 
 /// A row of the ledger.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct NewDocument<'a> {
     pub gateway_id: &'a str,
     pub epoch: String,
@@ -21,7 +20,7 @@ pub struct NewDocument<'a> {
 }
 
 /// A reading with its first place.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct NewReading {
     pub reading_id: String,
     pub gateway_id: String,

@@ -31,7 +31,7 @@ impl Kind {
 
 /// An event that has no number yet. Identifiers only: it goes to every open page of the tenant, and
 /// each page asks for what it may see.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
     pub at_us: i64,
     pub kind: Kind,

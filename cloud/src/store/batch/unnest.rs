@@ -18,6 +18,9 @@ pub(super) async fn documents(
     tenant: &str,
     rows: &[NewDocument<'_>],
 ) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     sqlx::query(DOCUMENTS)
         .bind(tenant)
         .bind(column!(rows, |row| row.gateway_id))
@@ -45,6 +48,9 @@ pub(super) async fn readings(
     tenant: &str,
     rows: &[NewReading],
 ) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     sqlx::query(READINGS)
         .bind(tenant)
         .bind(column!(rows, |row| row.reading_id.as_str()))
