@@ -31,6 +31,9 @@ const KILLS: u32 = 200;
 /// How long nothing may come of a print, with everything running and nothing waiting, before it is
 /// taken for lost and made again. Longer than any driver waits for the rest of a frame.
 const REST: Duration = Duration::from_secs(5);
+/// Most prints made again, as a part of the kills. A gateway that forgot half-received frames would
+/// need one for every second kill.
+const REPRINTS_PER_KILL_MAX: f64 = 0.1;
 /// A transmission goes out in pieces of up to this many bytes, as a line delivers them.
 const PIECE_LEN_MAX: usize = 64;
 /// And with pauses of up to this long between them.
@@ -230,6 +233,9 @@ async fn report(clinic: &Clinic, ledger: &Ledger, tally: &Tally, elapsed: Durati
     ensure!(twice.is_empty(), "filed twice: {twice:?}");
     ensure!(lost.is_empty(), "lost: {lost:?}");
     ensure!(strange.is_empty(), "never printed, but filed: {strange:?}");
+    let reprints_max = f64::from(tally.kills.values().sum::<u32>()) * REPRINTS_PER_KILL_MAX;
+    let is_rare = f64::from(tally.reprinted) <= reprints_max.max(2.0);
+    ensure!(is_rare, "{} prints had to be made again", tally.reprinted);
     ensure!(clinic.gateways[0].waiting()? == 0, "the spool still holds documents");
     clinic.cloud.run(&["admin", "reconcile"]).context("the numbers do not add up")?;
     Ok(())
