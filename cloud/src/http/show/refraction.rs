@@ -46,10 +46,11 @@ pub fn cell(it: &Refraction) -> (Group, Cell) {
     if let Some(vertex) = vertex {
         let shown = it.representative.as_ref().map(|representative| representative.value);
         let shown = shown.or_else(|| it.shots.iter().find_map(|shot| shot.value));
-        match shown.filter(|value| is_strong(*value)) {
-            Some(_) => cell.notes.insert(0, vertex),
-            None => notes.insert(0, vertex),
+        if shown.is_some_and(is_strong) {
+            cell.notes.insert(0, vertex.clone());
         }
+        // For both eyes alike: what heads them decides whether they stand side by side.
+        notes.insert(0, vertex);
     }
     (values::group(section, title, notes), cell)
 }
@@ -104,5 +105,45 @@ pub fn mode_name(mode: CylinderMode) -> &'static str {
         CylinderMode::Minus => "minus cylinder",
         CylinderMode::Plus => "plus cylinder",
         CylinderMode::Mixed => "mixed cylinder",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::groups;
+    use chiasm_proto::{
+        Eye, Hundredths, Measured, Measurement, Refraction, RefractionKind, RefractionValue, Shot,
+        refraction::Light,
+    };
+
+    fn autorefraction(eye: Eye, sphere: i32) -> Measurement {
+        let value = RefractionValue {
+            sphere: Hundredths(sphere),
+            cylinder: Hundredths::ZERO,
+            axis_deg: None,
+            spherical_equivalent: None,
+        };
+        let measured = Measured::Refraction(Refraction {
+            kind: RefractionKind::Autorefraction,
+            light: Light::Day,
+            vertex_distance_mm: Some(Hundredths(1375)),
+            working_distance_cm: None,
+            dioptre_step: None,
+            axis_step_deg: None,
+            cylinder_mode: None,
+            representative: None,
+            shots: vec![Shot::of(value)],
+        });
+        Measurement { eye, eye_as_sent: None, measured }
+    }
+
+    /// R10: the vertex distance stands beside a strong power, and keeps the eyes together.
+    #[test]
+    fn a_weak_and_a_strong_eye_stand_side_by_side() {
+        let groups = groups(&[autorefraction(Eye::Right, -50), autorefraction(Eye::Left, -525)]);
+        let [group] = &groups[..] else { panic!("one group for both eyes: {groups:?}") };
+        let (right, left) = (group.right.as_ref().unwrap(), group.left.as_ref().unwrap());
+        assert!(!right.notes.iter().any(|note| note.starts_with("VD")));
+        assert_eq!(left.notes[0], "VD 13.75 mm");
     }
 }
