@@ -33,10 +33,12 @@ pub fn cell(it: &Lensometry) -> (Group, Cell) {
     (values::group(Section::Wearing, "Lensmeter".into(), notes), cell)
 }
 
-/// `2.50 BI, 2.00 BD`, or amount and angle as sent.
+/// `2.50 BI, 2.00 BD`, or amount and angle as sent. Where the maker does not document what its sign
+/// means, the sign is shown and no base: `H +0.50, V -1.25`.
 fn prism(it: &Prism) -> Option<String> {
+    let components = [("H", it.horizontal), ("V", it.vertical)].into_iter();
     let mut parts: Vec<String> =
-        [it.horizontal, it.vertical].into_iter().flatten().map(component).collect();
+        components.filter_map(|(name, it)| it.map(|it| component(name, it))).collect();
     if let Some(amount) = it.amount {
         let base = it.base_deg.map_or_else(String::new, |base| {
             format!(" base {}\u{b0}", text::axis(base, chiasm_proto::Hundredths::ZERO))
@@ -46,13 +48,13 @@ fn prism(it: &Prism) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-fn component(it: PrismComponent) -> String {
+fn component(name: &str, it: PrismComponent) -> String {
     let base = match it.base {
         Base::In => "BI",
         Base::Out => "BO",
         Base::Up => "BU",
         Base::Down => "BD",
-        Base::Unverified => "(direction as sent, not verified)",
+        Base::Unverified => return format!("{name} {:+}", it.amount),
     };
     format!("{} {base}", it.amount)
 }
@@ -72,5 +74,7 @@ mod tests {
         };
         assert_eq!(prism(&sent).as_deref(), Some("2.50 BI, 2.00 BD"));
         assert_eq!(prism(&Prism::default()), None);
+        let sent = Prism { vertical: component(-125, Base::Unverified), ..Prism::default() };
+        assert_eq!(prism(&sent).as_deref(), Some("V -1.25"));
     }
 }

@@ -167,7 +167,9 @@ fn tonometry(it: &Tonometry) -> (Group, Cell) {
         let value = corrected.corrected_mmhg.map(|value| format!("{} mmHg", text::short(value)));
         let value = value.or_else(|| corrected.error.clone()).unwrap_or_default();
         let cct = corrected.cct_um.map_or_else(String::new, |cct| format!(" with {cct} \u{b5}m"));
-        cell.notes.push(format!("{} by the instrument: {value}{cct}", corrected.label));
+        let shot = corrected.shot_no.map_or_else(String::new, |no| format!("shot {no}, "));
+        let label = &corrected.label;
+        cell.notes.push(format!("{shot}{label} by the instrument: {value}{cct}"));
     }
     (group(Section::Pressure, method.into(), vec![]), cell)
 }
