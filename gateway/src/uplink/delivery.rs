@@ -55,7 +55,6 @@ struct Sent {
 #[derive(Debug)]
 pub struct Delivery {
     connected_at: Instant,
-    has_first_ack: bool,
     in_flight: BTreeMap<Seq, Sent>,
     live: BTreeSet<Seq>,
     again: BTreeSet<Seq>,
@@ -64,9 +63,8 @@ pub struct Delivery {
     /// Every pending number up to here was found in this connection.
     cursor: Seq,
     is_backlog_empty: bool,
-    /// The last acknowledgement: the spool may not have written it yet when it is asked.
-    upto: Seq,
-    missing: BTreeSet<Seq>,
+    /// The last one: the spool may not have written it yet when it is asked.
+    ack: Option<Ack>,
     progress_at: Instant,
 }
 
@@ -74,15 +72,13 @@ impl Delivery {
     pub fn new(now: Instant) -> Self {
         Self {
             connected_at: now,
-            has_first_ack: false,
             in_flight: BTreeMap::new(),
             live: BTreeSet::new(),
             again: BTreeSet::new(),
             found: BTreeSet::new(),
             cursor: 0,
             is_backlog_empty: false,
-            upto: 0,
-            missing: BTreeSet::new(),
+            ack: None,
             progress_at: now,
         }
     }
@@ -109,7 +105,7 @@ impl Delivery {
             !self.in_flight.contains_key(seq)
                 && !self.live.contains(seq)
                 && !self.again.contains(seq)
-                && (**seq > self.upto || self.missing.contains(seq))
+                && !self.ack.as_ref().is_some_and(|ack| ack.settles(**seq))
         });
         self.found.extend(fresh);
     }
@@ -134,7 +130,6 @@ impl Delivery {
     /// The cloud has committed. `is_first` of this connection, because then the spool may have put
     /// documents back that the cloud has lost.
     pub fn acknowledged(&mut self, ack: &Ack, now: Instant) {
-        let missing: BTreeSet<Seq> = ack.missing.iter().copied().collect();
         let before = self.in_flight.len();
         self.in_flight.retain(|seq, _| !ack.settles(*seq));
         for waiting in [&mut self.live, &mut self.again, &mut self.found] {
@@ -143,11 +138,10 @@ impl Delivery {
         if self.in_flight.len() < before || self.in_flight.is_empty() {
             self.progress_at = now;
         }
-        if !std::mem::replace(&mut self.has_first_ack, true) {
+        if self.ack.replace(ack.clone()).is_none() {
             self.rewind(0);
         }
-        (self.upto, self.missing) = (ack.upto, missing.clone());
-        for seq in missing {
+        for seq in ack.missing.iter().copied() {
             match self.in_flight.get(&seq) {
                 Some(sent) if now.duration_since(sent.at) < MISSING_AFTER => {}
                 Some(_) => {
@@ -200,11 +194,11 @@ impl Delivery {
     }
 
     pub fn has_first_ack(&self) -> bool {
-        self.has_first_ack
+        self.ack.is_some()
     }
 
     fn may_send_backlog(&self, now: Instant) -> bool {
-        self.has_first_ack || now >= self.connected_at + FIRST_ACK_WAIT
+        self.has_first_ack() || now >= self.connected_at + FIRST_ACK_WAIT
     }
 
     fn overdue(&self, now: Instant) -> Option<Seq> {
