@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`story`] | one test or program on a runtime of its own, logs shown on failure |
 //! | [`process`] | child processes that are killed, stopped and never left behind |
+//! | [`ward`] | a clinic to try bad input in |
 //! | [`wait`], [`net`] | conditions, free ports |
 //! | [`pty`] | serial lines |
 //! | [`postgres`], [`mosquitto`] | the neighbours that a larger installation has |
@@ -29,6 +30,7 @@ pub mod story;
 pub mod table;
 pub mod visit;
 pub mod wait;
+pub mod ward;
 
 /// One cryptography provider for the whole process, as in the product.
 pub fn use_ring() {
