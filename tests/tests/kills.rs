@@ -182,19 +182,20 @@ async fn settle(
         let gateway = &clinic.gateways[0];
         let links: Vec<String> = stations.iter().map(|station| station.link.id.clone()).collect();
         missing = wait::until("every print to be filed", wait::USUAL_MAX * 2, async || {
+            let documents = ledger.documents().await?;
+            if documents != last_change.1 {
+                last_change = (Instant::now(), documents);
+            }
+            let is_quiet = last_change.0.elapsed() > REST;
+            // The ledger is read after the spool: what is in neither has not arrived. The other way
+            // round, what moves from one to the other meanwhile would be taken for lost.
+            let is_at_rest = is_quiet && gateway.waiting()? == 0;
             let filed = ledger.readings().await?;
             let not_filed = |index: &usize| {
                 let number = &prints[*index].number;
                 !filed.contains_key(&(links[*index].clone(), number.clone()))
             };
             let missing: Vec<usize> = missing.iter().copied().filter(not_filed).collect();
-            let documents = ledger.documents().await?;
-            if documents != last_change.1 {
-                last_change = (Instant::now(), documents);
-            }
-            let is_quiet = last_change.0.elapsed() > REST;
-            // Asked last, because it starts a process.
-            let is_at_rest = is_quiet && gateway.waiting()? == 0;
             Ok((missing.is_empty() || is_at_rest).then_some(missing))
         })
         .await?;
