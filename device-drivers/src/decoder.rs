@@ -13,7 +13,7 @@
 //! check it on every fixture.
 
 use chiasm_proto::Decoded;
-use std::{fmt, time::Instant};
+use std::{collections::BTreeMap, fmt, time::Instant};
 
 /// One instrument family's protocol.
 pub trait Decoder: Send {
@@ -38,7 +38,13 @@ pub trait Decoder: Send {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A whole transmission was understood.
-    Decoded { decoded: Box<Decoded>, raw: Vec<u8> },
+    Decoded {
+        decoded: Box<Decoded>,
+        /// What is needed beside `raw` to understand it and is accounted for by an event before,
+        /// such as the heading of a table. Kept in front of `raw` wherever that is kept.
+        context: Vec<u8>,
+        raw: Vec<u8>,
+    },
     /// A stretch that gives no reading, and why. The bytes are kept as a capture.
     Rejected { error: DecodeError, raw: Vec<u8> },
     /// Well-formed traffic that carries no values, such as a request to send.
@@ -48,6 +54,11 @@ pub enum Event {
 }
 
 impl Event {
+    /// A transmission that explains itself.
+    pub fn decoded(decoded: Decoded, raw: Vec<u8>) -> Self {
+        Event::Decoded { decoded: Box::new(decoded), context: vec![], raw }
+    }
+
     /// The input bytes that this event accounts for.
     pub fn raw(&self) -> &[u8] {
         match self {
@@ -111,6 +122,8 @@ pub enum ErrorCode {
     Encoding,
     /// Nested or referring in a way that no instrument does: entities, depth.
     Hostile,
+    /// The format is not known well enough to read values: the bytes are kept.
+    NotRead,
 }
 
 impl ErrorCode {
@@ -124,6 +137,7 @@ impl ErrorCode {
             ErrorCode::WrongKind => "wrong_kind",
             ErrorCode::Encoding => "encoding",
             ErrorCode::Hostile => "hostile",
+            ErrorCode::NotRead => "not_read",
         }
     }
 }
@@ -140,8 +154,10 @@ pub struct DriverSpec {
     pub yields: &'static [&'static str],
     pub transport: Transport,
     pub evidence: Evidence,
-    /// What to set on the instrument, for the person who stands before it.
-    pub settings: &'static str,
+    /// How the end of a transmission is known.
+    pub ending: Ending,
+    /// How to attach and set the instrument, and how to try it.
+    pub setup: Setup,
     /// What is not known or not read, for the instruments table.
     pub limits: &'static str,
     /// How well these bytes, from the beginning of a transmission, fit this driver.
@@ -165,6 +181,41 @@ pub struct DriverOptions {
     pub model: Option<String>,
     /// Do not answer instruments that ask whether they may send.
     pub listen_only: bool,
+    /// In which order the instrument writes day and month, where its format leaves that to a
+    /// setting of its own. Without it such a date is kept as sent and not understood.
+    pub date_order: Option<DateOrder>,
+    /// For tables whose columns the site chooses: the heading of each quantity, by the names that
+    /// the driver documents.
+    pub columns: BTreeMap<String, String>,
+}
+
+/// The order of day, month and year in a date of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DateOrder {
+    DayFirst,
+    MonthFirst,
+    YearFirst,
+}
+
+/// How the end of a transmission is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A mark, a closing tag, a count: what was cut short is told from what is whole.
+    Marked,
+    /// Lines that end, and then silence or the end of the file. Each line is whole, but that a last
+    /// one is missing cannot be known.
+    Silence,
+}
+
+/// For the person who stands before the instrument with a cable.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    /// Connector, cable, share.
+    pub wiring: &'static str,
+    /// The instrument's own menu.
+    pub settings: &'static str,
+    /// How to see that it works, without a patient.
+    pub dry_test: &'static str,
 }
 
 /// How an instrument of this family is attached.
@@ -201,4 +252,18 @@ pub enum Evidence {
     SingleSource,
     /// Built from a described layout only.
     Constructed,
+    /// Not known: nothing is read, bytes are kept until a capture teaches us.
+    NeedsCapture,
+}
+
+impl Evidence {
+    /// For people.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Evidence::Manual => "a manual, or two sources that agree",
+            Evidence::SingleSource => "a single source",
+            Evidence::Constructed => "a described layout only",
+            Evidence::NeedsCapture => "nothing yet: needs a capture",
+        }
+    }
 }

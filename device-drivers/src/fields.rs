@@ -4,6 +4,44 @@
 use crate::{DecodeError, ErrorCode};
 use chiasm_proto::Hundredths;
 
+/// A number as sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Number {
+    /// With at most two decimals, or more that are zero.
+    Hundredths(Hundredths),
+    /// With more decimals than a value can hold, verbatim. Keep it as text
+    /// ([`chiasm_proto::OtherTest`]): rounding it would make another value of it.
+    Finer(String),
+}
+
+/// The lines of a text with their positions; each without its line end (CR LF, LF or CR). The last
+/// one tells whether its line end was there.
+pub fn lines(text: &str) -> Vec<Line<'_>> {
+    let mut lines = Vec::new();
+    let mut offset = 0;
+    while offset < text.len() {
+        let rest = &text[offset..];
+        let (len, end) = match rest.find(['\r', '\n']) {
+            Some(at) if rest[at..].starts_with("\r\n") => (at, 2),
+            Some(at) => (at, 1),
+            None => (rest.len(), 0),
+        };
+        let field = Field { text: &rest[..len], offset, name: "line" };
+        lines.push(Line { field, is_ended: end > 0 });
+        offset += len + end;
+    }
+    lines
+}
+
+/// One line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line<'a> {
+    pub field: Field<'a>,
+    /// Its line end was there. A line without one may have been cut short in the middle of a
+    /// number.
+    pub is_ended: bool,
+}
+
 /// A stretch of text inside a transmission, and where it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field<'a> {
@@ -94,6 +132,74 @@ impl<'a> Field<'a> {
             Ok(axis @ 0..=180) => Ok(axis),
             _ => Err(self.malformed("an axis is 0 to 180 degrees")),
         }
+    }
+
+    /// A number in free form, as files and unpadded lines write it: blanks around it, an optional
+    /// sign, a point or a comma as the decimal mark, never both.
+    pub fn number(&self) -> Result<Number, DecodeError> {
+        let refuse = || self.malformed("not a number");
+        let text = self.text.trim();
+        let plain = text.replace(',', ".");
+        if plain.matches('.').count() > 1 {
+            return Err(refuse());
+        }
+        if let Ok(number) = plain.parse() {
+            return Ok(Number::Hundredths(number));
+        }
+        let digits = plain.strip_prefix(['+', '-']).unwrap_or(&plain);
+        let (whole, decimals) = digits.split_once('.').ok_or_else(refuse)?;
+        let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_finer = !whole.is_empty() && whole.len() <= 6 && decimals.len() > 2;
+        if is_finer && is_digits(whole) && is_digits(decimals) {
+            Ok(Number::Finer(text.to_owned()))
+        } else {
+            Err(refuse())
+        }
+    }
+
+    /// A number in free form with at most two decimals, as everything that is kept has; one with
+    /// more is refused, for cutting it would be rounding.
+    pub fn hundredths(&self) -> Result<Hundredths, DecodeError> {
+        match self.number()? {
+            Number::Hundredths(number) => Ok(number),
+            Number::Finer(_) => Err(self.malformed("more than two decimals")),
+        }
+    }
+
+    /// An axis in free form: a whole number of degrees, 0 to 180.
+    pub fn free_axis_deg(&self) -> Result<i16, DecodeError> {
+        let axis = self.hundredths()?;
+        match i16::try_from(axis.0 / 100) {
+            Ok(whole @ 0..=180) if axis.0 % 100 == 0 => Ok(whole),
+            _ => Err(self.malformed("an axis is a whole number of degrees, 0 to 180")),
+        }
+    }
+
+    /// The text without blanks around it; the position moves with it.
+    pub fn trimmed(&self) -> Field<'a> {
+        let blank = self.text.len() - self.text.trim_start().len();
+        Field { text: self.text.trim(), offset: self.offset + blank, name: self.name }
+    }
+
+    /// Cut at a character, which belongs to none of the pieces.
+    pub fn split(&self, at: char) -> Vec<Field<'a>> {
+        let mut pieces = Vec::new();
+        let mut offset = self.offset;
+        for text in self.text.split(at) {
+            pieces.push(Field { text, offset, name: self.name });
+            offset += text.len() + at.len_utf8();
+        }
+        pieces
+    }
+
+    /// The words between blanks.
+    pub fn words(&self) -> Vec<Field<'a>> {
+        self.split(' ').into_iter().filter(|word| !word.text.is_empty()).collect()
+    }
+
+    /// The same field under another name for error messages.
+    pub fn named(&self, name: &'a str) -> Field<'a> {
+        Field { name, ..*self }
     }
 
     /// A refusal that points at this field.

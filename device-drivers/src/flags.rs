@@ -5,9 +5,10 @@
 
 use crate::range::{self, Range};
 use chiasm_proto::{
-    Base, Decoded, Eye, Flag, FlagCode, Hundredths, Integrity, Keratometry, KeratometryValue,
-    Lensometry, Measured, Measurement, Meridian, Pachymetry, PrismComponent, PupillaryDistance,
-    Refraction, RefractionKind, RefractionValue, Shot, Tonometry,
+    Base, Biometry, Decoded, Eye, Flag, FlagCode, Hundredths, Integrity, Keratometry,
+    KeratometryValue, Lensometry, Measured, Measurement, Meridian, Pachymetry, Prism,
+    PrismComponent, PupillaryDistance, Refraction, RefractionKind, RefractionValue, Shot,
+    Tonometry,
 };
 use std::collections::BTreeSet;
 
@@ -115,7 +116,11 @@ impl Notes {
             Measured::Tonometry(tonometry) => self.tonometry(tonometry),
             Measured::Pachymetry(pachymetry) => self.pachymetry(pachymetry),
             Measured::PupillaryDistance(distance) => self.pupillary_distance(distance),
-            Measured::CornealSize(_) | Measured::PupilSize(_) => {}
+            Measured::Biometry(biometry) => self.biometry(biometry),
+            Measured::CornealSize(_)
+            | Measured::PupilSize(_)
+            | Measured::OtherTest(_)
+            | Measured::VisualAcuity(_) => {}
         }
     }
 
@@ -156,6 +161,18 @@ impl Notes {
         let shots = refraction.shots.iter().filter_map(|shot| shot.value.as_ref());
         for value in representative.chain(shots) {
             self.refraction_value(value, is_difference, step);
+        }
+        if let Some(add) = refraction.add {
+            self.judge("addition", "D", add, &range::ADD);
+        }
+        if let Some(prism) = &refraction.prism {
+            self.prism(prism);
+        }
+    }
+
+    fn biometry(&mut self, biometry: &Biometry) {
+        if let Some(length) = biometry.axial_length_mm {
+            self.judge("axial length", "mm", length, &range::AXIAL_LENGTH);
         }
     }
 
@@ -231,7 +248,12 @@ impl Notes {
             }
         }
         self.axis(lens.axis_deg);
-        let Some(prism) = &lens.prism else { return };
+        if let Some(prism) = &lens.prism {
+            self.prism(prism);
+        }
+    }
+
+    fn prism(&mut self, prism: &Prism) {
         let components = [prism.horizontal, prism.vertical].into_iter().flatten();
         let amounts = components.clone().map(|component| component.amount).chain(prism.amount);
         for amount in amounts {
@@ -307,7 +329,7 @@ mod tests {
             running_number: None,
             claimed_patient: None,
             integrity: Integrity::Checksum,
-            measurements: vec![Measurement { eye: Eye::Left, eye_as_sent: None, measured }],
+            measurements: vec![Measurement::without_token(Eye::Left, measured)],
             flags: vec![],
             unknown_records: vec![],
         }

@@ -2,22 +2,28 @@
 //!
 //! # How to add a driver
 //!
-//! Three places: a file, a line in [`registry::DRIVERS`], and a folder of fixtures.
+//! Four places: a file, a line in [`registry::DRIVERS`], a simulator with a line in
+//! [`sim::SIMULATORS`], and a folder of fixtures.
 //!
 //! 1. **The file** `src/<vendor>/<family>.rs` begins with a doc comment that says what it was
 //!    proved against, the frame as a table, its traps, and what is not known. It exports `pub
-//!    static SPEC: DriverSpec` and implements [`Decoder`]. Helpers: [`framing`] for SOH…EOT,
-//!    [`fields`] for fixed columns, [`xml`] for documents, [`flags`] for everything a person should
-//!    look at. Call [`flags::complete`] on every [`chiasm_proto::Decoded`] before it becomes an
-//!    event.
-//! 2. **The line** in `src/registry.rs`.
-//! 3. **The fixtures** `fixtures/<driver id>/NN_what.{raw,json,md}`: `.raw` is exactly what the
-//!    port or the file gave; `.md` says where it comes from and which values a person expects;
-//!    `.json` is written by `UPDATE_GOLDEN=1 cargo test -p chiasm-drivers` and then *read against
-//!    the .md*.
+//!    static SPEC: DriverSpec`. What comes in is cut by
+//!    * [`nidek`]'s own framer for SOH…EOT with a checksum behind it,
+//!    * [`stream::StreamDecoder`] for other transmissions on a line,
+//!    * [`xml::XmlDecoder`] for XML documents, walked with [`xml::El`], which remembers what was
+//!      not read,
+//!    * [`file::FileDecoder`] for files that are read as a whole, such as tables,
 //!
-//! A simulator in `src/sim`, written from the layout without the code above, lets tests compare
-//! what was sent with what was read.
+//!    or by an own [`Decoder`] where none of them fits. [`fields`] reads columns, lines and
+//!    numbers with their positions; [`flags::complete`] adds everything a person should look at:
+//!    call it on every [`chiasm_proto::Decoded`] before it becomes an event.
+//! 2. **The line** in `src/registry.rs`.
+//! 3. **The simulator** in `src/sim/<vendor>.rs` or `src/sim/<driver>.rs`, written from the layout
+//!    without the code above, so that tests can compare what was sent with what was read.
+//! 4. **The fixtures** `fixtures/<driver id>/NN_what.{raw,json,md}`, at least three: typical, one
+//!    eye or errors, extremes. `.raw` is exactly what the port or the file gave; `.md` says where
+//!    it comes from and which values a person expects; `.json` is written by `UPDATE_GOLDEN=1
+//!    cargo test -p chiasm-drivers` and then *read against the .md*.
 //!
 //! At the end of the file stands `golden_tests!(SPEC)`: each fixture whole, in pieces of every
 //! size, cut short at every byte, with every single bit flipped, twice in a row, and after noise.
@@ -28,8 +34,13 @@
 //!   pending;
 //! * a wrong checksum or a malformed known record refuses the whole transmission, with the
 //!   position;
+//! * a last line without its line end is refused, for it may have been cut in the middle of a
+//!   number;
 //! * a well-formed record of unknown kind is kept in `unknown_records`;
-//! * values are kept as sent: nothing rounded, converted, averaged or left out.
+//! * values are kept as sent: nothing rounded, converted, averaged or left out. A number with more
+//!   decimals than the types hold is kept as text ([`chiasm_proto::OtherTest`]);
+//! * no driver reads another's fixtures, so a format without a mark of its own is recognised by
+//!   its whole shape and refused if anything is missing.
 
 #[macro_use]
 mod golden;
@@ -37,6 +48,7 @@ mod golden;
 pub mod decoder;
 pub mod detect;
 pub mod fields;
+pub mod file;
 pub mod flags;
 pub mod framing;
 pub mod joia;
@@ -44,9 +56,11 @@ pub mod nidek;
 pub mod range;
 pub mod registry;
 pub mod sim;
+pub mod stream;
+pub mod table;
 pub mod xml;
 
 pub use decoder::{
-    DecodeError, Decoder, DriverOptions, DriverSpec, ErrorCode, Event, Evidence, LineSettings,
-    Parity, Sniff, Transport,
+    DateOrder, DecodeError, Decoder, DriverOptions, DriverSpec, Ending, ErrorCode, Event, Evidence,
+    LineSettings, Parity, Setup, Sniff, Transport,
 };

@@ -40,6 +40,8 @@ pub const PUPILLARY_DISTANCE: Range = range((4800, 7500), (2000, 9500));
 pub const VERTEX_DISTANCE: Range = range((0, 2000), (0, 3000));
 /// Centimetres.
 pub const WORKING_DISTANCE: Range = range((0, 70000), (0, 70000));
+/// Millimetres.
+pub const AXIAL_LENGTH: Range = range((2000, 2800), (1000, 4500));
 /// mmHg.
 pub const IOP: Range = range((800, 2500), (0, 8000));
 /// Micrometres (times 100, as all of these).

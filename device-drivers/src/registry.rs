@@ -9,8 +9,14 @@ pub const PENDING_LEN_MAX: usize = 4 << 20;
 pub const LINE_PENDING_LEN_MAX: usize = 16 * 1024;
 
 /// Every driver, in the order of the instruments table.
-pub static DRIVERS: &[&DriverSpec] =
-    &[&nidek::ARK, &nidek::LM, &nidek::NT, &nidek::TONOREF, &joia::SPEC];
+#[rustfmt::skip] // one line for each
+pub static DRIVERS: &[&DriverSpec] = &[
+    &nidek::ARK,
+    &nidek::LM,
+    &nidek::NT,
+    &nidek::TONOREF,
+    &joia::SPEC,
+];
 
 /// The driver of this name.
 pub fn find(id: &str) -> Option<&'static DriverSpec> {

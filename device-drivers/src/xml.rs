@@ -5,9 +5,16 @@
 //! document types, entities other than the five predefined ones, depth. The tree stands in one
 //! list, so neither building nor dropping it recurses.
 
+mod cursor;
+mod decoder;
 mod encoding;
 mod splitter;
+pub mod values;
 
+pub use cursor::{
+    El, Key, SHOTS_MAX, TEXT_LEN_MAX, Tree, UNKNOWN_RECORDS_MAX, UNKNOWN_TEXT_LEN_MAX,
+};
+pub use decoder::{SILENCE_MAX, XmlDecoder, XmlFormat};
 pub use encoding::Text;
 pub use splitter::{Piece, Splitter};
 
@@ -151,7 +158,7 @@ fn build(text: &str) -> Result<Vec<Element>, DecodeError> {
     refuse_control_characters(text)?;
     let mut reader = NsReader::from_str(text);
     reader.resolver_mut().set_max_namespace_bindings(NAMESPACES_MAX);
-    let mut tree = Tree { elements: vec![], open: vec![], position: 0 };
+    let mut tree = Builder { elements: vec![], open: vec![], position: 0 };
     loop {
         tree.position = position(reader.buffer_position());
         let (namespace, event) = match reader.read_resolved_event() {
@@ -234,14 +241,14 @@ fn refusal(err: &quick_xml::Error, at: usize) -> DecodeError {
     }
 }
 
-struct Tree {
+struct Builder {
     elements: Vec<Element>,
     open: Vec<usize>,
     /// Where the event that is being looked at begins.
     position: usize,
 }
 
-impl Tree {
+impl Builder {
     fn open(
         &mut self,
         namespace: Result<Option<String>, String>,

@@ -2,11 +2,11 @@
 //! what to do.
 
 use crate::drivers;
-use chiasm_drivers::{DriverSpec, LineSettings, Parity, Transport};
+use chiasm_drivers::{DateOrder, DriverOptions, DriverSpec, LineSettings, Parity, Transport};
 use chiasm_proto::{LaneId, LinkId};
 use serde::Deserialize;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
 };
@@ -60,7 +60,21 @@ pub struct Link {
     pub driver: &'static DriverSpec,
     pub model: Option<String>,
     pub listen_only: bool,
+    pub date_order: Option<DateOrder>,
+    pub columns: BTreeMap<String, String>,
     pub endpoint: Endpoint,
+}
+
+impl Link {
+    /// What the configuration says to the driver.
+    pub fn driver_options(&self) -> DriverOptions {
+        DriverOptions {
+            model: self.model.clone(),
+            listen_only: self.listen_only,
+            date_order: self.date_order,
+            columns: self.columns.clone(),
+        }
+    }
 }
 
 impl fmt::Debug for Link {
@@ -127,10 +141,31 @@ struct LinkTable {
     model: Option<String>,
     #[serde(default)]
     listen_only: bool,
+    date_order: Option<DateOrderWord>,
+    #[serde(default)]
+    columns: BTreeMap<String, String>,
     serial: Option<SerialTable>,
     tcp_client: Option<TcpClientTable>,
     tcp_server: Option<TcpServerTable>,
     folder: Option<FolderTable>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum DateOrderWord {
+    DayFirst,
+    MonthFirst,
+    YearFirst,
+}
+
+impl From<DateOrderWord> for DateOrder {
+    fn from(word: DateOrderWord) -> Self {
+        match word {
+            DateOrderWord::DayFirst => DateOrder::DayFirst,
+            DateOrderWord::MonthFirst => DateOrder::MonthFirst,
+            DateOrderWord::YearFirst => DateOrder::YearFirst,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -280,6 +315,8 @@ impl Check<'_> {
             driver,
             model: table.model,
             listen_only: table.listen_only,
+            date_order: table.date_order.map(DateOrder::from),
+            columns: table.columns,
             endpoint,
         })
     }

@@ -13,7 +13,7 @@ use crate::{
     journal::{Arrival, JOURNAL_LEN_MAX, Journal, JournalError, Position, Record},
     spool::{Document, Entry, SharedLanes, Spool, SpoolError},
 };
-use chiasm_drivers::{Decoder, DriverOptions, Event};
+use chiasm_drivers::{Decoder, Event};
 use chiasm_proto::Sha256;
 use std::{
     collections::VecDeque,
@@ -376,7 +376,7 @@ impl Session {
 
 /// The decoder of a link, as configured.
 pub fn new_decoder(link: &Link) -> Box<dyn Decoder> {
-    let options = DriverOptions { model: link.model.clone(), listen_only: link.listen_only };
+    let options = link.driver_options();
     (link.driver.new)(&options)
 }
 

@@ -1,8 +1,8 @@
 //! The pump with a driver made for the purpose: lines of text, one of which makes it panic.
 
 use chiasm_drivers::{
-    DecodeError, Decoder, DriverOptions, DriverSpec, ErrorCode, Event, Evidence, LineSettings,
-    Parity, Sniff, Transport,
+    DecodeError, Decoder, DriverOptions, DriverSpec, Ending, ErrorCode, Event, Evidence,
+    LineSettings, Parity, Setup, Sniff, Transport,
 };
 use chiasm_gateway::{
     binding::Lanes,
@@ -39,7 +39,7 @@ impl Decoder for Lines {
             self.events.push_back(if raw.starts_with(b"#") {
                 Event::Control { what: "comment", raw }
             } else {
-                Event::Decoded { decoded: Box::new(decoded(&raw)), raw }
+                Event::decoded(decoded(&raw), raw)
             });
         }
     }
@@ -88,7 +88,8 @@ static LINES: DriverSpec = DriverSpec {
         stop_bits: 1,
     }]),
     evidence: Evidence::Constructed,
-    settings: "",
+    ending: Ending::Marked,
+    setup: Setup { wiring: "", settings: "", dry_test: "" },
     limits: "",
     sniff: |_| Sniff::No,
     new: |_: &DriverOptions| Box::new(Lines::default()),
@@ -109,6 +110,8 @@ impl World {
             driver: &LINES,
             model: None,
             listen_only: false,
+            date_order: None,
+            columns: Default::default(),
             endpoint: Endpoint::TcpServer { listen: "127.0.0.1:0".into() },
         });
         let shared = Shared {

@@ -16,6 +16,10 @@ pub struct PupillaryDistance {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub near_mm: Option<Hundredths>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_right_mm: Option<Hundredths>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_left_mm: Option<Hundredths>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_distance_cm: Option<Hundredths>,
 }
 

@@ -4,7 +4,7 @@ use crate::{Dioptres, Hundredths, Representative, Shot};
 use serde::{Deserialize, Serialize};
 
 /// One keratometry of one eye with all its shots.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keratometry {
     /// Which ring, where an instrument measures with two (`DKM`, `Dkm`): kept apart, never
     /// averaged.
@@ -22,7 +22,7 @@ pub struct Keratometry {
 }
 
 /// Two meridians as sent: `r1` is what the instrument calls R1 (the flat one).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeratometryValue {
     pub r1: Meridian,
     pub r2: Meridian,

@@ -1,10 +1,10 @@
 //! A spectacle lens in a lensmeter: what the patient wears, or what was made (R23-R26).
 
-use crate::{CylinderMode, Dioptres};
+use crate::{CylinderMode, Dioptres, Hundredths};
 use serde::{Deserialize, Serialize};
 
 /// One lens. Absent fields were not sent, which is not the same as zero.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lensometry {
     /// Sphere, cylinder and axis; absent when the record carries only an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,6 +31,9 @@ pub struct Lensometry {
     pub lens_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dioptre_step: Option<Dioptres>,
+    /// How much ultraviolet light passes, in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uv_transmittance_percent: Option<Hundredths>,
     /// The instrument's error text for this lens, verbatim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

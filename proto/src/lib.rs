@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`ids`] | newtypes for everything that has a name or a number |
 //! | [`decimal`] | fixed-point numbers: dioptres, millimetres, mmHg |
-//! | [`eye`], [`refraction`], [`keratometry`], [`lens`], [`tonometry`], [`pachymetry`], [`distance`] | what instruments measure |
+//! | [`eye`], [`refraction`], [`keratometry`], [`lens`], [`tonometry`], [`pachymetry`], [`acuity`], [`biometry`], [`distance`], [`other_test`] | what instruments measure |
 //! | [`shot`] | one repetition inside a measurement, confidence, representative value |
 //! | [`reading`] | what a driver made of one capture, and what a gateway sends of it |
 //! | [`envelope`] | the CloudEvents-shaped wrapping of everything a gateway numbers and sends |
@@ -19,6 +19,8 @@
 //! This crate does no I/O and reads no clock.
 
 pub mod ack;
+pub mod acuity;
+pub mod biometry;
 pub mod decimal;
 pub mod distance;
 pub mod enrol;
@@ -29,6 +31,7 @@ pub mod ids;
 pub mod keratometry;
 pub mod lens;
 pub mod measurement;
+pub mod other_test;
 pub mod pachymetry;
 pub mod raw;
 pub mod reading;
@@ -38,6 +41,8 @@ pub mod tonometry;
 pub mod topic;
 
 pub use ack::{Ack, Rejection};
+pub use acuity::{AcuityCondition, Correction, VisualAcuity};
+pub use biometry::Biometry;
 pub use decimal::{Dioptres, Hundredths};
 pub use distance::{CornealSize, PupilSize, PupillaryDistance};
 pub use envelope::{Body, Envelope};
@@ -48,13 +53,14 @@ pub use ids::{
 pub use keratometry::{Keratometry, KeratometryValue, Meridian};
 pub use lens::{Base, Lensometry, Prism, PrismComponent};
 pub use measurement::{Measured, Measurement};
+pub use other_test::{OtherTest, OtherValue};
 pub use pachymetry::Pachymetry;
 pub use raw::{Raw, Sha256};
 pub use reading::{
     Capture, ClaimedPatient, ClockState, Decoded, DriverRef, Flag, FlagCode, GatewayEvent,
     Instrument, InstrumentTime, Integrity, Reading, UnknownRecord,
 };
-pub use refraction::{CylinderMode, Light, Refraction, RefractionKind, RefractionValue};
+pub use refraction::{CylinderMode, Light, Refraction, RefractionKind, RefractionValue, Vision};
 pub use shot::{Confidence, Representative, Shot};
 pub use tonometry::{CorrectedIop, IopValue, Tonometry, TonometryMethod};
 pub use topic::{Down, Topic, Up};

@@ -4,7 +4,7 @@ use crate::{Representative, Shot};
 use serde::{Deserialize, Serialize};
 
 /// One pachymetry of one eye; values are central corneal thickness in micrometres.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pachymetry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count_as_sent: Option<u32>,

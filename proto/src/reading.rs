@@ -26,6 +26,20 @@ pub struct Decoded {
 }
 
 impl Decoded {
+    /// A reading in which nothing was measured yet.
+    pub fn new(instrument: Instrument, integrity: Integrity) -> Self {
+        Self {
+            instrument,
+            instrument_time: None,
+            running_number: None,
+            claimed_patient: None,
+            integrity,
+            measurements: vec![],
+            flags: vec![],
+            unknown_records: vec![],
+        }
+    }
+
     /// A hash over everything but the instrument's time, by which a second print of the same
     /// measurement is known (T5).
     pub fn content_sha256(&self) -> Sha256 {
@@ -110,13 +124,21 @@ pub enum FlagCode {
     InstrumentError,
     /// No checksum proves the transmission.
     NoChecksum,
+    /// A value was sent in another unit than it is kept in; the detail says how it was sent.
+    Converted,
 }
 
 impl FlagCode {
     /// Whether one tap for all may accept a reading with this flag (T3), or a person has to look
     /// at it by itself.
     pub fn needs_a_look(self) -> bool {
-        !matches!(self, FlagCode::NoChecksum | FlagCode::ClockUnset | FlagCode::NoRepresentative)
+        !matches!(
+            self,
+            FlagCode::NoChecksum
+                | FlagCode::ClockUnset
+                | FlagCode::NoRepresentative
+                | FlagCode::Converted
+        )
     }
 }
 

@@ -1,6 +1,6 @@
 //! Refraction of an eye: sphere, cylinder, axis, in the notation that the instrument sent (R6).
 
-use crate::{Dioptres, Hundredths, Representative, Shot};
+use crate::{Dioptres, Hundredths, Prism, Representative, Shot};
 use serde::{Deserialize, Serialize};
 
 /// One refraction of one eye with all its shots.
@@ -10,6 +10,9 @@ pub struct Refraction {
     /// In which light: instruments with a night mode send two separate data sets.
     #[serde(default)]
     pub light: Light,
+    /// For which distance: refractors and some wavefront instruments send both.
+    #[serde(default, skip_serializing_if = "Vision::is_far")]
+    pub vision: Vision,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vertex_distance_mm: Option<Hundredths>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,6 +27,31 @@ pub struct Refraction {
     pub representative: Option<Representative<RefractionValue>>,
     #[serde(default)]
     pub shots: Vec<Shot<RefractionValue>>,
+    /// Addition for near, only if the instrument sent one; never the difference of two spheres.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub add: Option<Dioptres>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prism: Option<Prism>,
+}
+
+impl Refraction {
+    /// One of this kind in which nothing else was sent.
+    pub fn new(kind: RefractionKind) -> Self {
+        Self {
+            kind,
+            light: Light::Day,
+            vision: Vision::Far,
+            vertex_distance_mm: None,
+            working_distance_cm: None,
+            dioptre_step: None,
+            axis_step_deg: None,
+            cylinder_mode: None,
+            representative: None,
+            shots: vec![],
+            add: None,
+            prism: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,6 +69,8 @@ pub enum RefractionKind {
     Subjective,
     /// The refractor's final prescription.
     Final,
+    /// An earlier prescription that a refractor was given and passes on.
+    PreviousPrescription,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,6 +80,22 @@ pub enum Light {
     Day,
     /// Large pupil.
     Night,
+}
+
+/// For which distance a refraction or an acuity is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vision {
+    #[default]
+    Far,
+    Near,
+}
+
+impl Vision {
+    /// Written only where it says something.
+    pub fn is_far(&self) -> bool {
+        *self == Vision::Far
+    }
 }
 
 /// The instrument's cylinder convention.

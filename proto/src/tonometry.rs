@@ -20,6 +20,13 @@ pub struct Tonometry {
     pub corrected: Vec<CorrectedIop>,
 }
 
+impl Tonometry {
+    /// One of this method in which nothing was sent.
+    pub fn new(method: TonometryMethod) -> Self {
+        Self { method, count_as_sent: None, representative: None, shots: vec![], corrected: vec![] }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TonometryMethod {
@@ -28,6 +35,8 @@ pub enum TonometryMethod {
     Goldmann,
     Rebound,
     TonoPen,
+    /// Ocular Response Analyzer: Goldmann-correlated and cornea-compensated pressure.
+    OcularResponse,
     /// The instrument sent no method and its kind does not tell.
     NotGiven,
 }
@@ -41,7 +50,7 @@ pub struct IopValue {
 }
 
 /// A corrected pressure under the maker's own label.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CorrectedIop {
     /// `Formula1`.
     pub label: String,

@@ -16,7 +16,7 @@ fn d(text: &str) -> Hundredths {
 }
 
 fn of(eye: Eye, measured: Measured) -> Measurement {
-    Measurement { eye, eye_as_sent: None, measured }
+    Measurement::without_token(eye, measured)
 }
 
 fn decoded(vendor: &str, model: &str, measurements: Vec<Measurement>) -> Decoded {
@@ -62,15 +62,14 @@ fn refraction(
         ..Shot::of(value(text))
     };
     Measured::Refraction(Refraction {
-        kind,
         light,
         vertex_distance_mm: Some(d("12")),
-        working_distance_cm: None,
         dioptre_step: Some(d("0.25")),
         axis_step_deg: Some(1),
         cylinder_mode: Some(CylinderMode::Minus),
         representative: Some(Representative { label: "median".into(), value: value(median) }),
         shots: shots.iter().map(shot).collect(),
+        ..Refraction::new(kind)
     })
 }
 
@@ -245,17 +244,12 @@ pub fn lensmeter() -> Decoded {
             axis_deg: Some(axis),
             cylinder_mode: Some(CylinderMode::Minus),
             add: Some(d(add)),
-            add2: None,
-            near_sphere: None,
-            near_sphere2: None,
             prism: Some(Prism {
                 horizontal: Some(component(horizontal)),
                 vertical: Some(component(vertical)),
                 ..Prism::default()
             }),
-            lens_type: None,
-            dioptre_step: None,
-            error: None,
+            ..Lensometry::default()
         })
     };
     let mut it = decoded(

@@ -39,7 +39,16 @@ pub fn fixtures(spec: &DriverSpec) -> Vec<Fixture> {
 
 /// Feeds pieces, lets every timeout come, and ends the stream.
 pub fn run<'a>(spec: &DriverSpec, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-    let mut decoder = (spec.new)(&DriverOptions::default());
+    run_with(spec, &DriverOptions::default(), pieces)
+}
+
+/// The same with options of a configuration.
+pub fn run_with<'a>(
+    spec: &DriverSpec,
+    options: &DriverOptions,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Outcome {
+    let mut decoder = (spec.new)(options);
     let mut outcome = Outcome { events: vec![], transmitted: vec![] };
     let mut now = Instant::now();
     for piece in pieces {

@@ -1,8 +1,8 @@
 //! `nsCommon:Common`: which instrument, when, and whose measurement it claims to be. Names, birth
 //! date and the rest of the patient's data are never read.
 
-use super::cursor::{El, Ns};
-use crate::{DecodeError, DriverOptions};
+use super::ns::Ns;
+use crate::{DecodeError, DriverOptions, xml::El};
 use chiasm_proto::{ClaimedPatient, Decoded, FlagCode, Instrument, InstrumentTime, Integrity};
 use jiff::civil;
 
@@ -21,34 +21,25 @@ pub fn decode(root: El, options: &DriverOptions) -> Result<Decoded, DecodeError>
     let configured = options.model.clone().unwrap_or_default();
     let instrument =
         Instrument { vendor: "TOPCON".into(), model: configured, serial: None, software: None };
-    let mut decoded = Decoded {
-        instrument,
-        instrument_time: None,
-        running_number: None,
-        claimed_patient: None,
-        integrity: Integrity::Structure,
-        measurements: vec![],
-        flags: vec![],
-        unknown_records: vec![],
-    };
-    let Some(common) = root.enter(NS, "Common") else { return Ok(decoded) };
-    common.ignore(NS, &UNUSED);
-    common.ignore(Ns::None, &UNUSED_TOPCON);
+    let mut decoded = Decoded::new(instrument, Integrity::Structure);
+    let Some(common) = root.enter((NS, "Common")) else { return Ok(decoded) };
+    common.ignore(UNUSED.map(|name| (NS, name)));
+    common.ignore(UNUSED_TOPCON.map(|name| (Ns::None, name)));
     let instrument = &mut decoded.instrument;
-    if let Some(company) = common.text_of(NS, "Company") {
+    if let Some(company) = common.text_of((NS, "Company")) {
         instrument.vendor = company;
     }
-    if let Some(model) = common.text_of(NS, "ModelName") {
+    if let Some(model) = common.text_of((NS, "ModelName")) {
         instrument.model = model;
     }
-    instrument.software = common.text_of(NS, "ROMVersion");
+    instrument.software = common.text_of((NS, "ROMVersion"));
     decoded.instrument_time = time(common);
-    if let Some(patient) = common.enter(NS, "Patient") {
+    if let Some(patient) = common.enter((NS, "Patient")) {
         let (running_number, claimed_patient) = patient_of(patient)?;
         decoded.running_number = running_number;
         decoded.claimed_patient = claimed_patient;
     }
-    if let Some(second) = root.peek(NS, "Common") {
+    if let Some(second) = root.peek((NS, "Common")) {
         second.ignore_whole(); // may hold personal data: not to be kept as text
         root.tree().flag(FlagCode::Inconsistent, "more than one head; the first one counts");
     }
@@ -56,8 +47,8 @@ pub fn decode(root: El, options: &DriverOptions) -> Result<Decoded, DecodeError>
 }
 
 fn time(common: El) -> Option<InstrumentTime> {
-    let date = common.text_of(NS, "Date");
-    let time = common.text_of(NS, "Time");
+    let date = common.text_of((NS, "Date"));
+    let time = common.text_of((NS, "Time"));
     if (date.as_deref(), time.as_deref()) == (Some(CLOCK_NEVER_SET.0), Some(CLOCK_NEVER_SET.1)) {
         common.tree().flag(FlagCode::ClockUnset, "the instrument's clock was never set");
     }
@@ -73,8 +64,8 @@ fn time(common: El) -> Option<InstrumentTime> {
 /// The running number, and the id if it is one: with nothing entered the instrument repeats its
 /// running number there.
 fn patient_of(patient: El) -> Result<(Option<String>, Option<ClaimedPatient>), DecodeError> {
-    let running_number = patient.text_of(NS, "No.");
-    let id = patient.leaf(NS, "ID");
+    let running_number = patient.text_of((NS, "No."));
+    let id = patient.leaf((NS, "ID"));
     if let Some(id) = id
         && id.text().chars().count() > ID_LEN_MAX
     {

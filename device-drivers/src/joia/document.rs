@@ -1,11 +1,10 @@
 //! One document becomes one reading.
 
-use super::{
-    common,
-    cursor::{El, Ns, Tree},
-    km, lm, ref_, tm,
+use super::{common, km, lm, ns::Ns, ref_, tm};
+use crate::{
+    DecodeError, DriverOptions, ErrorCode, flags,
+    xml::{Document, El, Tree},
 };
-use crate::{DecodeError, DriverOptions, ErrorCode, flags, xml::Document};
 use chiasm_proto::{Decoded, FlagCode};
 
 /// Most measurements of one document; an instrument with everything sends ten.
@@ -13,7 +12,7 @@ const MEASUREMENTS_MAX: usize = 64;
 
 pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeError> {
     let document = Document::parse(raw)?;
-    let tree = Tree::new(&document);
+    let tree = tree(&document);
     let root = tree.root();
     refuse_other_dialects(&tree, root)?;
     let mut decoded = common::decode(root, options)?;
@@ -39,6 +38,16 @@ pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeErro
     Ok(decoded)
 }
 
+/// In a document without any namespace of the format elements are known by their local names.
+fn tree<'d>(document: &'d Document<'d>) -> Tree<'d> {
+    let is_of_format =
+        |index: usize| !matches!(Ns::of(document.node(index).namespace()), Ns::None | Ns::Other);
+    let by_name = !(0..document.len()).any(is_of_format);
+    let mut tree = Tree::new(document);
+    tree.by_name = by_name;
+    tree
+}
+
 /// Documents that look alike but mean their values otherwise: NIDEK's has the same skeleton without
 /// namespaces. A document without any namespace of the format is read only if it says Topcon.
 fn refuse_other_dialects(tree: &Tree, root: El) -> Result<(), DecodeError> {
@@ -49,15 +58,15 @@ fn refuse_other_dialects(tree: &Tree, root: El) -> Result<(), DecodeError> {
     }
     if tree.by_name {
         let company = root
-            .peek(Ns::None, "Common")
-            .and_then(|common| common.peek(Ns::None, "Company"))
+            .peek((Ns::None, "Common"))
+            .and_then(|common| common.peek((Ns::None, "Company")))
             .map_or("", El::text);
         if !company.to_ascii_uppercase().starts_with("TOPCON") {
             return refuse("no JOIA namespace and not from Topcon: another dialect");
         }
     }
-    let has_measure = tree.by_name && root.peek(Ns::None, "Measure").is_some()
-        || !tree.by_name && KINDS.iter().any(|ns| root.peek(*ns, "Measure").is_some());
+    let has_measure = tree.by_name && root.peek((Ns::None, "Measure")).is_some()
+        || !tree.by_name && KINDS.iter().any(|ns| root.peek((*ns, "Measure")).is_some());
     if has_measure { Ok(()) } else { refuse("no Measure element of a known kind") }
 }
 
@@ -66,14 +75,14 @@ const KINDS: [Ns; 5] = [Ns::Ref, Ns::Km, Ns::Lm, Ns::Tm, Ns::Sbj];
 /// The kind by which a `Measure` is read: its namespace, or its type where there are none.
 fn measures<'t>(tree: &'t Tree, root: El<'t>) -> Vec<(Ns, El<'t>)> {
     if !tree.by_name {
-        let of_kind = |ns: Ns| root.enter_all(ns, "Measure").into_iter().map(move |el| (ns, el));
+        let of_kind = |ns: Ns| root.enter_all((ns, "Measure")).into_iter().map(move |el| (ns, el));
         return KINDS.into_iter().filter(|ns| *ns != Ns::Sbj).flat_map(of_kind).collect();
     }
     let known = |el: El| {
         let kind = el.node().attribute("type").unwrap_or("").trim();
         Ns::of_type(kind).filter(|ns| *ns != Ns::Sbj)
     };
-    let children = root.peek_all(Ns::None, "Measure");
+    let children = root.peek_all((Ns::None, "Measure"));
     let known = children.into_iter().filter_map(|el| Some((known(el)?, el)));
     known.inspect(|(_, el)| el.mark_entered()).collect()
 }

@@ -1,13 +1,16 @@
 //! `nsKM:Measure`: keratometry.
 
 use super::{
-    cursor::{El, Ns},
-    values::{
-        DEGREES, DIOPTRES, EYES, MILLIMETRES, axis_unless_zero, confidence, number, representative,
-        shot_no, shots, whole,
+    ns::Ns,
+    values::{EYES, confidence, representative, shot_no, shots},
+};
+use crate::{
+    DecodeError,
+    xml::{
+        El,
+        values::{DEGREES, DIOPTRES, MILLIMETRES, axis_unless_zero, number, whole},
     },
 };
-use crate::DecodeError;
 use chiasm_proto::{Keratometry, KeratometryValue, Measured, Measurement, Meridian};
 
 const NS: Ns = Ns::Km;
@@ -15,13 +18,13 @@ const NS: Ns = Ns::Km;
 const UNUSED: [&str; 2] = ["AxisStep", "CylinderMode"];
 
 pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
-    measure.ignore(NS, &UNUSED);
-    let dioptre_step = number(measure, NS, "DiopterStep", DIOPTRES)?;
-    let refractive_index = measure.text_of(NS, "RefractiveIndex");
+    measure.ignore(UNUSED.map(|name| (NS, name)));
+    let dioptre_step = number(measure, (NS, "DiopterStep"), DIOPTRES)?;
+    let refractive_index = measure.text_of((NS, "RefractiveIndex"));
     let mut sides = vec![];
-    for block in measure.enter_all(NS, "KM") {
+    for block in measure.enter_all((NS, "KM")) {
         for (eye, token) in EYES {
-            for side in block.enter_all(NS, token) {
+            for side in block.enter_all((NS, token)) {
                 let keratometry = Keratometry {
                     mire: None,
                     refractive_index: refractive_index.clone(),
@@ -35,13 +38,11 @@ pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErro
             }
         }
     }
-    for block in measure.enter_all(Ns::None, "Confidence") {
+    for block in measure.enter_all((Ns::None, "Confidence")) {
         confidences(block, &mut sides)?;
     }
-    into.extend(sides.into_iter().map(|(eye, token, keratometry)| Measurement {
-        eye,
-        eye_as_sent: Some(token.into()),
-        measured: Measured::Keratometry(keratometry),
+    into.extend(sides.into_iter().map(|(eye, token, keratometry)| {
+        Measurement::of(eye, token, Measured::Keratometry(keratometry))
     }));
     Ok(())
 }
@@ -50,8 +51,8 @@ type Side = (chiasm_proto::Eye, &'static str, Keratometry);
 
 fn value(el: El) -> Result<Option<KeratometryValue>, DecodeError> {
     let [r1, r2, average] = [meridian(el, "R1")?, meridian(el, "R2")?, meridian(el, "Average")?];
-    let (cylinder, axis) = match el.enter(NS, "Cylinder") {
-        Some(el) => (number(el, NS, "Power", DIOPTRES)?, whole(el, NS, "Axis", DEGREES)?),
+    let (cylinder, axis) = match el.enter((NS, "Cylinder")) {
+        Some(el) => (number(el, (NS, "Power"), DIOPTRES)?, whole(el, (NS, "Axis"), DEGREES)?),
         None => (None, None),
     };
     let value = KeratometryValue {
@@ -68,19 +69,19 @@ fn value(el: El) -> Result<Option<KeratometryValue>, DecodeError> {
 }
 
 fn meridian(el: El, name: &str) -> Result<Meridian, DecodeError> {
-    let Some(el) = el.enter(NS, name) else { return Ok(Meridian::default()) };
+    let Some(el) = el.enter((NS, name)) else { return Ok(Meridian::default()) };
     Ok(Meridian {
-        radius_mm: number(el, NS, "Radius", MILLIMETRES)?,
-        power: number(el, NS, "Power", DIOPTRES)?,
-        axis_deg: if name == "Average" { None } else { whole(el, NS, "Axis", DEGREES)? },
+        radius_mm: number(el, (NS, "Radius"), MILLIMETRES)?,
+        power: number(el, (NS, "Power"), DIOPTRES)?,
+        axis_deg: if name == "Average" { None } else { whole(el, (NS, "Axis"), DEGREES)? },
     })
 }
 
 /// Confidence of single shots, in a block of its own. What has no shot to go to is left unread.
 fn confidences(block: El, sides: &mut [Side]) -> Result<(), DecodeError> {
     for token in ["R", "L"] {
-        for side in block.enter_all(Ns::None, token) {
-            for list in side.enter_all(Ns::None, "List") {
+        for side in block.enter_all((Ns::None, token)) {
+            for list in side.enter_all((Ns::None, "List")) {
                 let no = shot_no(list)?;
                 let shot = sides
                     .iter_mut()
@@ -91,7 +92,7 @@ fn confidences(block: El, sides: &mut [Side]) -> Result<(), DecodeError> {
                     shot.confidence = confidence(list, Ns::None).or(shot.confidence.take());
                 }
             }
-            side.enter(Ns::None, "Median");
+            side.enter((Ns::None, "Median"));
         }
     }
     Ok(())

@@ -1,13 +1,16 @@
 //! `nsLM:Measure`: lenses in a lensmeter.
 
 use super::{
-    cursor::{El, Ns},
-    values::{
-        DEGREES, DIOPTRES, EYES, MILLIMETRES, axis_unless_zero, cylinder_mode, number, shot_error,
-        whole,
+    ns::Ns,
+    values::{EYES, cylinder_mode, shot_error},
+};
+use crate::{
+    DecodeError,
+    xml::{
+        El,
+        values::{DEGREES, DIOPTRES, MILLIMETRES, axis_unless_zero, number, whole},
     },
 };
-use crate::DecodeError;
 use chiasm_proto::{
     Base, Eye, Hundredths, Lensometry, Measured, Measurement, Prism, PrismComponent,
     PupillaryDistance,
@@ -18,13 +21,13 @@ const NS: Ns = Ns::Lm;
 const UNUSED: [&str; 4] = ["AxisStep", "PrismStep", "AbbeNumber", "Wavelength"];
 
 pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
-    measure.ignore(NS, &UNUSED);
+    measure.ignore(UNUSED.map(|name| (NS, name)));
     let cylinder_mode = cylinder_mode(measure, NS);
-    let dioptre_step = number(measure, NS, "DiopterStep", DIOPTRES)?;
-    let lens_type = measure.text_of(NS, "LensType");
-    for block in measure.enter_all(NS, "LM") {
+    let dioptre_step = number(measure, (NS, "DiopterStep"), DIOPTRES)?;
+    let lens_type = measure.text_of((NS, "LensType"));
+    for block in measure.enter_all((NS, "LM")) {
         for (eye, token) in EYES {
-            for side in block.enter_all(NS, token) {
+            for side in block.enter_all((NS, token)) {
                 let Some(lens) = lens(side)? else { continue };
                 let lens = Lensometry {
                     cylinder_mode,
@@ -33,15 +36,15 @@ pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErro
                     ..lens
                 };
                 let measured = Measured::Lensometry(lens);
-                into.push(Measurement { eye, eye_as_sent: Some(token.into()), measured });
+                into.push(Measurement::of(eye, token, measured));
             }
         }
     }
-    for block in measure.enter_all(NS, "PD") {
+    for block in measure.enter_all((NS, "PD")) {
         let distance = pupillary_distance(block)?;
         if distance != PupillaryDistance::default() {
             let measured = Measured::PupillaryDistance(distance);
-            into.push(Measurement { eye: Eye::Both, eye_as_sent: None, measured });
+            into.push(Measurement::without_token(Eye::Both, measured));
         }
     }
     Ok(())
@@ -49,20 +52,16 @@ pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErro
 
 /// One lens, or nothing if every element is empty.
 fn lens(side: El) -> Result<Option<Lensometry>, DecodeError> {
-    let cylinder = number(side, NS, "Cylinder", DIOPTRES)?;
+    let cylinder = number(side, (NS, "Cylinder"), DIOPTRES)?;
     let lens = Lensometry {
-        sphere: number(side, NS, "Sphere", DIOPTRES)?,
+        sphere: number(side, (NS, "Sphere"), DIOPTRES)?,
         cylinder,
-        axis_deg: axis_unless_zero(cylinder, whole(side, NS, "Axis", DEGREES)?),
-        cylinder_mode: None,
-        add: number(side, NS, "Add1", DIOPTRES)?,
-        add2: number(side, NS, "Add2", DIOPTRES)?,
-        near_sphere: None,
-        near_sphere2: None,
+        axis_deg: axis_unless_zero(cylinder, whole(side, (NS, "Axis"), DEGREES)?),
+        add: number(side, (NS, "Add1"), DIOPTRES)?,
+        add2: number(side, (NS, "Add2"), DIOPTRES)?,
         prism: prism(side)?,
-        lens_type: None,
-        dioptre_step: None,
         error: shot_error(side, NS),
+        ..Lensometry::default()
     };
     let numbers = [lens.sphere, lens.cylinder, lens.add, lens.add2];
     let is_empty =
@@ -73,15 +72,15 @@ fn lens(side: El) -> Result<Option<Lensometry>, DecodeError> {
 /// Signed components. What the sign means is not documented, so it stays as it is.
 fn prism(side: El) -> Result<Option<Prism>, DecodeError> {
     let component = |amount: Hundredths| PrismComponent { amount, base: Base::Unverified };
-    let horizontal = number(side, NS, "H", DIOPTRES)?.map(component);
-    let vertical = number(side, NS, "V", DIOPTRES)?.map(component);
+    let horizontal = number(side, (NS, "H"), DIOPTRES)?.map(component);
+    let vertical = number(side, (NS, "V"), DIOPTRES)?.map(component);
     let is_sent = horizontal.is_some() || vertical.is_some();
     Ok(is_sent.then(|| Prism { horizontal, vertical, ..Prism::default() }))
 }
 
 fn pupillary_distance(block: El) -> Result<PupillaryDistance, DecodeError> {
-    let distance = |token| match block.enter(NS, token) {
-        Some(side) => number(side, NS, "Distance", MILLIMETRES),
+    let distance = |token| match block.enter((NS, token)) {
+        Some(side) => number(side, (NS, "Distance"), MILLIMETRES),
         None => Ok(None),
     };
     Ok(PupillaryDistance {

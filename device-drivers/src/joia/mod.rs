@@ -24,28 +24,22 @@
 //! Unknown: which sign of a prism is base in or base up; the scale of `ConfidenceIndex`.
 
 mod common;
-mod cursor;
 mod document;
 mod km;
 mod lm;
+mod ns;
 mod ref_;
 pub mod sim;
 mod tm;
 mod values;
 
 use crate::{
-    DecodeError, Decoder, DriverOptions, DriverSpec, ErrorCode, Event, Evidence, Sniff, Transport,
-    xml::{Piece, Splitter},
-};
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
+    DriverSpec, Ending, Evidence, Setup, Sniff, Transport,
+    xml::{XmlDecoder, XmlFormat},
 };
 
 /// Longest document. The largest known, a subjective refraction with all tests, is below 200 KiB.
 pub const DOCUMENT_LEN_MAX: usize = 4 << 20;
-/// Silence in the middle of a document after which its rest no longer comes.
-const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// How far into a document its root and namespaces may stand.
 const SNIFF_LEN_MAX: usize = 16 * 1024;
 
@@ -67,82 +61,23 @@ pub static SPEC: DriverSpec = DriverSpec {
     ],
     transport: Transport::Folder { extension: "xml" },
     evidence: Evidence::Manual,
-    settings: "Network output to a shared folder (SMB), file format XML (JOIA). The instrument \
-               writes one file per print and deletes none.",
+    ending: Ending::Marked,
+    setup: Setup {
+        wiring: "Network cable; the instrument writes to a shared folder (SMB) of the gateway.",
+        settings: "Network output on, file format XML (JOIA), path and account of the share. The \
+                   instrument writes one file per print and deletes none.",
+        dry_test: "Measure the model eye and press the print or send button: the file is read \
+                   within seconds and the lane shows its values.",
+    },
     limits: "Subjective refraction (SBJ) is kept as text, not read. The direction of a lens's \
              prism is not documented and stays unverified. No average of pachymetry: the \
              instrument sends none. IOL and cataract modes, steps of axis and prism, Abbe number \
              and wavelength are not taken over.",
     sniff,
-    new: |options| Box::new(JoiaXml::new(options)),
+    new: |options| XmlDecoder::boxed(&FORMAT, options),
 };
 
-/// Cuts the input into documents and reads each.
-struct JoiaXml {
-    splitter: Splitter,
-    events: VecDeque<Event>,
-    deadline: Option<Instant>,
-    options: DriverOptions,
-}
-
-impl JoiaXml {
-    fn new(options: &DriverOptions) -> Self {
-        Self {
-            splitter: Splitter::new(DOCUMENT_LEN_MAX),
-            events: VecDeque::new(),
-            deadline: None,
-            options: options.clone(),
-        }
-    }
-
-    fn take(&mut self, pieces: Vec<Piece>) {
-        self.events.extend(pieces.into_iter().map(|piece| event(piece, &self.options)));
-    }
-}
-
-impl Decoder for JoiaXml {
-    fn handle_input(&mut self, now: Instant, bytes: &[u8]) {
-        let pieces = self.splitter.push(bytes);
-        self.take(pieces);
-        self.deadline = self.splitter.is_inside().then(|| now + SILENCE_MAX);
-    }
-    fn handle_timeout(&mut self, now: Instant) {
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
-            self.handle_end(now);
-        }
-    }
-    fn handle_end(&mut self, _now: Instant) {
-        let pieces = self.splitter.end();
-        self.take(pieces);
-        self.deadline = None;
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.deadline
-    }
-    fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
-    }
-}
-
-fn event(piece: Piece, options: &DriverOptions) -> Event {
-    let rejected = |code, raw: Vec<u8>, message: &str| {
-        let offset = if code == ErrorCode::Noise { 0 } else { raw.len() };
-        Event::Rejected { error: DecodeError::new(code, offset, message), raw }
-    };
-    match piece {
-        Piece::Document(raw) => match document::decode(&raw, options) {
-            Ok(decoded) => Event::Decoded { decoded: Box::new(decoded), raw },
-            Err(error) => Event::Rejected { error, raw },
-        },
-        Piece::Noise(raw) => rejected(ErrorCode::Noise, raw, "not the beginning of a document"),
-        Piece::Blank(raw) => Event::Control { what: "white space", raw },
-        Piece::Incomplete(raw) => {
-            rejected(ErrorCode::Incomplete, raw, "the root element is not closed")
-        }
-        Piece::TooLong(raw) => rejected(ErrorCode::TooLong, raw, "longer than any such document"),
-        Piece::Overflow(raw) => Event::Overflow { raw },
-    }
-}
+static FORMAT: XmlFormat = XmlFormat { len_max: DOCUMENT_LEN_MAX, read: document::decode };
 
 fn sniff(bytes: &[u8]) -> Sniff {
     let head = &bytes[..bytes.len().min(SNIFF_LEN_MAX)];

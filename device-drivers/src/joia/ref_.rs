@@ -1,16 +1,18 @@
 //! `nsREF:Measure`: autorefraction and the pupillary distance measured with it.
 
 use super::{
-    cursor::{El, Ns},
-    values::{
-        CENTIMETRES, DEGREES, DIOPTRES, EYES, MILLIMETRES, axis_unless_zero, cylinder_mode, number,
-        representative, shots, whole,
+    ns::Ns,
+    values::{EYES, cylinder_mode, representative, shots},
+};
+use crate::{
+    DecodeError,
+    xml::{
+        El,
+        values::{CENTIMETRES, DEGREES, DIOPTRES, MILLIMETRES, axis_unless_zero, number, whole},
     },
 };
-use crate::DecodeError;
 use chiasm_proto::{
-    Eye, Light, Measured, Measurement, PupillaryDistance, Refraction, RefractionKind,
-    RefractionValue,
+    Eye, Measured, Measurement, PupillaryDistance, Refraction, RefractionKind, RefractionValue,
 };
 
 const NS: Ns = Ns::Ref;
@@ -19,20 +21,16 @@ const UNUSED: [&str; 2] = ["CataractMode", "IOLMode"];
 
 pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
     let conditions = Refraction {
-        kind: RefractionKind::Autorefraction,
-        light: Light::Day,
-        vertex_distance_mm: number(measure, NS, "VD", MILLIMETRES)?,
-        working_distance_cm: None,
-        dioptre_step: number(measure, NS, "DiopterStep", DIOPTRES)?,
-        axis_step_deg: whole(measure, NS, "AxisStep", DEGREES)?
+        vertex_distance_mm: number(measure, (NS, "VD"), MILLIMETRES)?,
+        dioptre_step: number(measure, (NS, "DiopterStep"), DIOPTRES)?,
+        axis_step_deg: whole(measure, (NS, "AxisStep"), DEGREES)?
             .and_then(|step| u16::try_from(step).ok()),
         cylinder_mode: cylinder_mode(measure, NS),
-        representative: None,
-        shots: vec![],
+        ..Refraction::new(RefractionKind::Autorefraction)
     };
-    for block in measure.enter_all(NS, "REF") {
+    for block in measure.enter_all((NS, "REF")) {
         for (eye, token) in EYES {
-            for side in block.enter_all(NS, token) {
+            for side in block.enter_all((NS, token)) {
                 let refraction = Refraction {
                     representative: representative(side, NS, ("Median", "median"), value)?,
                     shots: shots(side, NS, value)?,
@@ -40,27 +38,27 @@ pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErro
                 };
                 if refraction.representative.is_some() || !refraction.shots.is_empty() {
                     let measured = Measured::Refraction(refraction);
-                    into.push(Measurement { eye, eye_as_sent: Some(token.into()), measured });
+                    into.push(Measurement::of(eye, token, measured));
                 }
             }
         }
     }
-    for block in measure.enter_all(NS, "PD") {
+    for block in measure.enter_all((NS, "PD")) {
         let distance = pupillary_distance(block)?;
         if distance != PupillaryDistance::default() {
             let measured = Measured::PupillaryDistance(distance);
-            into.push(Measurement { eye: Eye::Both, eye_as_sent: None, measured });
+            into.push(Measurement::without_token(Eye::Both, measured));
         }
     }
     Ok(())
 }
 
 fn value(el: El) -> Result<Option<RefractionValue>, DecodeError> {
-    el.ignore(NS, &UNUSED);
-    let sphere = number(el, NS, "Sphere", DIOPTRES)?;
-    let cylinder = number(el, NS, "Cylinder", DIOPTRES)?;
-    let axis_deg = axis_unless_zero(cylinder, whole(el, NS, "Axis", DEGREES)?);
-    let spherical_equivalent = number(el, NS, "SE", DIOPTRES)?;
+    el.ignore(UNUSED.map(|name| (NS, name)));
+    let sphere = number(el, (NS, "Sphere"), DIOPTRES)?;
+    let cylinder = number(el, (NS, "Cylinder"), DIOPTRES)?;
+    let axis_deg = axis_unless_zero(cylinder, whole(el, (NS, "Axis"), DEGREES)?);
+    let spherical_equivalent = number(el, (NS, "SE"), DIOPTRES)?;
     match (sphere, cylinder) {
         (Some(sphere), Some(cylinder)) => {
             Ok(Some(RefractionValue { sphere, cylinder, axis_deg, spherical_equivalent }))
@@ -71,9 +69,9 @@ fn value(el: El) -> Result<Option<RefractionValue>, DecodeError> {
 }
 
 fn pupillary_distance(block: El) -> Result<PupillaryDistance, DecodeError> {
-    let working_distance_cm = number(block, NS, "WorkingDistance", CENTIMETRES)?;
-    let far_mm = number(block, NS, "Distance", MILLIMETRES)?;
-    let near_mm = number(block, NS, "Near", MILLIMETRES)?;
+    let working_distance_cm = number(block, (NS, "WorkingDistance"), CENTIMETRES)?;
+    let far_mm = number(block, (NS, "Distance"), MILLIMETRES)?;
+    let near_mm = number(block, (NS, "Near"), MILLIMETRES)?;
     // The instrument repeats the far distance where it measured no near one.
     let is_repeated = working_distance_cm.is_none() && near_mm == far_mm;
     Ok(PupillaryDistance {

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::golden::run;
+use crate::{DecodeError, DriverOptions, ErrorCode, Event};
 use chiasm_proto::{Decoded, Eye, FlagCode, Hundredths, Measured};
-use std::fs;
+use std::{fs, time::Instant};
 
 fn fixture(name: &str) -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/joia_xml");
@@ -95,9 +96,9 @@ fn hostile_documents_are_refused() {
 fn more_than_any_instrument_sends_is_refused() {
     let good = fixture("08_kr1_all_failed");
     let list = "<nsREF:List No=\"1\"><nsREF:Error>NO CENTER</nsREF:Error></nsREF:List>";
-    let many = changed(&good, list, &list.repeat(cursor::SHOTS_MAX + 1));
+    let many = changed(&good, list, &list.repeat(crate::xml::SHOTS_MAX + 1));
     assert_eq!(decode(&many).unwrap_err().code, ErrorCode::Malformed);
-    let long = changed(&good, "NO CENTER", &"x".repeat(cursor::TEXT_LEN_MAX + 1));
+    let long = changed(&good, "NO CENTER", &"x".repeat(crate::xml::TEXT_LEN_MAX + 1));
     assert_eq!(decode(&long).unwrap_err().code, ErrorCode::Malformed);
     let eye = "<nsREF:R><nsREF:Median><nsREF:Sphere>1</nsREF:Sphere>\
                <nsREF:Cylinder>0</nsREF:Cylinder></nsREF:Median></nsREF:R>";
@@ -108,19 +109,19 @@ fn more_than_any_instrument_sends_is_refused() {
 #[test]
 fn a_stream_gives_each_document_when_its_root_closes() {
     let documents = [fixture("01_kr1_ref"), fixture("04_trk2p_tm")];
-    let mut decoder = JoiaXml::new(&DriverOptions::default());
+    let mut decoder = (SPEC.new)(&DriverOptions::default());
     let now = Instant::now();
     for document in &documents {
         let (head, last) = document.trim_end().split_at(document.trim_end().len() - 1);
         decoder.handle_input(now, head.as_bytes());
         assert_eq!(decoder.poll_event(), None);
-        assert_eq!(decoder.poll_timeout(), Some(now + SILENCE_MAX));
+        assert_eq!(decoder.poll_timeout(), Some(now + crate::xml::SILENCE_MAX));
         decoder.handle_input(now, last.as_bytes());
         assert!(matches!(decoder.poll_event(), Some(Event::Decoded { .. })));
         assert_eq!(decoder.poll_timeout(), None);
     }
     decoder.handle_input(now, b"\r\n<Ophthalm");
-    decoder.handle_timeout(now + SILENCE_MAX);
+    decoder.handle_timeout(now + crate::xml::SILENCE_MAX);
     let Some(Event::Rejected { error, raw }) = decoder.poll_event() else { panic!("no event") };
     assert_eq!((error.code, raw.as_slice()), (ErrorCode::Incomplete, &b"\r\n<Ophthalm"[..]));
     decoder.handle_input(now, documents[0].as_bytes());
@@ -198,7 +199,7 @@ fn what_is_not_known_stays_as_text() {
     let mode = changed(&fixture("01_kr1_ref"), "Mode>-<", "Mode>other<");
     assert_eq!(unknown(&mode), ["<nsREF:CylinderMode>other</nsREF:CylinderMode>"]);
     let many = changed(&good, "<nsTM:TM>", &format!("<nsTM:TM>{}", "<y>1</y>".repeat(100)));
-    assert_eq!(unknown(&many).len(), cursor::UNKNOWN_RECORDS_MAX);
+    assert_eq!(unknown(&many).len(), crate::xml::UNKNOWN_RECORDS_MAX);
 }
 
 #[test]

@@ -1,10 +1,16 @@
 //! `nsTM:Measure`: air-puff tonometry, the maker's corrections of it, and pachymetry.
 
 use super::{
-    cursor::{El, Ns},
-    values::{EYES, MILLIMETRES, MMHG, micrometres, number, representative, shot_error, shot_no},
+    ns::Ns,
+    values::{EYES, representative, shot_error, shot_no},
 };
-use crate::DecodeError;
+use crate::{
+    DecodeError,
+    xml::{
+        El,
+        values::{MILLIMETRES, MMHG, micrometres, number},
+    },
+};
 use chiasm_proto::{
     Confidence, CorrectedIop, IopValue, Measured, Measurement, Pachymetry, Shot, Tonometry,
     TonometryMethod,
@@ -30,9 +36,9 @@ pub fn decode(measure: El, model: &str, into: &mut Vec<Measurement>) -> Result<(
         corrected: vec![],
     });
     for ns in [NS, Ns::None] {
-        for block in measure.enter_all(ns, "TM") {
+        for block in measure.enter_all((ns, "TM")) {
             let is_settings = match block.tree().by_name {
-                true => block.peek(NS, "RL_Order").is_some(),
+                true => block.peek((NS, "RL_Order")).is_some(),
                 false => ns == Ns::None,
             };
             if is_settings {
@@ -43,7 +49,7 @@ pub fn decode(measure: El, model: &str, into: &mut Vec<Measurement>) -> Result<(
                 pressures(block, ns, token, side)?;
             }
         }
-        for block in measure.enter_all(ns, "CorrectedIOP") {
+        for block in measure.enter_all((ns, "CorrectedIOP")) {
             by_formula(block, &mut sides)?;
             for ((_, token), side) in EYES.iter().zip(&mut sides) {
                 by_shot(block, token, side)?;
@@ -54,7 +60,7 @@ pub fn decode(measure: El, model: &str, into: &mut Vec<Measurement>) -> Result<(
         let parts = [side.shots.len(), side.corrected.len()];
         if side.representative.is_some() || parts.iter().sum::<usize>() > 0 {
             let measured = Measured::Tonometry(side);
-            into.push(Measurement { eye: *eye, eye_as_sent: Some((*token).into()), measured });
+            into.push(Measurement::of(*eye, token, measured));
         }
     }
     if !model.eq_ignore_ascii_case(MODEL_WITHOUT_PACHYMETER) {
@@ -65,26 +71,26 @@ pub fn decode(measure: El, model: &str, into: &mut Vec<Measurement>) -> Result<(
 
 /// The block without namespace repeats the shots with the settings under which they were taken.
 fn ignore_settings(block: El) {
-    block.ignore(Ns::None, &["RL_Order"]);
+    block.ignore([(Ns::None, "RL_Order")]);
     for (_, token) in EYES {
-        for side in block.enter_all(Ns::None, token) {
-            for list in side.enter_all(Ns::None, "List") {
-                list.ignore(Ns::None, &SETTINGS);
+        for side in block.enter_all((Ns::None, token)) {
+            for list in side.enter_all((Ns::None, "List")) {
+                list.ignore(SETTINGS.map(|name| (Ns::None, name)));
             }
         }
     }
 }
 
 fn pressures(block: El, ns: Ns, token: &str, into: &mut Tonometry) -> Result<(), DecodeError> {
-    for side in block.enter_all(ns, token) {
-        for list in side.enter_all(ns, "List") {
+    for side in block.enter_all((ns, token)) {
+        for list in side.enter_all((ns, "List")) {
             if ns == Ns::None {
-                list.ignore(ns, &SETTINGS);
+                list.ignore(SETTINGS.map(|name| (ns, name)));
             }
             into.shots.push(Shot {
                 no: shot_no(list)?,
                 value: pressure(list, ns)?.map(|iop_mmhg| IopValue { iop_mmhg, iop_kpa: None }),
-                confidence: list.text_of(ns, "ConfidenceIndex").map(|as_sent| {
+                confidence: list.text_of((ns, "ConfidenceIndex")).map(|as_sent| {
                     // Only the asterisk is known; any other mark deserves a look too.
                     let low = !as_sent.bytes().all(|byte| byte.is_ascii_digit());
                     Confidence { as_sent, scale: "Topcon *".into(), low }
@@ -103,9 +109,9 @@ fn pressures(block: El, ns: Ns, token: &str, into: &mut Tonometry) -> Result<(),
 /// The pressure in mmHg. Its copy under `IOP_Pa` is not trustworthy (some blocks repeat the mmHg
 /// number there); alone, it is left unread and so stays on the reading as text.
 fn pressure(el: El, ns: Ns) -> Result<Option<chiasm_proto::Hundredths>, DecodeError> {
-    let pressure = number(el, ns, "IOP_mmHg", MMHG)?;
+    let pressure = number(el, (ns, "IOP_mmHg"), MMHG)?;
     if pressure.is_some() {
-        el.ignore(ns, &["IOP_Pa"]);
+        el.ignore([(ns, "IOP_Pa")]);
     }
     Ok(pressure)
 }
@@ -113,7 +119,7 @@ fn pressure(el: El, ns: Ns) -> Result<Option<chiasm_proto::Hundredths>, DecodeEr
 /// Corrections of the average by a formula with the user's parameters.
 fn by_formula(block: El, sides: &mut [Tonometry; 2]) -> Result<(), DecodeError> {
     let named = |name: &'static str| {
-        block.enter_all(NS, name).into_iter().map(move |formula| (name, formula))
+        block.enter_all((NS, name)).into_iter().map(move |formula| (name, formula))
     };
     for (name, formula) in FORMULAS.into_iter().flat_map(named) {
         let label = match shot_no(formula)? {
@@ -121,7 +127,7 @@ fn by_formula(block: El, sides: &mut [Tonometry; 2]) -> Result<(), DecodeError> 
             Some(no) => format!("{name} No. {no}"),
         };
         for ((_, token), into) in EYES.iter().zip(&mut *sides) {
-            if let Some(side) = formula.enter(NS, token) {
+            if let Some(side) = formula.enter((NS, *token)) {
                 into.corrected.extend(formula_of_one_eye(side, &label)?);
             }
         }
@@ -131,12 +137,12 @@ fn by_formula(block: El, sides: &mut [Tonometry; 2]) -> Result<(), DecodeError> 
 
 fn formula_of_one_eye(side: El, label: &str) -> Result<Option<CorrectedIop>, DecodeError> {
     let parameters = ["Param1", "Param2"].into_iter().filter_map(|name| {
-        let leaf = side.leaf(NS, name)?;
+        let leaf = side.leaf((NS, name))?;
         let unit = leaf.node().attribute("unit").filter(|unit| *unit == MILLIMETRES);
         Some(format!("{name} {} {}", leaf.text(), unit.unwrap_or("")).trim_end().to_owned())
     });
     let parameters = parameters.collect();
-    let inner = |name| match side.enter(NS, name) {
+    let inner = |name| match side.enter((NS, name)) {
         Some(el) => pressure(el, NS),
         None => Ok(None),
     };
@@ -145,7 +151,7 @@ fn formula_of_one_eye(side: El, label: &str) -> Result<Option<CorrectedIop>, Dec
         shot_no: None,
         corrected_mmhg: inner("Corrected")?,
         measured_mmhg: inner("Measured")?,
-        cct_um: micrometres(side, NS, "CCT")?,
+        cct_um: micrometres(side, (NS, "CCT"))?,
         parameters,
         error: shot_error(side, NS),
     };
@@ -161,8 +167,8 @@ fn formula_of_one_eye(side: El, label: &str) -> Result<Option<CorrectedIop>, Dec
 /// pressure of that shot stays valid.
 fn by_shot(block: El, token: &str, into: &mut Tonometry) -> Result<(), DecodeError> {
     let ns = Ns::None;
-    for side in block.enter_all(ns, token) {
-        for list in side.enter_all(ns, "List") {
+    for side in block.enter_all((ns, token)) {
+        for list in side.enter_all((ns, "List")) {
             into.corrected.push(CorrectedIop {
                 label: "CorrectedIOP".into(),
                 shot_no: shot_no(list)?,
@@ -180,22 +186,22 @@ fn by_shot(block: El, token: &str, into: &mut Tonometry) -> Result<(), DecodeErr
 /// Pachymetry shots, and their average where one is sent: Topcon's own block has none.
 fn thicknesses(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
     for (ns, name, leaf) in THICKNESSES {
-        for block in measure.peek_all(ns, name) {
+        for block in measure.peek_all((ns, name)) {
             // No file with a block inside the namespace is public. What does not look like
             // millimetres there stays text.
             if ns == NS && !is_in_millimetres(block, leaf) {
                 continue;
             }
             block.mark_entered();
-            block.ignore(ns, &["RL_Order"]);
+            block.ignore([(ns, "RL_Order")]);
             for (eye, token) in EYES {
-                for side in block.enter_all(ns, token) {
+                for side in block.enter_all((ns, token)) {
                     let pachymetry = thickness_of_one_eye(side, ns, leaf)?;
                     let is_filled =
                         pachymetry.representative_um.is_some() || !pachymetry.shots_um.is_empty();
                     if is_filled {
                         let measured = Measured::Pachymetry(pachymetry);
-                        into.push(Measurement { eye, eye_as_sent: Some(token.into()), measured });
+                        into.push(Measurement::of(eye, token, measured));
                     }
                 }
             }
@@ -206,27 +212,28 @@ fn thicknesses(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErr
 
 fn thickness_of_one_eye(side: El, ns: Ns, leaf: &str) -> Result<Pachymetry, DecodeError> {
     let shot = |list: El| -> Result<Shot<u16>, DecodeError> {
-        list.ignore(ns, &SETTINGS);
+        list.ignore(SETTINGS.map(|name| (ns, name)));
         Ok(Shot {
             no: shot_no(list)?,
-            value: micrometres(list, ns, leaf)?,
+            value: micrometres(list, (ns, leaf))?,
             confidence: None,
             error: shot_error(list, ns),
         })
     };
-    let average = |el: El| micrometres(el, ns, leaf);
+    let average = |el: El| micrometres(el, (ns, leaf));
     Ok(Pachymetry {
         count_as_sent: None,
         representative_um: representative(side, ns, ("Average", "average"), average)?,
-        shots_um: side.enter_all(ns, "List").into_iter().map(shot).collect::<Result<_, _>>()?,
+        shots_um: side.enter_all((ns, "List")).into_iter().map(shot).collect::<Result<_, _>>()?,
     })
 }
 
 /// Whether every thickness of the block is in millimetres: by its unit, and less than ten.
 fn is_in_millimetres(block: El, leaf: &str) -> bool {
-    let sides = EYES.into_iter().flat_map(|(_, token)| block.peek_all(NS, token));
-    let lists = sides.flat_map(|side| [side.peek_all(NS, "List"), side.peek_all(NS, "Average")]);
-    lists.flatten().filter_map(|list| list.peek(NS, leaf)).all(|leaf| {
+    let sides = EYES.into_iter().flat_map(|(_, token)| block.peek_all((NS, token)));
+    let lists =
+        sides.flat_map(|side| [side.peek_all((NS, "List")), side.peek_all((NS, "Average"))]);
+    lists.flatten().filter_map(|list| list.peek((NS, leaf))).all(|leaf| {
         let unit = leaf.node().attribute("unit").map_or("", str::trim);
         let is_small = |(whole, _): (&str, &str)| whole.len() == 1;
         (unit.is_empty() || unit.eq_ignore_ascii_case(MILLIMETRES))

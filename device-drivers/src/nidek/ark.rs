@@ -30,7 +30,7 @@ use super::{
     link::{self, Draft, EVEN_FIRST, Family, NidekDecoder},
     refraction,
 };
-use crate::{DecodeError, DriverSpec, Evidence, Transport};
+use crate::{DecodeError, DriverSpec, Ending, Evidence, Setup, Transport};
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "nidek_ark",
@@ -59,9 +59,15 @@ pub static SPEC: DriverSpec = DriverSpec {
     yields: &["refraction", "keratometry", "pupillary_distance", "corneal_size", "pupil_size"],
     transport: Transport::Serial(EVEN_FIRST),
     evidence: Evidence::Manual,
-    settings: "I/F mode NCP10 (best: sends at once, with a checksum) or NIDEK; PC port on; 9600 \
-               baud; CR code on or off; printing on, for a printer error stops the output. DTR \
-               and RTS high.",
+    ending: Ending::Marked,
+    setup: Setup {
+        wiring: super::WIRING,
+        settings: "I/F mode NCP10 (best: sends at once, with a checksum) or NIDEK; PC port on; \
+                   9600 baud; CR code on or off; printing on, for a printer error stops the \
+                   output.",
+        dry_test: "Print a measurement of the model eye: the lane shows the values of the paper \
+                   strip.",
+    },
     limits: "Not tried on an instrument. Wavefront and peripheral keratometry are kept as text. \
              ARK-500A to 760A: line settings are not published.",
     sniff: |bytes| link::sniff(&FAMILY, bytes),

@@ -91,7 +91,7 @@ impl NidekDecoder {
             Ok(Ok(decoded)) if is_empty(&decoded) => {
                 Event::Control { what: "transmission without values", raw }
             }
-            Ok(Ok(decoded)) => Event::Decoded { decoded: Box::new(decoded), raw },
+            Ok(Ok(decoded)) => Event::decoded(decoded, raw),
             Ok(Err(what)) => Event::Control { what, raw },
             Err(error) => Event::Rejected { error, raw },
         }
@@ -99,7 +99,10 @@ impl NidekDecoder {
 
     fn read(&self, blocks: &[Block], frame: &Frame) -> Result<Decoded, DecodeError> {
         let integrity = if frame.is_proved { Integrity::Checksum } else { Integrity::None };
-        let mut draft = Draft { decoded: empty(integrity), header: Header::default() };
+        let mut draft = Draft {
+            decoded: Decoded::new(Instrument::default(), integrity),
+            header: Header::default(),
+        };
         self.refuse_other_kinds(blocks, frame)?;
         let mut own = Vec::new();
         for block in blocks {
@@ -152,19 +155,6 @@ impl NidekDecoder {
         decoded.unknown_records.sort_by_key(|record| record.offset);
         flags::complete(&mut decoded);
         decoded
-    }
-}
-
-fn empty(integrity: Integrity) -> Decoded {
-    Decoded {
-        instrument: Instrument::default(),
-        instrument_time: None,
-        running_number: None,
-        claimed_patient: None,
-        integrity,
-        measurements: vec![],
-        flags: vec![],
-        unknown_records: vec![],
     }
 }
 

@@ -33,7 +33,7 @@ use super::{
     link::{self, Draft, EVEN_FIRST, Family, NidekDecoder},
     values::{measurement, sphere_cylinder_axis},
 };
-use crate::{DecodeError, DriverSpec, Evidence, Transport, fields::Field};
+use crate::{DecodeError, DriverSpec, Ending, Evidence, Setup, Transport, fields::Field};
 use chiasm_proto::{
     Base, Dioptres, Eye, Flag, FlagCode, Hundredths, Lensometry, Measured, Prism, PrismComponent,
     PupillaryDistance,
@@ -57,9 +57,14 @@ pub static SPEC: DriverSpec = DriverSpec {
     yields: &["lensometry", "pupillary_distance"],
     transport: Transport::Serial(EVEN_FIRST),
     evidence: Evidence::Manual,
-    settings: "Com mode NCP10 (sends at once, with a checksum); 9600 baud, LM-7: 8 N 1, others \
-               8 E 1; CR code on or off; A.Prt on, for it blocks the output; Prism Tx on and \
-               rectangular coordinates; PD unit on if fitted.",
+    ending: Ending::Marked,
+    setup: Setup {
+        wiring: super::WIRING,
+        settings: "Com mode NCP10 (sends at once, with a checksum); 9600 baud, LM-7: 8 N 1, \
+                   others 8 E 1; CR code on or off; A.Prt off, or a printer error blocks the \
+                   output; Prism Tx on and rectangular coordinates; PD unit on if fitted.",
+        dry_test: "Measure a trial lens and print: the lane shows the values of the paper strip.",
+    },
     limits: "Not tried on an instrument. Transmittance is kept as text. An error is not \
              attributed to a lens. LM-1000, LM-1200, LM-600: line settings are not published.",
     sniff: |bytes| link::sniff(&FAMILY, bytes),
@@ -151,7 +156,7 @@ impl Lenses {
             sphere: Some(value.sphere),
             cylinder: Some(value.cylinder),
             axis_deg: value.axis_deg,
-            ..empty_lens()
+            ..Lensometry::default()
         };
         self.lenses.push((eye, lens));
         Ok(())
@@ -211,7 +216,7 @@ impl Lenses {
                 draft.decoded.flags.push(Flag { code: FlagCode::InstrumentError, detail });
             }
             Some(error) => {
-                let lens = Lensometry { error: Some(error), ..empty_lens() };
+                let lens = Lensometry { error: Some(error), ..Lensometry::default() };
                 let only = measurement(Eye::NotGiven, Measured::Lensometry(lens));
                 draft.decoded.measurements.push(only);
             }
@@ -230,23 +235,6 @@ fn eye_of(name: &str) -> Option<Eye> {
         [_, b'L'] => Some(Eye::Left),
         [_, b' '] => Some(Eye::NotGiven),
         _ => None,
-    }
-}
-
-fn empty_lens() -> Lensometry {
-    Lensometry {
-        sphere: None,
-        cylinder: None,
-        axis_deg: None,
-        cylinder_mode: None,
-        add: None,
-        add2: None,
-        near_sphere: None,
-        near_sphere2: None,
-        prism: None,
-        lens_type: None,
-        dioptre_step: None,
-        error: None,
     }
 }
 

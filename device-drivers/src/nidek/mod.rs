@@ -22,6 +22,11 @@ mod refraction;
 mod tonoref;
 mod values;
 
+/// How the instruments of these families are attached.
+const WIRING: &str = "DIN-8 socket behind the instrument, NIDEK cable OPIF-11 to D-sub 9 female; \
+                      newer models have USB and appear as a serial port. The gateway holds DTR and \
+                      RTS high.";
+
 pub use ark::SPEC as ARK;
 pub use lm::SPEC as LM;
 pub use nt::SPEC as NT;

@@ -28,7 +28,7 @@ use super::{
     link::{self, Draft, Family, NidekDecoder, ODD_FIRST},
     values::{EYES, measurement},
 };
-use crate::{DecodeError, DriverSpec, Evidence, Transport, fields::Field};
+use crate::{DecodeError, DriverSpec, Ending, Evidence, Setup, Transport, fields::Field};
 use chiasm_proto::{
     Confidence, Eye, Flag, FlagCode, Hundredths, IopValue, Measured, Pachymetry, Representative,
     Shot, Tonometry, TonometryMethod,
@@ -46,8 +46,14 @@ pub static SPEC: DriverSpec = DriverSpec {
     yields: &["tonometry", "pachymetry"],
     transport: Transport::Serial(ODD_FIRST),
     evidence: Evidence::SingleSource,
-    settings: "I/F mode NCP10 (best: sends at once, with a checksum) or NIDEK; 9600 baud 8 O 1; CR \
-               code on or off. DTR and RTS high.",
+    ending: Ending::Marked,
+    setup: Setup {
+        wiring: super::WIRING,
+        settings: "I/F mode NCP10 (best: sends at once, with a checksum) or NIDEK; 9600 baud 8 O \
+                   1; CR code on or off.",
+        dry_test: "Print a measurement of the model eye: the lane shows the values of the paper \
+                   strip.",
+    },
     limits: "Not tried on an instrument. Several shots and failed shots in one line are known from \
              one source. NT-2000 is not known.",
     sniff: |bytes| link::sniff(&FAMILY, bytes),

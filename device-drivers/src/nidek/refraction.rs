@@ -101,15 +101,10 @@ impl Common {
     fn refraction(self, kind: RefractionKind) -> Refraction {
         let is_converted = kind == RefractionKind::ContactLensEquivalent;
         Refraction {
-            kind,
             light: self.light,
             vertex_distance_mm: self.vertex_distance_mm.filter(|_| !is_converted),
             working_distance_cm: self.working_distance_cm.filter(|_| !is_converted),
-            dioptre_step: None,
-            axis_step_deg: None,
-            cylinder_mode: None,
-            representative: None,
-            shots: vec![],
+            ..Refraction::new(kind)
         }
     }
 }

@@ -22,7 +22,7 @@ use super::{
     ark,
     link::{self, EVEN_FIRST, Family, NidekDecoder},
 };
-use crate::{DriverSpec, Evidence, Transport};
+use crate::{DriverSpec, Ending, Evidence, Setup, Transport};
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "nidek_tonoref",
@@ -40,8 +40,14 @@ pub static SPEC: DriverSpec = DriverSpec {
     ],
     transport: Transport::Serial(EVEN_FIRST),
     evidence: Evidence::SingleSource,
-    settings: "I/F mode NCP10 (best: sends at once, with a checksum) or NIDEK; PC port on; 9600 \
-               baud 8 E 1; CR code on or off. DTR and RTS high.",
+    ending: Ending::Marked,
+    setup: Setup {
+        wiring: super::WIRING,
+        settings: "I/F mode NCP10 (best: sends at once, with a checksum) or NIDEK; PC port on; \
+                   9600 baud 8 E 1; CR code on or off.",
+        dry_test: "Print a measurement of the model eye: the lane shows the values of the paper \
+                   strip.",
+    },
     limits: "Not tried on an instrument. Several pressures in one line: the spacing is known from \
              one source. TONOREF II: from one reader, without a capture.",
     sniff: |bytes| link::sniff(&FAMILY, bytes),

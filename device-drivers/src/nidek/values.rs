@@ -190,7 +190,10 @@ pub const EYES: [(Eye, char); 2] = [(Eye::Right, 'R'), (Eye::Left, 'L')];
 
 pub fn measurement(eye: Eye, measured: Measured) -> Measurement {
     let letter = EYES.iter().find(|(known, _)| *known == eye);
-    Measurement { eye, eye_as_sent: letter.map(|(_, letter)| letter.to_string()), measured }
+    match letter {
+        Some((_, letter)) => Measurement::of(eye, &letter.to_string(), measured),
+        None => Measurement::without_token(eye, measured),
+    }
 }
 
 /// Sphere 6, cylinder 6, axis 3 columns. Without a cylinder the axis column means nothing. Leading

@@ -5,7 +5,7 @@ use crate::{
     DriverOptions, Event, Transport,
     golden::{self, Fixture, content, fixtures, run},
 };
-use chiasm_proto::{Decoded, Integrity};
+use chiasm_proto::{Decoded, Integrity, Measured};
 use proptest::{collection::vec, prelude::*, sample::Index};
 use std::{collections::BTreeSet, time::Instant};
 
@@ -31,21 +31,15 @@ fn names_are_unique() {
 fn every_driver_is_described_and_has_fixtures() {
     for spec in DRIVERS {
         assert!(!fixtures(spec).is_empty());
-        assert!(spec.settings.len() > 20, "{}: say what to set on the instrument", spec.id);
+        assert!(spec.setup.settings.len() > 20, "{}: say what to set on the instrument", spec.id);
         assert!(spec.limits.len() > 20, "{}: say what is not known or not read", spec.id);
         assert!(!spec.yields.is_empty() && !spec.version.is_empty() && !spec.vendor.is_empty());
         for word in spec.yields {
-            let known = [
-                "corneal_size",
-                "keratometry",
-                "lensometry",
-                "pachymetry",
-                "pupil_size",
-                "pupillary_distance",
-                "refraction",
-                "tonometry",
-            ];
-            assert!(known.contains(word), "{}: {word} is no type of measurement", spec.id);
+            assert!(
+                Measured::TYPE_NAMES.contains(word),
+                "{}: {word} is no type of measurement",
+                spec.id
+            );
         }
     }
 }

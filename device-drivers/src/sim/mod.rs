@@ -1,13 +1,13 @@
 //! Simulated instruments: what they would put on the line, written from the layouts.
 //!
 //! Nothing here calls a decoder, the framing or the field helpers, so that an error in one of them
-//! cannot hide behind the same error here. Each print is plain data with public fields; change them
-//! to get one eye only, failed shots, other line settings. Every print has
-//!
-//! * `random(seed)`: plausible values, others for every seed, the same for the same one. The
-//!   running number is `seed % 10_000`;
-//! * `bytes()`: the transmission;
-//! * `measurements()`: what a reading made of it has to hold, in its order.
+//! cannot hide behind the same error here. [`SIMULATORS`] lists them all; each has a print for
+//! every seed and [`Knobs`] that change it. Every driver that reads values has at least one, and
+//! one test holds all of them to what the drivers read.
+
+mod instrument;
+mod joia;
+mod nidek;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -21,5 +21,28 @@ pub use nidek_lm::LmPrint;
 pub use nidek_nt::NtPrint;
 pub use nidek_tonoref::TonorefPrint;
 
+pub use instrument::{Knob, Knobs, SimPrint, Simulator};
+
+/// Every simulated instrument.
+#[rustfmt::skip] // one line for each
+pub static SIMULATORS: &[&Simulator] = &[
+    &nidek::ARK,
+    &nidek::LM,
+    &nidek::NT,
+    &nidek::TONOREF,
+    &joia::KR1,
+    &joia::KR800S,
+    &joia::CL300,
+    &joia::CT1P,
+    &joia::TRK2P,
+];
+
+/// The simulated instrument of this model.
+pub fn find(model: &str) -> Option<&'static Simulator> {
+    SIMULATORS.iter().copied().find(|simulator| simulator.model == model)
+}
+
+#[cfg(test)]
+mod all_tests;
 #[cfg(test)]
 mod tests;

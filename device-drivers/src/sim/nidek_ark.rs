@@ -190,7 +190,7 @@ impl ArkPrint {
         if let Some(mut distance) = self.distance {
             distance.working_distance_cm = distance.near_mm.map(|_| self.working_distance_cm);
             let measured = Measured::PupillaryDistance(distance);
-            all.push(Measurement { eye: Eye::Both, eye_as_sent: None, measured });
+            all.push(Measurement::without_token(Eye::Both, measured));
         }
         all.extend(cornea_measurements(&self.cornea, None));
         all
@@ -214,15 +214,10 @@ impl ArkPrint {
 
     fn bare(&self, kind: RefractionKind, light: Light) -> Refraction {
         Refraction {
-            kind,
             light,
             vertex_distance_mm: Some(self.vertex_distance_mm),
             working_distance_cm: Some(self.working_distance_cm),
-            dioptre_step: None,
-            axis_step_deg: None,
-            cylinder_mode: None,
-            representative: None,
-            shots: vec![],
+            ..Refraction::new(kind)
         }
     }
 
@@ -251,7 +246,7 @@ fn graded(value: RefractionValue, grade: char) -> Shot<RefractionValue> {
 
 fn of(at: usize, measured: Measured) -> Measurement {
     let (eye, letter) = SIDES[at];
-    Measurement { eye, eye_as_sent: Some(letter.to_string()), measured }
+    Measurement::of(eye, &letter.to_string(), measured)
 }
 
 const PLANO: RefractionValue = RefractionValue {

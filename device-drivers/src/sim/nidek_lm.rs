@@ -72,15 +72,15 @@ impl LmPrint {
 
     /// What a reading of it has to hold.
     pub fn measurements(&self) -> Vec<Measurement> {
-        let lenses = self.lenses.iter().map(|(eye, lens)| Measurement {
-            eye: *eye,
-            eye_as_sent: (*eye != Eye::NotGiven).then(|| letter(*eye).to_string()),
-            measured: Measured::Lensometry(lens.clone()),
+        let lenses = self.lenses.iter().map(|(eye, lens)| {
+            let measured = Measured::Lensometry(lens.clone());
+            match eye {
+                Eye::NotGiven => Measurement::without_token(*eye, measured),
+                _ => Measurement::of(*eye, &letter(*eye).to_string(), measured),
+            }
         });
-        let distance = self.distance.map(|distance| Measurement {
-            eye: Eye::Both,
-            eye_as_sent: None,
-            measured: Measured::PupillaryDistance(distance),
+        let distance = self.distance.map(|distance| {
+            Measurement::without_token(Eye::Both, Measured::PupillaryDistance(distance))
         });
         lenses.chain(distance).collect()
     }
@@ -134,15 +134,12 @@ fn random_lens(dice: &mut Dice, progressive: bool, is_polar: bool) -> Lensometry
         sphere: Some(Hundredths(sphere)),
         cylinder: Some(Hundredths(cylinder)),
         axis_deg: (cylinder != 0).then(|| dice.between(1, 180) as i16),
-        cylinder_mode: None,
         add: add.map(Hundredths),
         add2: add.filter(|_| is_trifocal).map(|add| Hundredths(add + 50)),
         near_sphere: near.map(Hundredths),
         near_sphere2: near.filter(|_| is_trifocal).map(|near| Hundredths(near + 50)),
         prism: dice.once_in(3).then(|| random_prism(dice, is_polar)),
-        lens_type: None,
-        dioptre_step: None,
-        error: None,
+        ..Lensometry::default()
     }
 }
 

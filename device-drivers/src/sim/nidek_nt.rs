@@ -175,7 +175,7 @@ impl NtPrint {
 
 fn of(at: usize, measured: Measured) -> Measurement {
     let (eye, letter) = SIDES[at];
-    Measurement { eye, eye_as_sent: Some(letter.to_string()), measured }
+    Measurement::of(eye, &letter.to_string(), measured)
 }
 
 fn chosen<V>(label: &str, value: V) -> Representative<V> {

@@ -80,7 +80,7 @@ fn sniffed(bytes: &[u8]) -> Vec<&'static DriverSpec> {
 
 /// All events with the position in the file at which each begins.
 fn events_of(spec: &DriverSpec, bytes: &[u8]) -> Vec<(usize, Event)> {
-    let mut decoder = (spec.new)(&DriverOptions { model: None, listen_only: true });
+    let mut decoder = (spec.new)(&DriverOptions { listen_only: true, ..Default::default() });
     let now = clock::monotonic();
     decoder.handle_input(now, bytes);
     decoder.handle_end(now);
@@ -98,9 +98,10 @@ fn print(spec: &DriverSpec, events: &[(usize, Event)]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     for (begin, event) in events {
         match event {
-            Event::Decoded { decoded, raw } => {
+            Event::Decoded { decoded, context, raw } => {
+                let raw = [context.as_slice(), raw].concat();
                 let driver = DriverRef { id: spec.id.into(), version: spec.version.into() };
-                let line = Line { driver, raw_sha256: Sha256::of(raw), decoded };
+                let line = Line { driver, raw_sha256: Sha256::of(&raw), decoded };
                 writeln!(out, "{}", serde_json::to_string(&line)?)?;
             }
             Event::Rejected { error, .. } => {

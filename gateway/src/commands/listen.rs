@@ -84,7 +84,7 @@ fn target(config: &Path, args: &ListenArgs) -> anyhow::Result<Target> {
                 || format!("`{}` is neither a port nor a configured link", args.target),
             )?;
         let listen_only = link.listen_only || args.listen_only;
-        let options = DriverOptions { model: link.model, listen_only };
+        let options = DriverOptions { listen_only, ..link.driver_options() };
         let mut endpoint = link.endpoint;
         if let Endpoint::Serial(serial) = &mut endpoint {
             apply(serial, args);
@@ -100,7 +100,7 @@ fn target(config: &Path, args: &ListenArgs) -> anyhow::Result<Target> {
         rts: true,
     };
     apply(&mut serial, args);
-    let options = DriverOptions { model: None, listen_only: args.listen_only };
+    let options = DriverOptions { listen_only: args.listen_only, ..Default::default() };
     Ok(Target { endpoint: Endpoint::Serial(serial), driver: given, options })
 }
 

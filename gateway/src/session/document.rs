@@ -29,7 +29,10 @@ pub(super) fn from_event(
     event: Event,
 ) -> Option<Document> {
     let body = match event {
-        Event::Decoded { decoded, raw } => decoded_body(link, shared, arrival, *decoded, raw),
+        Event::Decoded { decoded, context, raw } => {
+            let raw = [context, raw].concat();
+            decoded_body(link, shared, arrival, *decoded, raw)
+        }
         Event::Rejected { error, raw } => {
             shared.health.failure(&link.id);
             let code = if is_driver_fault(&error) { "driver_fault" } else { error.code.as_str() };

@@ -3,8 +3,8 @@
 
 use crate::golden::fixture;
 use chiasm_proto::{
-    Base, ClockState, CylinderMode, Eye, FlagCode, Integrity, Light, RefractionKind,
-    TonometryMethod,
+    AcuityCondition, Base, ClockState, Correction, CylinderMode, Eye, FlagCode, Integrity, Light,
+    RefractionKind, TonometryMethod, Vision,
     fleet::{LinkStatus, Status},
 };
 
@@ -27,16 +27,21 @@ fn no_word_is_renamed_or_removed() {
     let frozen = fixture("words.json");
     words!(frozen["eye"], Eye: Right, Left, Both, NotGiven);
     words!(frozen["refraction_kind"], RefractionKind: Autorefraction, ContactLensEquivalent,
-        TrialLens, NightMinusDay, Subjective, Final);
+        TrialLens, NightMinusDay, Subjective, Final, PreviousPrescription);
     words!(frozen["light"], Light: Day, Night);
     words!(frozen["cylinder_mode"], CylinderMode: Minus, Plus, Mixed);
     words!(frozen["base"], Base: In, Out, Up, Down, Unverified);
     words!(frozen["tonometry_method"], TonometryMethod: NonContact, Goldmann, Rebound, TonoPen,
-        NotGiven);
+        OcularResponse, NotGiven);
     words!(frozen["integrity"], Integrity: Checksum, None, Structure);
     words!(frozen["flag_code"], FlagCode: ShotFailed, LowConfidence, Unusual, Implausible,
         SideNotGiven, UnknownRecord, Inconsistent, ClockUnset, PrismDirectionUnverified,
-        NoRepresentative, InstrumentError, NoChecksum);
+        NoRepresentative, InstrumentError, NoChecksum, Converted);
+    words!(frozen["vision"], Vision: Far, Near);
+    words!(frozen["correction"], Correction: Unaided, Wearing, Objective, Subjective, Final,
+        Corrected);
+    words!(frozen["acuity_condition"], AcuityCondition: Standard, Pinhole, Low, Glare,
+        WithAddition);
     words!(frozen["clock_state"], ClockState: Synced, Unsynced);
     words!(frozen["status"], Status: Online, Stopped, Lost);
     words!(frozen["link_status"], LinkStatus: Up, Down);

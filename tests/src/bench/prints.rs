@@ -25,7 +25,7 @@ pub fn decode(frame: &[u8]) -> Result<Decoded> {
     let mut decoder = (driver().new)(&DriverOptions::default());
     decoder.handle_input(Instant::now(), frame);
     match decoder.poll_event() {
-        Some(Event::Decoded { decoded, raw }) if raw == frame => Ok(*decoded),
+        Some(Event::Decoded { decoded, raw, .. }) if raw == frame => Ok(*decoded),
         other => None.with_context(|| format!("a print gives no reading but {other:?}")),
     }
 }

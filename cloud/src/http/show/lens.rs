@@ -1,7 +1,7 @@
 //! Spectacle lenses.
 
 use super::{Cell, Group, Line, Section, Value, refraction, text, values};
-use chiasm_proto::{Base, Lensometry, Prism, PrismComponent};
+use chiasm_proto::{Base, Hundredths, Lensometry, Prism, PrismComponent};
 
 pub fn cell(it: &Lensometry) -> (Group, Cell) {
     let mut notes = Vec::new();
@@ -12,25 +12,36 @@ pub fn cell(it: &Lensometry) -> (Group, Cell) {
     if !values.is_empty() {
         cell.lines.push(Line { name: String::new(), values });
     }
-    let dioptres = [
+    let powers = [
         ("Add", it.add),
         ("Add 2", it.add2),
         ("Near", it.near_sphere),
         ("Near 2", it.near_sphere2),
     ];
-    for (name, value) in dioptres {
-        let Some(value) = value else { continue };
-        let values = vec![Value { name: String::new(), text: format!("{value:+}"), unit: "D" }];
-        cell.lines.push(Line { name: name.into(), values });
+    for (name, value) in powers {
+        cell.lines.extend(value.map(|value| dioptres(name, value)));
     }
-    if let Some(text) = it.prism.as_ref().and_then(prism) {
-        let values = vec![Value { name: String::new(), text, unit: "" }];
-        cell.lines.push(Line { name: "Prism".into(), values });
+    cell.lines.extend(it.prism.as_ref().and_then(prism_line));
+    if let Some(percent) = it.uv_transmittance_percent {
+        let values = vec![Value { name: String::new(), text: text::short(percent), unit: "%" }];
+        cell.lines.push(Line { name: "UV".into(), values });
     }
     if let Some(error) = &it.error {
         cell.label = format!("the instrument reported: {error}");
     }
     (values::group(Section::Wearing, "Lensmeter".into(), notes), cell)
+}
+
+/// A power on a line of its own.
+pub fn dioptres(name: &str, value: Hundredths) -> Line {
+    let values = vec![Value { name: String::new(), text: format!("{value:+}"), unit: "D" }];
+    Line { name: name.into(), values }
+}
+
+/// A prism on a line of its own.
+pub fn prism_line(it: &Prism) -> Option<Line> {
+    let values = vec![Value { name: String::new(), text: prism(it)?, unit: "" }];
+    Some(Line { name: "Prism".into(), values })
 }
 
 /// `2.50 BI, 2.00 BD`, or amount and angle as sent. Where the maker does not document what its sign
@@ -41,7 +52,7 @@ fn prism(it: &Prism) -> Option<String> {
         components.filter_map(|(name, it)| it.map(|it| component(name, it))).collect();
     if let Some(amount) = it.amount {
         let base = it.base_deg.map_or_else(String::new, |base| {
-            format!(" base {}\u{b0}", text::axis(base, chiasm_proto::Hundredths::ZERO))
+            format!(" base {}\u{b0}", text::axis(base, Hundredths::ZERO))
         });
         parts.push(format!("{amount}{base}"));
     }
@@ -62,7 +73,6 @@ fn component(name: &str, it: PrismComponent) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chiasm_proto::Hundredths;
 
     #[test]
     fn writes_prism_per_eye() {

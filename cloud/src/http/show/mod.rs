@@ -2,6 +2,7 @@
 //! step; nothing is computed, averaged or judged here.
 
 mod lens;
+mod other;
 mod refraction;
 mod text;
 mod values;
@@ -20,18 +21,24 @@ pub enum Section {
     Keratometry,
     Pressure,
     Thickness,
+    Biometry,
     Distances,
+    Acuity,
+    Other,
 }
 
 impl Section {
-    pub const ALL: [Section; 7] = [
+    pub const ALL: [Section; 10] = [
         Section::Wearing,
         Section::Autorefraction,
         Section::Refractor,
         Section::Keratometry,
         Section::Pressure,
         Section::Thickness,
+        Section::Biometry,
         Section::Distances,
+        Section::Acuity,
+        Section::Other,
     ];
     pub fn title(self) -> &'static str {
         match self {
@@ -41,7 +48,10 @@ impl Section {
             Section::Keratometry => "Keratometry",
             Section::Pressure => "Eye pressure",
             Section::Thickness => "Corneal thickness",
+            Section::Biometry => "Biometry",
             Section::Distances => "Distances",
+            Section::Acuity => "Visual acuity",
+            Section::Other => "Other tests",
         }
     }
     pub fn remark(self) -> &'static str {
@@ -49,6 +59,7 @@ impl Section {
             Section::Wearing => "from the lensmeter",
             Section::Autorefraction => "a starting point, not a prescription",
             Section::Pressure => "by method, as measured",
+            Section::Other => "as the instrument sent them",
             Section::Thickness => "central, beside the pressure; nothing is corrected",
             _ => "",
         }
@@ -62,7 +73,10 @@ impl Section {
             Section::Keratometry => "keratometry",
             Section::Pressure => "pressure",
             Section::Thickness => "thickness",
+            Section::Biometry => "biometry",
             Section::Distances => "distances",
+            Section::Acuity => "acuity",
+            Section::Other => "other",
         }
     }
 }
@@ -323,6 +337,10 @@ pub fn groups(measurements: &[Measurement]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for measurement in measurements {
         let (mut group, cell) = values::cell(&measurement.measured, measurement.eye);
+        group.notes.extend(measurement.data_set.clone());
+        if measurement.relayed {
+            group.notes.push("passed on from another instrument".into());
+        }
         let slot = |group: &Group| match measurement.eye {
             Eye::Right => group.right.is_none(),
             Eye::Left => group.left.is_none(),
@@ -336,7 +354,7 @@ pub fn groups(measurements: &[Measurement]) -> Vec<Group> {
         let target = match same {
             Some(index) => &mut groups[index],
             None => {
-                group.is_minor = is_minor(&measurement.measured);
+                group.is_minor = measurement.relayed || is_minor(&measurement.measured);
                 groups.push(group);
                 groups.last_mut().expect("one was pushed")
             }

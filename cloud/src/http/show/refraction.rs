@@ -1,8 +1,8 @@
 //! Sphere, cylinder and axis.
 
-use super::{Cell, Group, Line, Section, Value, text, values};
+use super::{Cell, Group, Line, Section, Value, lens, text, values};
 use chiasm_proto::{
-    Hundredths, Refraction, RefractionKind, RefractionValue,
+    Hundredths, Refraction, RefractionKind, RefractionValue, Vision,
     refraction::{CylinderMode, Light},
 };
 
@@ -17,13 +17,17 @@ pub fn cell(it: &Refraction) -> (Group, Cell) {
         RefractionKind::NightMinusDay => "Night minus day",
         RefractionKind::Subjective => "Subjective",
         RefractionKind::Final => "Final",
+        RefractionKind::PreviousPrescription => "Previous prescription",
     };
     let title = match it.light {
         Light::Night => format!("{title}, night"),
         Light::Day => title.to_owned(),
     };
+    let title = if it.vision == Vision::Near { format!("{title}, near") } else { title };
     let section = match it.kind {
-        RefractionKind::Subjective | RefractionKind::Final => Section::Refractor,
+        RefractionKind::Subjective
+        | RefractionKind::Final
+        | RefractionKind::PreviousPrescription => Section::Refractor,
         _ => Section::Autorefraction,
     };
     let mut notes = Vec::new();
@@ -43,6 +47,8 @@ pub fn cell(it: &Refraction) -> (Group, Cell) {
         |value| lines(value, true),
         one_line,
     );
+    cell.lines.extend(it.add.map(|add| lens::dioptres("Add", add)));
+    cell.lines.extend(it.prism.as_ref().and_then(lens::prism_line));
     if let Some(vertex) = vertex {
         let shown = it.representative.as_ref().map(|representative| representative.value);
         let shown = shown.or_else(|| it.shots.iter().find_map(|shot| shot.value));
@@ -113,7 +119,6 @@ mod tests {
     use super::super::groups;
     use chiasm_proto::{
         Eye, Hundredths, Measured, Measurement, Refraction, RefractionKind, RefractionValue, Shot,
-        refraction::Light,
     };
 
     fn autorefraction(eye: Eye, sphere: i32) -> Measurement {
@@ -124,17 +129,11 @@ mod tests {
             spherical_equivalent: None,
         };
         let measured = Measured::Refraction(Refraction {
-            kind: RefractionKind::Autorefraction,
-            light: Light::Day,
             vertex_distance_mm: Some(Hundredths(1375)),
-            working_distance_cm: None,
-            dioptre_step: None,
-            axis_step_deg: None,
-            cylinder_mode: None,
-            representative: None,
             shots: vec![Shot::of(value)],
+            ..Refraction::new(RefractionKind::Autorefraction)
         });
-        Measurement { eye, eye_as_sent: None, measured }
+        Measurement::without_token(eye, measured)
     }
 
     /// R10: the vertex distance stands beside a strong power, and keeps the eyes together.

@@ -1,6 +1,6 @@
 //! Every kind of measurement as lines and shots.
 
-use super::{Cell, Group, Line, Section, ShotLine, Value, lens, refraction, text};
+use super::{Cell, Group, Line, Section, ShotLine, Value, lens, other, refraction, text};
 use chiasm_proto::{
     Confidence, Eye, Keratometry, KeratometryValue, Measured, Meridian, Pachymetry, PupilSize,
     PupillaryDistance, Representative, Shot, Tonometry, TonometryMethod, tonometry::IopValue,
@@ -20,6 +20,9 @@ pub fn cell(measured: &Measured, eye: Eye) -> (Group, Cell) {
             (group(Section::Distances, "Corneal size".into(), vec![]), cell)
         }
         Measured::PupilSize(it) => pupil(it),
+        Measured::Biometry(it) => other::biometry(it),
+        Measured::VisualAcuity(it) => other::acuity(it),
+        Measured::OtherTest(it) => other::other_test(it),
     }
 }
 
@@ -76,13 +79,13 @@ fn confidence(it: &Confidence) -> String {
     format!("{} of {}", it.as_sent, it.scale)
 }
 
-fn plain(lines: Vec<Line>) -> Cell {
+pub fn plain(lines: Vec<Line>) -> Cell {
     Cell { lines, ..Cell::default() }
 }
-fn line(name: &str, values: Vec<Value>) -> Line {
+pub fn line(name: &str, values: Vec<Value>) -> Line {
     Line { name: name.into(), values }
 }
-fn millimetres(name: &str, value: chiasm_proto::Hundredths) -> Value {
+pub fn millimetres(name: &str, value: chiasm_proto::Hundredths) -> Value {
     Value { name: name.into(), text: text::short(value), unit: "mm" }
 }
 
@@ -141,6 +144,7 @@ fn tonometry(it: &Tonometry) -> (Group, Cell) {
         TonometryMethod::Goldmann => "Goldmann",
         TonometryMethod::Rebound => "Rebound",
         TonometryMethod::TonoPen => "Tono-Pen",
+        TonometryMethod::OcularResponse => "Ocular Response Analyzer",
         TonometryMethod::NotGiven => "Method not given",
     };
     let one_line = |value: &IopValue| {
@@ -195,6 +199,8 @@ fn distances(it: &PupillaryDistance, eye: Eye) -> (Group, Cell) {
         (if eye == Eye::Both { "R" } else { "" }, it.right_mm),
         (if eye == Eye::Both { "L" } else { "" }, it.left_mm),
         ("near", it.near_mm),
+        ("near R", it.near_right_mm),
+        ("near L", it.near_left_mm),
     ];
     for (name, value) in parts {
         lines.extend(value.map(|value| line(name, vec![millimetres("", value)])));

@@ -3,7 +3,7 @@
 use super::{Knobs, Model, Print};
 use chiasm_proto::{
     Base, Confidence, CorrectedIop, CylinderMode, Eye, Hundredths, IopValue, Keratometry,
-    KeratometryValue, Lensometry, Light, Measured, Measurement, Meridian, Pachymetry, Prism,
+    KeratometryValue, Lensometry, Measured, Measurement, Meridian, Pachymetry, Prism,
     PrismComponent, PupillaryDistance, Refraction, RefractionKind, RefractionValue, Representative,
     Shot, Tonometry, TonometryMethod,
 };
@@ -42,8 +42,10 @@ pub fn print(model: Model, seed: u64, knobs: &Knobs) -> Print {
         .collect();
     let mut measurements = vec![];
     let mut add = |eye: Eye, token: Option<&str>, measured| {
-        let eye_as_sent = token.map(str::to_owned);
-        measurements.push(Measurement { eye, eye_as_sent, measured });
+        measurements.push(match token {
+            Some(token) => Measurement::of(eye, token, measured),
+            None => Measurement::without_token(eye, measured),
+        });
     };
     if model.measures_refraction() {
         for (eye, token) in &eyes {
@@ -121,15 +123,13 @@ fn refraction(random: &mut Random, knobs: &Knobs) -> Refraction {
         low: false,
     });
     Refraction {
-        kind: RefractionKind::Autorefraction,
-        light: Light::Day,
         vertex_distance_mm: Some(Hundredths(1200)),
-        working_distance_cm: None,
         dioptre_step: Some(Hundredths(25)),
         axis_step_deg: Some(1),
         cylinder_mode: Some(CylinderMode::Minus),
         representative: Some(Representative { label: "median".into(), value }),
         shots,
+        ..Refraction::new(RefractionKind::Autorefraction)
     }
 }
 
@@ -194,13 +194,10 @@ fn lens(random: &mut Random) -> Lensometry {
         axis_deg: (cylinder != 0).then_some(axis as i16),
         cylinder_mode: Some(CylinderMode::Mixed),
         add: (add > 0).then_some(Hundredths(add)),
-        add2: None,
-        near_sphere: None,
-        near_sphere2: None,
         prism: Some(prism),
         lens_type: Some("glass".into()),
         dioptre_step: Some(Hundredths(25)),
-        error: None,
+        ..Lensometry::default()
     }
 }
 

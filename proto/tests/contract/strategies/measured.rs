@@ -7,8 +7,15 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 /// Boxed like the others that hold many fields: the trees that shrink them stand on the stack
 /// otherwise, and are too large for a test thread's.
 pub fn measurement() -> BoxedStrategy<Measurement> {
-    (select(vec![Eye::Right, Eye::Left, Eye::Both, Eye::NotGiven]), maybe_text(), measured())
-        .prop_map(|(eye, eye_as_sent, measured)| Measurement { eye, eye_as_sent, measured })
+    let eye = select(vec![Eye::Right, Eye::Left, Eye::Both, Eye::NotGiven]);
+    (eye, maybe_text(), maybe_text(), any::<bool>(), measured())
+        .prop_map(|(eye, eye_as_sent, data_set, relayed, measured)| Measurement {
+            eye,
+            eye_as_sent,
+            data_set,
+            relayed,
+            measured,
+        })
         .boxed()
 }
 
@@ -17,6 +24,9 @@ fn measured() -> impl Strategy<Value = Measured> {
     let pupil_size = (hundredths(), maybe_text())
         .prop_map(|(diameter_mm, state_as_sent)| PupilSize { diameter_mm, state_as_sent });
     prop_oneof![
+        biometry().prop_map(Measured::Biometry).boxed(),
+        other_test().prop_map(Measured::OtherTest).boxed(),
+        visual_acuity().prop_map(Measured::VisualAcuity).boxed(),
         corneal_size.prop_map(Measured::CornealSize).boxed(),
         keratometry().prop_map(Measured::Keratometry).boxed(),
         lensometry().prop_map(Measured::Lensometry).boxed(),
@@ -75,14 +85,18 @@ fn refraction() -> impl Strategy<Value = Refraction> {
         RefractionKind::NightMinusDay,
         RefractionKind::Subjective,
         RefractionKind::Final,
+        RefractionKind::PreviousPrescription,
     ]);
     let conditions =
         (kind, select(vec![Light::Day, Light::Night]), maybe_hundredths(), maybe_hundredths());
     let steps = (maybe_hundredths(), option::of(any::<u16>()), cylinder_mode());
     let values = (representative(refraction_value()), shots(refraction_value()));
-    (conditions, steps, values).prop_map(|(conditions, steps, values)| Refraction {
+    let refractor = (vision(), maybe_hundredths(), option::of(prism()));
+    let all = (conditions, steps, values, refractor);
+    all.prop_map(|(conditions, steps, values, refractor)| Refraction {
         kind: conditions.0,
         light: conditions.1,
+        vision: refractor.0,
         vertex_distance_mm: conditions.2,
         working_distance_cm: conditions.3,
         dioptre_step: steps.0,
@@ -90,6 +104,64 @@ fn refraction() -> impl Strategy<Value = Refraction> {
         cylinder_mode: steps.2,
         representative: values.0,
         shots: values.1,
+        add: refractor.1,
+        prism: refractor.2,
+    })
+}
+
+fn vision() -> impl Strategy<Value = Vision> {
+    select(vec![Vision::Far, Vision::Near])
+}
+
+fn visual_acuity() -> impl Strategy<Value = VisualAcuity> {
+    let correction = select(vec![
+        Correction::Unaided,
+        Correction::Wearing,
+        Correction::Objective,
+        Correction::Subjective,
+        Correction::Final,
+        Correction::Corrected,
+    ]);
+    let condition = select(vec![
+        AcuityCondition::Standard,
+        AcuityCondition::Pinhole,
+        AcuityCondition::Low,
+        AcuityCondition::Glare,
+        AcuityCondition::WithAddition,
+    ]);
+    let texts = (text(), maybe_text(), maybe_text());
+    (correction, vision(), condition, texts).prop_map(|(correction, vision, condition, texts)| {
+        VisualAcuity {
+            correction,
+            vision,
+            condition,
+            as_sent: texts.0,
+            letters_as_sent: texts.1,
+            notation: texts.2,
+        }
+    })
+}
+
+fn biometry() -> impl Strategy<Value = Biometry> {
+    let lengths = (maybe_hundredths(), maybe_hundredths(), maybe_hundredths());
+    (lengths, maybe_text()).prop_map(|(lengths, lens_status_as_sent)| Biometry {
+        axial_length_mm: lengths.0,
+        aqueous_depth_mm: lengths.1,
+        lens_thickness_mm: lengths.2,
+        lens_status_as_sent,
+    })
+}
+
+fn other_test() -> impl Strategy<Value = OtherTest> {
+    let value = (text(), text(), maybe_text()).prop_map(|(name, as_sent, unit)| OtherValue {
+        name,
+        as_sent,
+        unit,
+    });
+    (text(), text(), vec(value, 0..4)).prop_map(|(code, name, values)| OtherTest {
+        code,
+        name,
+        values,
     })
 }
 
@@ -137,7 +209,8 @@ fn lensometry() -> impl Strategy<Value = Lensometry> {
     let lens = (maybe_hundredths(), maybe_hundredths(), option::of(any::<i16>()), cylinder_mode());
     let near = (maybe_hundredths(), maybe_hundredths(), maybe_hundredths(), maybe_hundredths());
     let rest = (option::of(prism()), maybe_text(), maybe_hundredths(), maybe_text());
-    (lens, near, rest).prop_map(|(lens, near, rest)| Lensometry {
+    let uv = maybe_hundredths();
+    (lens, near, rest, uv).prop_map(|(lens, near, rest, uv)| Lensometry {
         sphere: lens.0,
         cylinder: lens.1,
         axis_deg: lens.2,
@@ -150,6 +223,7 @@ fn lensometry() -> impl Strategy<Value = Lensometry> {
         lens_type: rest.1,
         dioptre_step: rest.2,
         error: rest.3,
+        uv_transmittance_percent: uv,
     })
 }
 
@@ -165,15 +239,16 @@ fn pachymetry() -> impl Strategy<Value = Pachymetry> {
 
 fn pupillary_distance() -> impl Strategy<Value = PupillaryDistance> {
     let far = (maybe_hundredths(), maybe_hundredths(), maybe_hundredths());
-    (far, maybe_hundredths(), maybe_hundredths()).prop_map(
-        |((far_mm, right_mm, left_mm), near_mm, working_distance_cm)| PupillaryDistance {
-            far_mm,
-            right_mm,
-            left_mm,
-            near_mm,
-            working_distance_cm,
-        },
-    )
+    let near = (maybe_hundredths(), maybe_hundredths(), maybe_hundredths());
+    (far, near, maybe_hundredths()).prop_map(|(far, near, working_distance_cm)| PupillaryDistance {
+        far_mm: far.0,
+        right_mm: far.1,
+        left_mm: far.2,
+        near_mm: near.0,
+        near_right_mm: near.1,
+        near_left_mm: near.2,
+        working_distance_cm,
+    })
 }
 
 fn corrected_iop() -> impl Strategy<Value = CorrectedIop> {
@@ -199,6 +274,7 @@ fn tonometry() -> impl Strategy<Value = Tonometry> {
         TonometryMethod::Goldmann,
         TonometryMethod::Rebound,
         TonometryMethod::TonoPen,
+        TonometryMethod::OcularResponse,
         TonometryMethod::NotGiven,
     ]);
     let value = (hundredths(), maybe_hundredths())

@@ -1,9 +1,7 @@
 //! Walks a document and remembers what was read, so that nothing unread vanishes.
 
-use crate::{
-    DecodeError, ErrorCode,
-    xml::{Document, Node},
-};
+use super::{Document, Node};
+use crate::{DecodeError, ErrorCode};
 use chiasm_proto::{Flag, FlagCode, UnknownRecord};
 use std::cell::{Cell, RefCell};
 
@@ -17,47 +15,6 @@ pub const TEXT_LEN_MAX: usize = 1024;
 /// Most shots of one document, all eyes and tests together. Instruments keep about ten of each.
 pub const SHOTS_MAX: usize = 1000;
 
-/// Which of the format's namespaces an element is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ns {
-    Common,
-    Ref,
-    Km,
-    Lm,
-    Tm,
-    Sbj,
-    /// No namespace, as in Topcon's own additions.
-    None,
-    Other,
-}
-
-impl Ns {
-    /// By the last part of the name's path: one known writer has another host in it.
-    fn of(uri: Option<&str>) -> Self {
-        let Some(uri) = uri else { return Ns::None };
-        match uri.trim().rsplit('/').next() {
-            Some("Common") => Ns::Common,
-            Some("REF") => Ns::Ref,
-            Some("KM") => Ns::Km,
-            Some("LM") => Ns::Lm,
-            Some("TM") => Ns::Tm,
-            Some("SBJ") => Ns::Sbj,
-            _ => Ns::Other,
-        }
-    }
-    /// The kind of measurement whose elements stand in the namespace.
-    pub fn of_type(kind: &str) -> Option<Self> {
-        match kind {
-            "REF" => Some(Ns::Ref),
-            "KM" => Some(Ns::Km),
-            "LM" => Some(Ns::Lm),
-            "TM" => Some(Ns::Tm),
-            "SBJ" => Some(Ns::Sbj),
-            _ => None,
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
     No,
@@ -67,12 +24,30 @@ enum Seen {
     Done,
 }
 
+/// By what the children of an element are found.
+pub trait Key: Copy {
+    fn fits(self, el: El) -> bool;
+}
+
+/// By the local name.
+impl Key for &str {
+    fn fits(self, el: El) -> bool {
+        el.node.local_name() == self
+    }
+}
+
+/// By any of these local names, for elements that some firmware misspells.
+impl<const N: usize> Key for [&str; N] {
+    fn fits(self, el: El) -> bool {
+        self.contains(&el.node.local_name())
+    }
+}
+
 /// A document and what of it has been read.
 pub struct Tree<'d> {
     document: &'d Document<'d>,
     seen: Vec<Cell<Seen>>,
-    namespaces: Vec<Ns>,
-    /// The document uses no namespace of the format: elements are known by their local names.
+    /// The document uses no namespace of its format: elements are known by their local names.
     pub by_name: bool,
     pub flags: RefCell<Vec<Flag>>,
     shots: Cell<usize>,
@@ -86,12 +61,10 @@ pub struct El<'t> {
 }
 
 impl<'d> Tree<'d> {
+    /// A document whose elements are known by their local names.
     pub fn new(document: &'d Document<'d>) -> Self {
-        let namespaces: Vec<Ns> =
-            (0..document.len()).map(|index| Ns::of(document.node(index).namespace())).collect();
-        let by_name = namespaces.iter().all(|ns| matches!(ns, Ns::None | Ns::Other));
         let seen = vec![Cell::new(Seen::No); document.len()];
-        Self { document, seen, namespaces, by_name, flags: RefCell::default(), shots: Cell::new(0) }
+        Self { document, seen, by_name: true, flags: RefCell::default(), shots: Cell::new(0) }
     }
 
     pub fn root(&self) -> El<'_> {
@@ -170,54 +143,47 @@ impl<'t> El<'t> {
     pub fn node(self) -> Node<'t> {
         self.node
     }
-    pub fn ns(self) -> Ns {
-        self.tree.namespaces[self.node.index()]
-    }
     fn state(self) -> &'t Cell<Seen> {
         &self.tree.seen[self.node.index()]
     }
 
-    fn unread(self, ns: Ns, name: &str) -> impl Iterator<Item = El<'t>> {
+    fn unread(self, key: impl Key) -> impl Iterator<Item = El<'t>> {
         let tree = self.tree;
         let children = self.node.children().map(move |node| El { tree, node });
-        children.filter(move |child| {
-            child.state().get() == Seen::No
-                && child.node.local_name() == name
-                && (tree.by_name || child.ns() == ns)
-        })
+        children.filter(move |child| child.state().get() == Seen::No && key.fits(*child))
     }
 
     /// The first child of this name that was not read yet; it is left unread.
-    pub fn peek(self, ns: Ns, name: &str) -> Option<El<'t>> {
-        self.unread(ns, name).next()
+    pub fn peek(self, key: impl Key) -> Option<El<'t>> {
+        self.unread(key).next()
     }
     /// The first child of this name, to look inside.
-    pub fn enter(self, ns: Ns, name: &str) -> Option<El<'t>> {
-        let child = self.peek(ns, name)?;
+    pub fn enter(self, key: impl Key) -> Option<El<'t>> {
+        let child = self.peek(key)?;
         child.mark_entered();
         Some(child)
     }
     /// All children of this name, to look inside.
-    pub fn enter_all(self, ns: Ns, name: &str) -> Vec<El<'t>> {
-        let children = self.peek_all(ns, name);
+    pub fn enter_all(self, key: impl Key) -> Vec<El<'t>> {
+        let children = self.peek_all(key);
         children.iter().for_each(|child| child.mark_entered());
         children
     }
     /// All children of this name that were not read yet; they are left unread.
-    pub fn peek_all(self, ns: Ns, name: &str) -> Vec<El<'t>> {
-        self.unread(ns, name).collect()
+    pub fn peek_all(self, key: impl Key) -> Vec<El<'t>> {
+        self.unread(key).collect()
     }
     pub fn mark_entered(self) {
         self.state().set(Seen::Entered);
     }
     /// The first child of this name, if it holds text; an empty one was not measured.
-    pub fn leaf(self, ns: Ns, name: &str) -> Option<El<'t>> {
-        let child = self.peek(ns, name)?;
+    pub fn leaf(self, key: impl Key) -> Option<El<'t>> {
+        let child = self.peek(key)?;
         child.done();
         (!child.text().is_empty()).then_some(child)
     }
-    pub fn text_of(self, ns: Ns, name: &str) -> Option<String> {
-        self.leaf(ns, name).map(|leaf| leaf.text().to_owned())
+    pub fn text_of(self, key: impl Key) -> Option<String> {
+        self.leaf(key).map(|leaf| leaf.text().to_owned())
     }
     pub fn text(self) -> &'t str {
         self.node.text()
@@ -227,9 +193,9 @@ impl<'t> El<'t> {
     }
 
     /// Known children that carry nothing we take over.
-    pub fn ignore(self, ns: Ns, names: &[&str]) {
-        for name in names {
-            self.unread(ns, name).for_each(El::ignore_whole);
+    pub fn ignore<K: Key>(self, keys: impl IntoIterator<Item = K>) {
+        for key in keys {
+            self.unread(key).for_each(El::ignore_whole);
         }
     }
     /// This element and everything in it.
