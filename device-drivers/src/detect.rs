@@ -1,6 +1,16 @@
-//! Which drivers do these bytes fit? A proposal only: the configured instrument decides.
+//! Which drivers do these bytes fit, and if none, why? A proposal only: the configured instrument
+//! decides.
+//!
+//! * [`examine`] takes bytes of a file or a line and says what reads them, or what hinders it.
+//! * [`probe`] finds the settings of a line that somebody prints on.
 
-use crate::{DriverSpec, Sniff, registry::DRIVERS};
+pub mod hint;
+pub mod probe;
+
+pub use hint::{Hint, hints};
+
+use crate::{DecodeError, DriverOptions, DriverSpec, Event, Sniff, registry::DRIVERS};
+use std::time::Instant;
 
 /// A driver that could read the bytes.
 #[derive(Clone, Copy)]
@@ -20,3 +30,91 @@ pub fn candidates(bytes: &[u8]) -> Vec<Candidate> {
     found.sort_by_key(|candidate| std::cmp::Reverse(candidate.sniff));
     found
 }
+
+/// What a candidate made of the bytes.
+pub struct Trial {
+    pub spec: &'static DriverSpec,
+    pub sniff: Sniff,
+    /// Every event, with the position in the bytes at which its own begin.
+    pub events: Vec<(usize, Event)>,
+}
+
+impl Trial {
+    /// Transmissions that were understood.
+    pub fn readings(&self) -> usize {
+        self.events.iter().filter(|(_, event)| matches!(event, Event::Decoded { .. })).count()
+    }
+
+    /// Why the first refused stretch was refused, and the position of its first offending byte.
+    pub fn refusal(&self) -> Option<(usize, &DecodeError)> {
+        self.events.iter().find_map(|(begin, event)| match event {
+            Event::Rejected { error, .. } => Some((begin + error.offset, error)),
+            _ => None,
+        })
+    }
+}
+
+/// Everything that can be said about bytes.
+pub struct Examination {
+    /// Candidates with what they made of the bytes: those that read something first, then the
+    /// surer ones.
+    pub trials: Vec<Trial>,
+    /// Why nothing fits. Empty if something was read.
+    pub hints: Vec<Hint>,
+}
+
+impl Examination {
+    /// The drivers that read something. More than one is possible where a format is shared, such
+    /// as a request to send.
+    pub fn readers(&self) -> impl Iterator<Item = &Trial> {
+        self.trials.iter().filter(|trial| trial.readings() > 0)
+    }
+}
+
+/// Tries every candidate on the bytes of a file, or on all that came over a line.
+pub fn examine(now: Instant, bytes: &[u8], options: &DriverOptions) -> Examination {
+    let mut trials: Vec<Trial> = candidates(bytes)
+        .into_iter()
+        .map(|Candidate { spec, sniff }| Trial {
+            spec,
+            sniff,
+            events: events(spec, now, bytes, options),
+        })
+        .collect();
+    trials.sort_by_key(|trial| std::cmp::Reverse((trial.readings() > 0, trial.sniff)));
+    let is_read = trials.iter().any(|trial| trial.readings() > 0);
+    let hints = if is_read { vec![] } else { hint::hints(now, bytes) };
+    Examination { trials, hints }
+}
+
+/// What a driver makes of the bytes, as one transmission that has ended.
+pub fn events(
+    spec: &DriverSpec,
+    now: Instant,
+    bytes: &[u8],
+    options: &DriverOptions,
+) -> Vec<(usize, Event)> {
+    let mut decoder = (spec.new)(&DriverOptions { listen_only: true, ..options.clone() });
+    decoder.handle_input(now, bytes);
+    decoder.handle_end(now);
+    let mut position = 0;
+    std::iter::from_fn(|| decoder.poll_event())
+        .map(|event| {
+            let begin = position;
+            position += event.raw().len();
+            (begin, event)
+        })
+        .collect()
+}
+
+/// Whether some driver reads these bytes.
+pub fn is_read(now: Instant, bytes: &[u8]) -> bool {
+    let options = DriverOptions::default();
+    candidates(bytes).into_iter().any(|Candidate { spec, .. }| {
+        let events = events(spec, now, bytes, &options);
+        events.iter().any(|(_, event)| matches!(event, Event::Decoded { .. }))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The commands and their options.
 
-use crate::config::{DEFAULT_PATH, FlowControl};
+use crate::config::{DEFAULT_PATH, DateOrderWord, FlowControl};
+use chiasm_drivers::DriverOptions;
 use chiasm_proto::Sha256;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -47,6 +48,24 @@ pub enum Command {
         chiasm-gateway decode --driver nidek_ark *.raw\n\n\
         Exit code 1 if a file could not be decoded; the reason is on standard error.")]
     Decode(DecodeArgs),
+    /// Say which driver fits a file, or which driver and line settings fit a port, or why none does
+    #[command(after_help = "Examples:\n  chiasm-gateway detect capture.raw\n  \
+        chiasm-gateway detect /dev/ttyUSB0\n  chiasm-gateway detect usb:A50285BI --driver nidek_ark\n\n\
+        On a port it listens at one documented setting after the other: press Print each time it \
+        says so. Only a whole transmission that a driver reads is trusted. Exit code 1 if nothing \
+        fits.")]
+    Detect(DetectArgs),
+    /// List the drivers, or show how the instruments of one are wired, set and tried
+    #[command(after_help = "Examples:\n  chiasm-gateway drivers\n  \
+        chiasm-gateway drivers nidek_ark\n  chiasm-gateway drivers --markdown > instruments.md")]
+    Drivers {
+        /// The driver
+        #[arg(value_name = "ID")]
+        driver: Option<String>,
+        /// The whole table of instruments as Markdown
+        #[arg(long, conflicts_with = "driver")]
+        markdown: bool,
+    },
     /// Look into the spool
     #[command(subcommand)]
     Spool(SpoolCommand),
@@ -107,8 +126,51 @@ pub struct DecodeArgs {
     /// The driver; without it, the one that fits best
     #[arg(long, value_name = "ID")]
     pub driver: Option<String>,
+    #[command(flatten)]
+    pub options: ReadingArgs,
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+/// What a format leaves to the site.
+#[derive(Debug, Args)]
+pub struct ReadingArgs {
+    /// In which order the instrument writes day, month and year
+    #[arg(long, value_name = "ORDER")]
+    pub date_order: Option<DateOrderWord>,
+    /// The heading of a column that the site chose: `axial_length_right="OD AL"`; may be repeated
+    #[arg(long, value_name = "NAME=HEADING", value_parser = column)]
+    pub column: Vec<(String, String)>,
+}
+
+fn column(text: &str) -> Result<(String, String), String> {
+    let (name, heading) = text.split_once('=').ok_or("write it as name=heading")?;
+    Ok((name.to_owned(), heading.to_owned()))
+}
+
+impl ReadingArgs {
+    pub fn driver_options(&self) -> DriverOptions {
+        DriverOptions {
+            date_order: self.date_order.map(Into::into),
+            columns: self.column.iter().cloned().collect(),
+            ..DriverOptions::default()
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct DetectArgs {
+    /// A file, a port's path, or `usb:` and an adapter's serial number
+    #[arg(value_name = "FILE|PORT")]
+    pub target: String,
+    /// On a port: try only the line settings of this driver; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub driver: Vec<String>,
+    /// On a port: seconds until it gives up
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub timeout: u32,
+    #[command(flatten)]
+    pub options: ReadingArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -150,9 +150,10 @@ struct LinkTable {
     folder: Option<FolderTable>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+/// [`DateOrder`] as it is written.
+#[derive(Debug, Clone, Copy, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
-enum DateOrderWord {
+pub enum DateOrderWord {
     DayFirst,
     MonthFirst,
     YearFirst,

@@ -12,6 +12,11 @@ pub fn first_line_settings(spec: &DriverSpec) -> Option<LineSettings> {
     }
 }
 
+/// The driver of this name, or an error that lists all.
+pub fn named(id: &str) -> anyhow::Result<&'static DriverSpec> {
+    find(id).ok_or_else(|| anyhow::anyhow!("there is no driver `{id}`; choose one of: {}", ids()))
+}
+
 /// The ids, for messages.
 pub fn ids() -> String {
     registry::DRIVERS.iter().map(|spec| spec.id).collect::<Vec<_>>().join(", ")

@@ -1,7 +1,10 @@
 //! `decode`: files to JSON, one document per line.
 
 use crate::{cli::DecodeArgs, clock, drivers};
-use chiasm_drivers::{DriverOptions, DriverSpec, Event, Sniff, detect};
+use chiasm_drivers::{
+    DriverOptions, DriverSpec, Event,
+    detect::{self, Examination, Trial},
+};
 use chiasm_proto::{Decoded, DriverRef, Sha256};
 use serde::Serialize;
 use std::{
@@ -25,8 +28,9 @@ struct Line<'a> {
 /// Decodes each file. Exit code 1 if one of them gave nothing.
 pub(super) fn decode(args: &DecodeArgs) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
+    let options = args.options.driver_options();
     for file in &args.files {
-        if let Err(error) = decode_file(args.driver.as_deref(), file) {
+        if let Err(error) = decode_file(args.driver.as_deref(), &options, file) {
             if error
                 .downcast_ref::<io::Error>()
                 .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
@@ -40,58 +44,30 @@ pub(super) fn decode(args: &DecodeArgs) -> ExitCode {
     code
 }
 
-fn decode_file(driver: Option<&str>, path: &Path) -> anyhow::Result<()> {
+/// A whole file, if it is not too long.
+pub(super) fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes)?;
     anyhow::ensure!(bytes.len() as u64 <= FILE_LEN_MAX, "longer than {FILE_LEN_MAX} bytes");
-    let candidates = match driver {
-        Some(id) => vec![drivers::find(id).ok_or_else(|| {
-            anyhow::anyhow!("there is no driver `{id}`; choose one of: {}", drivers::ids())
-        })?],
-        None => sniffed(&bytes),
+    Ok(bytes)
+}
+
+fn decode_file(driver: Option<&str>, options: &DriverOptions, path: &Path) -> anyhow::Result<()> {
+    let bytes = read_file(path)?;
+    let Some(id) = driver else {
+        let examination = detect::examine(clock::monotonic(), &bytes, options);
+        return match examination.readers().next() {
+            Some(reader) => print(reader.spec, &reader.events),
+            None => anyhow::bail!("{}", refusal(&examination)),
+        };
     };
-    anyhow::ensure!(
-        !candidates.is_empty(),
-        "no driver knows these {} bytes; tried: {}",
-        bytes.len(),
-        drivers::ids()
-    );
-    let mut refusals = Vec::new();
-    for spec in candidates {
-        let events = events_of(spec, &bytes);
-        if events.iter().any(|(_, event)| matches!(event, Event::Decoded { .. })) {
-            return print(spec, &events);
-        }
-        refusals.push(refusal(spec, &events));
+    let spec = drivers::named(id)?;
+    let events = detect::events(spec, clock::monotonic(), &bytes, options);
+    if events.iter().any(|(_, event)| matches!(event, Event::Decoded { .. })) {
+        return print(spec, &events);
     }
-    anyhow::bail!("{}", refusals.join("; "))
-}
-
-/// What fits, the best first; only if nothing is sure, also what may fit.
-fn sniffed(bytes: &[u8]) -> Vec<&'static DriverSpec> {
-    let candidates = detect::candidates(bytes);
-    let is_sure = candidates.iter().any(|candidate| candidate.sniff == Sniff::Yes);
-    candidates
-        .into_iter()
-        .filter(|candidate| !is_sure || candidate.sniff == Sniff::Yes)
-        .map(|candidate| candidate.spec)
-        .collect()
-}
-
-/// All events with the position in the file at which each begins.
-fn events_of(spec: &DriverSpec, bytes: &[u8]) -> Vec<(usize, Event)> {
-    let mut decoder = (spec.new)(&DriverOptions { listen_only: true, ..Default::default() });
-    let now = clock::monotonic();
-    decoder.handle_input(now, bytes);
-    decoder.handle_end(now);
-    let mut position = 0;
-    std::iter::from_fn(|| decoder.poll_event())
-        .map(|event| {
-            let begin = position;
-            position += event.raw().len();
-            (begin, event)
-        })
-        .collect()
+    let trial = Trial { spec, sniff: (spec.sniff)(&bytes), events };
+    anyhow::bail!("{}", why_not(&trial))
 }
 
 fn print(spec: &DriverSpec, events: &[(usize, Event)]) -> anyhow::Result<()> {
@@ -113,13 +89,27 @@ fn print(spec: &DriverSpec, events: &[(usize, Event)]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn refusal(spec: &DriverSpec, events: &[(usize, Event)]) -> String {
-    let first = events.iter().find_map(|(begin, event)| match event {
-        Event::Rejected { error, .. } => Some((begin + error.offset, error)),
-        _ => None,
-    });
-    match first {
-        Some((position, error)) => format!("{}: byte {position} of the file: {error}", spec.id),
-        None => format!("{}: no transmission in it", spec.id),
+/// Every candidate with the first offending position, and what else hinders.
+fn refusal(examination: &Examination) -> String {
+    let mut lines = vec![match examination.trials.len() {
+        0 => "no driver knows these bytes".to_owned(),
+        1 => "one driver may fit and cannot read it".to_owned(),
+        count => format!("{count} drivers may fit and none can read it"),
+    }];
+    lines.extend(examination.trials.iter().map(why_not));
+    lines.extend(examination.hints.iter().map(ToString::to_string));
+    lines.join("\n  ")
+}
+
+/// Why a driver reads nothing: the position of the first offending byte of the file.
+pub(super) fn why_not(trial: &Trial) -> String {
+    let id = trial.spec.id;
+    match trial.refusal() {
+        Some((position, error)) => {
+            let field = error.field.as_ref().map_or_else(String::new, |it| format!(" in {it}"));
+            let (code, message) = (error.code.as_str(), &error.message);
+            format!("{id}: byte {position} of the file: {code}{field}: {message}")
+        }
+        None => format!("{id}: no transmission in it"),
     }
 }

@@ -1,5 +1,6 @@
 //! `listen`: what comes from a port, live.
 
+use super::decode::why_not;
 use crate::{
     cli::{ListenArgs, ParityWord},
     clock,
@@ -9,12 +10,13 @@ use crate::{
 };
 use anyhow::Context;
 use chiasm_drivers::{
-    Decoder, DriverOptions, DriverSpec, Event, LineSettings, Parity, Sniff, detect,
+    Decoder, DriverOptions, DriverSpec, Event, LineSettings, Parity, detect, handbook,
 };
 use std::{
     io::{self, Write},
     path::Path,
     pin::pin,
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -24,6 +26,8 @@ use tokio::{
 
 /// Bytes kept to say which drivers would fit.
 const SNIFF_LEN_MAX: usize = 64 * 1024;
+/// Silence after which a transmission is taken to be over, where no driver says so.
+const SILENCE: Duration = Duration::from_millis(800);
 /// Bytes in one line of the dump.
 const DUMP_WIDTH: usize = 16;
 
@@ -35,6 +39,9 @@ struct Target {
 
 pub(super) async fn listen(config: &Path, args: ListenArgs) -> anyhow::Result<()> {
     let target = target(config, &args)?;
+    if let Some(spec) = target.driver {
+        print!("{}", handbook::setup(spec));
+    }
     let mut ear = Ear::new(&target);
     match &target.endpoint {
         Endpoint::Serial(serial) => {
@@ -67,15 +74,7 @@ pub(super) async fn listen(config: &Path, args: ListenArgs) -> anyhow::Result<()
 }
 
 fn target(config: &Path, args: &ListenArgs) -> anyhow::Result<Target> {
-    let given = args
-        .driver
-        .as_deref()
-        .map(|id| {
-            drivers::find(id).with_context(|| {
-                format!("there is no driver `{id}`; choose one of: {}", drivers::ids())
-            })
-        })
-        .transpose()?;
+    let given = args.driver.as_deref().map(drivers::named).transpose()?;
     let is_port = args.target.starts_with('/') || args.target.starts_with("usb:");
     if !is_port {
         let config = config::load(config)?;
@@ -125,17 +124,20 @@ fn describe(serial: &Serial) -> String {
     )
 }
 
-/// Shows bytes and what a driver makes of them.
+/// Shows bytes and what a driver makes of them, or which driver would fit.
 struct Ear {
     driver: Option<(&'static DriverSpec, Box<dyn Decoder>)>,
+    /// Without a driver: what came since the line was last silent.
     heard: Vec<u8>,
+    /// When silence ends the transmission that is being heard.
+    silent_at: Option<Instant>,
     named: Vec<&'static str>,
 }
 
 impl Ear {
     fn new(target: &Target) -> Self {
         let driver = target.driver.map(|spec| (spec, (spec.new)(&target.options)));
-        Self { driver, heard: Vec::new(), named: Vec::new() }
+        Self { driver, heard: Vec::new(), silent_at: None, named: Vec::new() }
     }
 
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(
@@ -146,7 +148,7 @@ impl Ear {
         let mut buffer = vec![0; 4096];
         loop {
             let wake = self.driver.as_ref().and_then(|(_, decoder)| decoder.poll_timeout());
-            let wake = wake.map(Instant::from_std);
+            let wake = wake.map(Instant::from_std).or(self.silent_at);
             tokio::select! {
                 read = stream.read(&mut buffer) => {
                     let len = read.context("the port failed")?;
@@ -157,8 +159,9 @@ impl Ear {
                     self.input(&buffer[..len])?;
                 }
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
-                    if let Some((_, decoder)) = &mut self.driver {
-                        decoder.handle_timeout(clock::monotonic());
+                    match &mut self.driver {
+                        Some((_, decoder)) => decoder.handle_timeout(clock::monotonic()),
+                        None => self.explain(),
                     }
                     self.show_events()?;
                 }
@@ -181,16 +184,31 @@ impl Ear {
         }
         let room = SNIFF_LEN_MAX.saturating_sub(self.heard.len()).min(bytes.len());
         self.heard.extend_from_slice(&bytes[..room]);
-        let fitting: Vec<&str> = detect::candidates(&self.heard)
-            .into_iter()
-            .filter(|candidate| candidate.sniff == Sniff::Yes)
-            .map(|candidate| candidate.spec.id)
-            .collect();
-        if fitting != self.named {
-            self.named = fitting;
-            println!("looks like: {}", self.named.join(", "));
-        }
+        self.silent_at = Some(Instant::now() + SILENCE);
         Ok(())
+    }
+
+    /// The line is silent: which driver reads what came, and how its instrument is set; or why none
+    /// does.
+    fn explain(&mut self) {
+        self.silent_at = None;
+        let heard = std::mem::take(&mut self.heard);
+        let examination = detect::examine(clock::monotonic(), &heard, &DriverOptions::default());
+        for reader in examination.readers() {
+            println!("parsed by {}: choose it with --driver {0}", reader.spec.id);
+            if !self.named.contains(&reader.spec.id) {
+                self.named.push(reader.spec.id);
+                print!("{}", handbook::setup(reader.spec));
+            }
+        }
+        if examination.readers().next().is_none() {
+            for trial in &examination.trials {
+                println!("not parsed by {}", why_not(trial));
+            }
+        }
+        for hint in &examination.hints {
+            println!("{hint}");
+        }
     }
 
     fn end(&mut self) -> anyhow::Result<()> {

@@ -1,16 +1,18 @@
 //! What each command does.
 
 mod decode;
+mod detect;
 mod listen;
 mod spool;
 
 use crate::{
     cli::{Cli, Command, EnrolArgs},
     config::{self, Config},
-    enrol,
+    drivers, enrol,
     link::serial,
     supervisor,
 };
+use chiasm_drivers::{handbook, registry};
 use clap::CommandFactory;
 use std::{
     io::{self, IsTerminal, Write},
@@ -30,6 +32,8 @@ pub async fn execute(cli: Cli) -> ExitCode {
         Command::Ports => ports(),
         Command::Listen(args) => listen::listen(&cli.config, args).await,
         Command::Decode(args) => return decode::decode(&args),
+        Command::Detect(args) => detect::detect(args).await,
+        Command::Drivers { driver, markdown } => list_drivers(driver.as_deref(), markdown),
         Command::Spool(command) => spool::execute(&cli.config, &command).await,
         Command::Completion { shell } => completion(shell),
         Command::Man { dir } => {
@@ -151,6 +155,23 @@ fn ports() -> anyhow::Result<()> {
         if let Some(serial) = port.usb.and_then(|usb| usb.serial) {
             writeln!(out, "    port = \"usb:{serial}\"")?;
         }
+    }
+    Ok(())
+}
+
+fn list_drivers(id: Option<&str>, markdown: bool) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    if markdown {
+        write!(out, "{}", handbook::document())?;
+        return Ok(());
+    }
+    if let Some(id) = id {
+        write!(out, "{}", handbook::setup(drivers::named(id)?))?;
+        return Ok(());
+    }
+    for spec in registry::DRIVERS {
+        let models = spec.models.join(", ");
+        writeln!(out, "{:<24} {} {models}: {}", spec.id, spec.vendor, handbook::measures(spec))?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! again. Every error ends here, is shown with the link's name, and is tried again.
 
 pub mod folder;
+mod line_errors;
 pub mod serial;
 pub mod tcp;
 

@@ -6,7 +6,7 @@ use crate::{
     health::Health,
     session::{Session, SessionError},
 };
-use chiasm_drivers::Parity;
+use chiasm_drivers::{Parity, detect::probe::LineErrors};
 use std::{
     fmt, io,
     path::{Path, PathBuf},
@@ -103,6 +103,12 @@ pub fn open(serial: &Serial) -> Result<SerialStream, OpenError> {
         Err(source) if !has_no_modem_lines(&source) => Err(OpenError::Open { path, source }),
         _ => Ok(stream),
     }
+}
+
+/// What the port has counted since the computer started; nothing where it counts nothing, as a
+/// pseudo-terminal.
+pub fn line_errors(stream: &SerialStream) -> Option<LineErrors> {
+    super::line_errors::read(stream)
 }
 
 fn to_io(error: tokio_serial::Error) -> io::Error {
