@@ -83,7 +83,10 @@ pub fn examine(now: Instant, bytes: &[u8], options: &DriverOptions) -> Examinati
         .collect();
     trials.sort_by_key(|trial| std::cmp::Reverse((trial.readings() > 0, trial.sniff)));
     let is_read = trials.iter().any(|trial| trial.readings() > 0);
-    let hints = if is_read { vec![] } else { hint::hints(now, bytes) };
+    let mut hints = if is_read { vec![] } else { hint::hints(now, bytes) };
+    if !trials.is_empty() {
+        hints.retain(|hint| *hint != Hint::UnknownText); // its maker is known
+    }
     Examination { trials, hints }
 }
 

@@ -10,11 +10,10 @@ use crate::{
     net,
     postgres::Postgres,
     process,
-    station::{Model, Station, Wire},
+    station::{self, Station, Wire},
     wait,
 };
 use anyhow::{Context, Result};
-use chiasm_drivers::joia::sim as joia;
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 use tempfile::TempDir;
 
@@ -110,30 +109,30 @@ impl Clinic {
         Ok(Self { cloud, mosquitto, gateways: vec![], stations: vec![], postgres, folder })
     }
 
-    /// Two lanes with a gateway each and every kind of instrument, attached in every way.
+    /// Two gateways with two lanes each and every simulated instrument, attached in every way.
     pub async fn with_all_instruments(neighbours: Neighbours, patients: usize) -> Result<Self> {
-        let mut clinic = Self::open(neighbours, &["lane-1", "lane-2"], patients).await?;
-        let [port] = net::free_ports()?;
-        let first = [
-            (Model::Ark, Wire::Serial),
-            (Model::Lensmeter, Wire::TcpClient),
-            (Model::Tonometer, Wire::SerialAsking),
-        ];
-        let second = [
-            (Model::Tonoref, Wire::TcpServer(port)),
-            (Model::Joia(joia::Model::Kr800S), Wire::Folder),
-            (Model::Joia(joia::Model::Cl300), Wire::Folder),
-            (Model::Joia(joia::Model::Ct1P), Wire::Folder),
-            (Model::Joia(joia::Model::Trk2P), Wire::Folder),
-        ];
-        let lanes = [("gw-1", "lane-1", &first[..]), ("gw-2", "lane-2", &second[..])];
-        for (gateway, lane, instruments) in lanes {
-            let mut stations = Vec::new();
-            for (model, wire) in instruments {
-                stations.push(Station::attach(clinic.folder(), lane, *model, *wire).await?);
-            }
-            clinic.add_gateway(gateway, stations).await?;
+        const LANES: [&str; 4] = ["lane-1", "lane-2", "lane-3", "lane-4"];
+        /// For device servers that connect.
+        const PORTS: usize = 24;
+        let mut clinic = Self::open(neighbours, &LANES, patients).await?;
+        let mut lanes: [Vec<Station>; 4] = Default::default();
+        let mut ports = net::free_ports::<PORTS>()?.into_iter();
+        for (index, simulator) in station::one_of_each_kind().into_iter().enumerate() {
+            let lane = index % LANES.len();
+            let wire = match index / LANES.len() % 3 {
+                _ if station::writes_files(simulator)? => Wire::Folder,
+                _ if simulator.driver == "nidek_nt" => Wire::SerialAsking,
+                0 => Wire::Serial,
+                1 => Wire::TcpClient,
+                _ => Wire::TcpServer(ports.next().context("more device servers than ports")?),
+            };
+            let folder = clinic.folder();
+            let station = Station::attach(folder, LANES[lane], simulator.model, wire).await?;
+            lanes[lane].push(station);
         }
+        let [first, second, third, fourth] = lanes;
+        clinic.add_gateway("gw-1", first.into_iter().chain(second).collect()).await?;
+        clinic.add_gateway("gw-2", third.into_iter().chain(fourth).collect()).await?;
         Ok(clinic)
     }
 

@@ -7,103 +7,25 @@ use crate::{
     instrument::{Attachment, Handshake, Transmission},
     pty::Pty,
 };
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use chiasm_drivers::{
-    joia,
-    sim::{ArkPrint, LmPrint, NtPrint, TonorefPrint, nidek_wire},
+    Transport, registry,
+    sim::{self, Knobs, SimPrint, Simulator, nidek_wire},
 };
 use chiasm_proto::Measurement;
 use std::{fs, path::Path, time::Instant};
 
-/// An instrument that can be played.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Model {
-    /// Autorefractor and keratometer.
-    Ark,
-    Lensmeter,
-    /// Non-contact tonometer.
-    Tonometer,
-    /// Autorefractor, keratometer, tonometer and pachymeter in one.
-    Tonoref,
-    /// Writes files.
-    Joia(joia::sim::Model),
+/// The simulated instruments of a clinic that has one for every driver, and every model of those
+/// families that measure different things.
+pub fn one_of_each_kind() -> Vec<&'static Simulator> {
+    sim::SIMULATORS.to_vec()
 }
 
-impl Model {
-    /// For people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Model::Ark => "NIDEK ARK-1a",
-            Model::Lensmeter => "NIDEK LM-7P",
-            Model::Tonometer => "NIDEK NT-530",
-            Model::Tonoref => "NIDEK TONOREF III",
-            Model::Joia(joia::sim::Model::Kr1) => "Topcon KR-1",
-            Model::Joia(joia::sim::Model::Kr800S) => "Topcon KR-800S",
-            Model::Joia(joia::sim::Model::Cl300) => "Topcon CL-300",
-            Model::Joia(joia::sim::Model::Ct1P) => "Topcon CT-1P",
-            Model::Joia(joia::sim::Model::Trk2P) => "Topcon TRK-2P",
-        }
-    }
-
-    /// Part of the link's name.
-    pub fn link_name(self) -> &'static str {
-        match self {
-            Model::Ark => "ark",
-            Model::Lensmeter => "lensmeter",
-            Model::Tonometer => "tonometer",
-            Model::Tonoref => "tonoref",
-            Model::Joia(joia::sim::Model::Kr1) => "kr1",
-            Model::Joia(joia::sim::Model::Kr800S) => "kr800s",
-            Model::Joia(joia::sim::Model::Cl300) => "cl300",
-            Model::Joia(joia::sim::Model::Ct1P) => "ct1p",
-            Model::Joia(joia::sim::Model::Trk2P) => "trk2p",
-        }
-    }
-
-    pub fn driver(self) -> &'static str {
-        match self {
-            Model::Ark => "nidek_ark",
-            Model::Lensmeter => "nidek_lm",
-            Model::Tonometer => "nidek_nt",
-            Model::Tonoref => "nidek_tonoref",
-            Model::Joia(_) => "joia_xml",
-        }
-    }
-
-    /// The print with this running number, to 9999.
-    pub fn print(self, number: u32) -> Print {
-        let seed = u64::from(number);
-        let no = u16::try_from(number % 10_000).unwrap_or(0);
-        let (bytes, measurements) = match self {
-            Model::Ark => {
-                let print = ArkPrint { no, ..ArkPrint::random(seed) };
-                (print.bytes(), print.measurements())
-            }
-            Model::Lensmeter => {
-                let print = LmPrint { no: Some(no), ..LmPrint::random(seed) };
-                (print.bytes(), print.measurements())
-            }
-            Model::Tonometer => {
-                let print = NtPrint { no, ..NtPrint::random(seed) };
-                (print.bytes(), print.measurements())
-            }
-            Model::Tonoref => {
-                let print = TonorefPrint::random(seed);
-                (print.bytes(), print.measurements())
-            }
-            Model::Joia(model) => {
-                let print = joia::sim::Print::random(model, seed, &joia::sim::Knobs::default());
-                let print = joia::sim::Print { running_number: no, ..print };
-                let transmission = Transmission {
-                    file_name: print.file_name(),
-                    ..Transmission::of(print.encode())
-                };
-                let number = print.running_number();
-                return Print { number, transmission, measurements: print.measurements };
-            }
-        };
-        Print { number: format!("{no:04}"), transmission: Transmission::of(bytes), measurements }
-    }
+/// Whether an instrument writes files instead of sending over a line.
+pub fn writes_files(simulator: &Simulator) -> Result<bool> {
+    let spec = registry::find(simulator.driver)
+        .with_context(|| format!("no driver is called {}", simulator.driver))?;
+    Ok(matches!(spec.transport, Transport::Folder { .. }))
 }
 
 /// NIDEK mode: the instrument asks first.
@@ -130,13 +52,31 @@ pub enum Wire {
 /// One print: what goes out, and what has to be filed.
 #[derive(Debug, Clone)]
 pub struct Print {
-    /// The instrument's own running number.
+    /// The instrument's own running number; empty where its format has none.
     pub number: String,
     pub transmission: Transmission,
     pub measurements: Vec<Measurement>,
 }
 
 impl Print {
+    fn new(print: SimPrint) -> Self {
+        let mut transmission = Transmission::of(print.bytes);
+        if let Some(name) = print.file_name {
+            transmission.file_name = name;
+        }
+        Self {
+            number: print.running_number.unwrap_or_default(),
+            transmission,
+            measurements: print.measurements,
+        }
+    }
+
+    /// Whether a reading was made of these bytes. Line ends around them may have come and gone with
+    /// a neighbour.
+    pub fn is_raw(&self, raw: &[u8]) -> bool {
+        raw.trim_ascii() == self.transmission.bytes.trim_ascii()
+    }
+
     /// Fails with the first value that is not what the instrument sent.
     pub fn check(&self, filed: &[Measurement]) -> Result<()> {
         for (at, sent) in self.measurements.iter().enumerate() {
@@ -159,21 +99,35 @@ fn json(measurement: Option<&Measurement>) -> String {
     serde_json::to_string(&measurement).unwrap_or_else(|error| error.to_string())
 }
 
+/// A model's name as part of a link's: `ark-1a`.
+fn slug(model: &str) -> String {
+    let plain = |character: char| match character {
+        'A'..='Z' => character.to_ascii_lowercase(),
+        'a'..='z' | '0'..='9' => character,
+        _ => '-',
+    };
+    let words: String = model.chars().map(plain).collect();
+    words.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
+}
+
 /// An instrument in a lane.
 pub struct Station {
     /// For people: `ARK-1s`.
     pub name: String,
     pub link: Link,
     pub attachment: Attachment,
-    pub model: Model,
+    pub simulator: &'static Simulator,
     wire: Wire,
     next_number: u32,
 }
 
 impl Station {
     /// Attaches an instrument; files of lines and shares are made below the folder.
-    pub async fn attach(folder: &Path, lane: &str, model: Model, wire: Wire) -> Result<Self> {
-        let id = format!("{lane}-{}", model.link_name());
+    /// `model` is the name of a simulated instrument: `ARK-1a`.
+    pub async fn attach(folder: &Path, lane: &str, model: &str, wire: Wire) -> Result<Self> {
+        let simulator =
+            sim::find(model).with_context(|| format!("no simulated instrument is a {model}"))?;
+        let id = format!("{lane}-{}", slug(model));
         let (attachment, endpoint) = match wire {
             Wire::Serial | Wire::SerialAsking => {
                 let path = folder.join(format!("{id}.tty"));
@@ -194,19 +148,21 @@ impl Station {
         let link = Link {
             id,
             lane: lane.into(),
-            driver: model.driver().into(),
+            driver: simulator.driver.into(),
             model: None,
             listen_only: false,
             endpoint,
         };
-        Ok(Self { name: model.name().into(), link, attachment, model, wire, next_number: 1 })
+        let name = format!("{} {}", simulator.vendor, simulator.model);
+        Ok(Self { name, link, attachment, simulator, wire, next_number: 1 })
     }
 
     /// What the instrument would print next; nothing is sent.
     pub fn next_print(&mut self) -> Result<Print> {
         let number = self.next_number;
         self.next_number += 1;
-        let mut print = self.model.print(number);
+        let print = (self.simulator.print)(number.into(), &Knobs::default());
+        let mut print = Print::new(print);
         if self.wire == Wire::SerialAsking {
             print.transmission.handshake = Some(nidek_handshake());
         }

@@ -48,12 +48,11 @@ impl Shown {
         })
     }
 
-    /// Whether this is what the instrument on that link printed with that number.
+    /// Whether this is what the instrument on that link printed.
     pub fn is_print(&self, link: &str, print: &Print) -> bool {
         match &self.envelope.body {
             Body::Reading(reading) => {
-                reading.link.as_str() == link
-                    && reading.decoded.running_number.as_deref() == Some(&print.number)
+                reading.link.as_str() == link && print.is_raw(&reading.raw.bytes)
             }
             Body::Capture(_) | Body::Event(_) => false,
         }

@@ -3,7 +3,7 @@
 use crate::{
     clinic::{Clinic, Neighbours},
     ledger::Ledger,
-    station::{Model, Print, Station, Wire},
+    station::{Print, Station, Wire},
     wait,
 };
 use anyhow::{Context, Result, ensure};
@@ -19,12 +19,12 @@ pub struct Ward {
 }
 
 impl Ward {
-    pub async fn open(model: Model, wire: Wire) -> Result<Self> {
+    pub async fn open(model: &str, wire: Wire) -> Result<Self> {
         let mut clinic = Clinic::open(Neighbours::NONE, &["lane-1", "lane-2"], 1).await?;
         let folder = clinic.folder();
         let stations = vec![
             Station::attach(folder, "lane-1", model, wire).await?,
-            Station::attach(folder, "lane-2", Model::Tonometer, Wire::Serial).await?,
+            Station::attach(folder, "lane-2", "NT-530", Wire::Serial).await?,
         ];
         clinic.add_gateway("gw-1", stations).await?;
         let ledger = Ledger::open(clinic.cloud.store_url()).await?;

@@ -1,14 +1,7 @@
 //! What may lie in a folder that an instrument writes to, or that somebody else can write to.
 
 use anyhow::{Context, Result, ensure};
-use chiasm_drivers::joia::sim as joia;
-use chiasm_testbed::{
-    instrument::Attachment,
-    station::{Model, Wire},
-    story::story,
-    wait,
-    ward::Ward,
-};
+use chiasm_testbed::{instrument::Attachment, station::Wire, story::story, wait, ward::Ward};
 use std::{
     fs::{self, OpenOptions},
     io::Write,
@@ -17,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-const MODEL: Model = Model::Joia(joia::Model::Kr800S);
+const MODEL: &str = "KR-800S";
 
 /// A ward whose instrument under test writes files.
 struct Share {

@@ -5,7 +5,7 @@ use anyhow::{Context, ensure};
 use chiasm_testbed::{
     instrument::Attachment,
     pty::Pty,
-    station::{Model, Wire},
+    station::Wire,
     story::story,
     wait,
     ward::{PSS_BYTES_MAX, Ward},
@@ -18,7 +18,7 @@ const HUGE_LEN: usize = 10 * 1024 * 1024;
 #[test]
 fn a_wrong_checksum_gives_no_number() {
     story("checksum", async {
-        let mut ward = Ward::open(Model::Ark, Wire::Serial).await?;
+        let mut ward = Ward::open("ARK-1a", Wire::Serial).await?;
         let print = ward.next_print()?;
         let mut bytes = print.transmission.bytes;
         let last = bytes.last_mut().context("a print is not empty")?;
@@ -35,7 +35,7 @@ fn a_wrong_checksum_gives_no_number() {
 #[test]
 fn half_a_frame_is_kept_and_never_continued_by_the_next() {
     story("half a frame", async {
-        let mut ward = Ward::open(Model::Ark, Wire::Serial).await?;
+        let mut ward = Ward::open("ARK-1a", Wire::Serial).await?;
         let print = ward.next_print()?;
         let half = &print.transmission.bytes[..print.transmission.bytes.len() / 2];
         ward.send(half).await?;
@@ -48,7 +48,7 @@ fn half_a_frame_is_kept_and_never_continued_by_the_next() {
 #[test]
 fn frames_in_one_piece_and_noise_around_them_are_told_apart() {
     story("noise", async {
-        let mut ward = Ward::open(Model::Ark, Wire::Serial).await?;
+        let mut ward = Ward::open("ARK-1a", Wire::Serial).await?;
         let (first, second) = (ward.next_print()?, ward.next_print()?);
         let noise = [0x00, 0xFF, 0x51, 0x37, 0x80];
         let bytes =
@@ -66,7 +66,7 @@ fn frames_in_one_piece_and_noise_around_them_are_told_apart() {
 #[test]
 fn a_wrong_baud_rate_gives_no_number() {
     story("wrong baud rate", async {
-        let mut ward = Ward::open(Model::Ark, Wire::Serial).await?;
+        let mut ward = Ward::open("ARK-1a", Wire::Serial).await?;
         // What a receiver at another speed makes of a print has nothing to do with its bytes.
         let mut garbage = vec![0; 700];
         StdRng::seed_from_u64(7).fill_bytes(&mut garbage);
@@ -82,7 +82,7 @@ fn a_wrong_baud_rate_gives_no_number() {
 #[test]
 fn a_frame_of_ten_megabytes_is_refused_in_bounded_memory() {
     story("ten megabytes", async {
-        let mut ward = Ward::open(Model::Ark, Wire::Serial).await?;
+        let mut ward = Ward::open("ARK-1a", Wire::Serial).await?;
         ward.send(b"\x01DRM\x02").await?;
         let piece = [b'A'; 64 * 1024];
         for _ in 0..HUGE_LEN / piece.len() {
@@ -99,7 +99,7 @@ fn a_frame_of_ten_megabytes_is_refused_in_bounded_memory() {
 #[test]
 fn a_pulled_cable_is_noticed_and_a_new_one_found_without_a_restart() {
     story("cable", async {
-        let mut ward = Ward::open(Model::Ark, Wire::Serial).await?;
+        let mut ward = Ward::open("ARK-1a", Wire::Serial).await?;
         let print = ward.next_print()?;
         let half = &print.transmission.bytes[..print.transmission.bytes.len() / 2];
         ward.send(half).await?;

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use chiasm_testbed::{
     browser::Browser,
     clinic::{Clinic, Neighbours, PASSWORD, patients},
-    station::{Model, Station, Wire},
+    station::{Station, Wire},
     story::story,
     visit, wait,
 };
@@ -26,7 +26,7 @@ fn a_reading_appears_by_itself_and_is_accepted() {
     story("browser", async {
         let mut clinic = Clinic::open(Neighbours::NONE, &["lane-1"], 2).await?;
         let folder = clinic.folder();
-        let ark = Station::attach(folder, "lane-1", Model::Ark, Wire::Serial).await?;
+        let ark = Station::attach(folder, "lane-1", "ARK-1a", Wire::Serial).await?;
         clinic.add_gateway("gw-1", vec![ark]).await?;
         let told = clinic.gateways[0].sessions_told();
         let patient = patients(1).remove(0);
@@ -72,7 +72,7 @@ fn a_doctor_sees_the_exam_fill_while_it_is_open() {
     story("doctor", async {
         let mut clinic = Clinic::open(Neighbours::NONE, &["lane-1"], 1).await?;
         let folder = clinic.folder();
-        let station = Station::attach(folder, "lane-1", Model::Tonometer, Wire::Serial).await?;
+        let station = Station::attach(folder, "lane-1", "NT-530", Wire::Serial).await?;
         clinic.add_gateway("gw-1", vec![station]).await?;
         let technician = clinic.technician().await?;
         let encounter = visit::schedule(&technician).await?.remove(0);

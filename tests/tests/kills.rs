@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use chiasm_testbed::{
     clinic::{Clinic, Neighbours},
     ledger::{Ledger, Number},
-    station::{Model, Print, Station, Wire},
+    station::{Print, Station, Wire},
     story::story,
     table::table,
     wait,
@@ -84,7 +84,7 @@ async fn run(seed: u64, kills: u32) -> Result<()> {
     let neighbours = Neighbours { postgres: false, mosquitto: true };
     let mut clinic = Clinic::open(neighbours, &["lane-1"], 1).await?;
     let mut stations = Vec::new();
-    for model in [Model::Ark, Model::Lensmeter, Model::Tonometer] {
+    for model in ["ARK-1a", "LM-7P", "NT-530"] {
         stations.push(Station::attach(clinic.folder(), "lane-1", model, Wire::Serial).await?);
     }
     clinic.add_gateway("gw-1", stations).await?;

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use chiasm_testbed::{
     clinic::{Clinic, Neighbours},
     ledger::Ledger,
-    station::{Model, Station, Wire},
+    station::{Station, Wire},
     story::story,
     visit::{self, Announced},
     wait,
@@ -126,7 +126,7 @@ fn two_lanes_at_once_never_cross() {
         let mut stations = Vec::new();
         for lane in lanes {
             let folder = clinic.folder();
-            stations.push(Station::attach(folder, lane, Model::Ark, Wire::Serial).await?);
+            stations.push(Station::attach(folder, lane, "ARK-1a", Wire::Serial).await?);
         }
         clinic.add_gateway("gw-1", stations).await?;
         let http = clinic.technician().await?;

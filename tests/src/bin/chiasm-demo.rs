@@ -1,4 +1,4 @@
-//! The simulated clinic, to look at: a cloud, two gateways, eight instruments, a schedule. Prints
+//! The simulated clinic, to look at: a cloud, two gateways, an instrument of every kind, a schedule. Prints
 //! where the pages are and who can sign in, then plays a day in fast motion until Ctrl-C.
 
 use anyhow::{Context, Result};
@@ -6,6 +6,7 @@ use chiasm_testbed::{
     clinic::{Clinic, Neighbours, PASSWORD},
     gateway::Endpoint,
     http::Http,
+    station::Print,
     stats::millis,
     story,
     table::table,
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
 async fn run(args: &Args) -> Result<ExitCode> {
     let started = Instant::now();
     let neighbours = if args.large { Neighbours::ALL } else { Neighbours::NONE };
-    println!("starting a cloud, two gateways and eight instruments …");
+    println!("starting a cloud, two gateways and an instrument of every kind …");
     let mut clinic = Clinic::with_all_instruments(neighbours, args.patients.max(1)).await?;
     println!("ready after {:.1} s\n", started.elapsed().as_secs_f64());
     println!("  pages    http://localhost:{}/", clinic.cloud.http_port());
@@ -128,8 +129,14 @@ impl Day {
         for lane in clinic.lanes() {
             visit::open_session(clinic, &self.http, &lane, &patient).await?;
         }
-        for index in 0..clinic.stations.len() {
-            self.print(clinic, index, &patient).await?;
+        let mut sent = Vec::new();
+        for (station, row) in clinic.stations.iter_mut().zip(&mut self.rows) {
+            let print = station.press_print().await;
+            sent.push(print.with_context(|| format!("{} cannot print", station.name))?);
+            row.sent += 1;
+        }
+        for (index, (print, sent_at)) in sent.iter().enumerate() {
+            self.filed(clinic, index, &patient, (print, *sent_at)).await?;
         }
         Ok(())
     }
@@ -162,12 +169,23 @@ impl Day {
         index: usize,
         patient: &Encounter,
     ) -> Result<()> {
-        let station = &mut clinic.stations[index];
-        let (print, sent_at) = station.press_print().await?;
+        let (print, sent_at) = clinic.stations[index].press_print().await?;
         self.rows[index].sent += 1;
+        self.filed(clinic, index, patient, (&print, sent_at)).await
+    }
+
+    /// Waits until a print stands in the exam with every value that was sent.
+    async fn filed(
+        &mut self,
+        clinic: &Clinic,
+        index: usize,
+        patient: &Encounter,
+        sent: (&Print, Instant),
+    ) -> Result<()> {
+        let station = &clinic.stations[index];
         let link = &station.link.id;
-        let sent = (&print, sent_at);
-        let outcome = visit::filed(&self.http, &self.announced, patient, link, sent).await?;
+        let outcome = visit::filed(&self.http, &self.announced, patient, link, sent).await;
+        let outcome = outcome.with_context(|| station.name.clone())?;
         let row = &mut self.rows[index];
         row.filed += 1;
         row.latency = Some(outcome.latency);
