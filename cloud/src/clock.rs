@@ -6,3 +6,8 @@ use jiff::Timestamp;
 pub fn now_us() -> i64 {
     Timestamp::now().as_microsecond()
 }
+
+/// A moment that only counts forward, for what needs no date.
+pub fn monotonic() -> std::time::Instant {
+    std::time::Instant::now()
+}

@@ -2,8 +2,10 @@
 import { follow } from "./live.js";
 import { takeForms, takeSearch } from "./forms.js";
 import { startClocks } from "./clocks.js";
+import { takeExamine } from "./examine.js";
 
 startClocks();
 takeForms();
 takeSearch();
+takeExamine();
 follow();

@@ -99,6 +99,7 @@ on_both!(
     replay,
     conservation,
     gateways_are_enrolled,
+    instruments_are_set_up,
     a_schedule_overwrites_nobody,
 );
 
@@ -109,6 +110,7 @@ fn fill(path: &str, site: &Site, encounter: &str, reading: &str) -> String {
         .replace("{encounter}", encounter)
         .replace("{reading}", reading)
         .replace("{name}", "base.css")
+        .replace("{driver}", "nidek_ark")
 }
 
 async fn routes_are_guarded(site: Site) {
@@ -376,6 +378,43 @@ async fn gateways_are_enrolled(site: Site) {
     ] {
         assert_eq!(enrol(refused).await.0, status, "{refused}");
     }
+}
+
+/// I2: the settings of a model, which driver fits a file, and what could not be read lately.
+async fn instruments_are_set_up(mut site: Site) {
+    let asks = b"\x01C**\x02RS\x17\x04";
+    site.world.unread("lane-1-ark", "nidek_ark", asks).await;
+    let (it, ana) = (site.token("it").await, site.token("ana").await);
+    let get = async |token: &str, path: &str| {
+        site.send(Method::GET, path, &[("authorization", token)], "").await
+    };
+    let (status, _, page) = get(&it, "/instruments").await;
+    assert_eq!(status, 200);
+    assert!(page.contains("lane-1-ark") && page.contains("switch it to NCP10"), "{page}");
+    let (_, _, page) = get(&ana, "/instruments").await;
+    assert!(!page.contains("lane-1-ark"), "captures are for those who set instruments up");
+    let (_, _, page) = get(&ana, "/instruments?q=lensometry+nidek").await;
+    assert!(page.contains("/instruments/nidek_lm") && !page.contains("/instruments/nidek_nt"));
+    let (status, _, page) = get(&ana, "/instruments/nidek_ark").await;
+    assert_eq!(status, 200);
+    for word in ["OPIF-11", "NCP10", "9600 8 E 1", "driver = &#34;nidek_ark&#34;", "Dry test"] {
+        assert!(page.contains(word), "{word} is not in {page}");
+    }
+    assert_eq!(get(&ana, "/instruments/nobody_knows").await.0, 404);
+    let form =
+        [("authorization", it.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+    let examine = async |bytes: &str| {
+        site.send(Method::POST, "/instruments/examine", &form, &format!("bytes={bytes}")).await
+    };
+    // SOH DLM STX, a single lens, ETB EOT.
+    let lens = b"\x01DLM\x02IDNIDEK/LM-7P\x17  -00.25+01.75180\x17\x04";
+    let lens: String = lens.iter().map(|byte| format!("{byte:02x}")).collect();
+    let (status, _, page) = examine(&lens).await;
+    assert_eq!(status, 200);
+    assert!(page.contains(">nidek_lm</a> reads it"), "{page}");
+    let (_, _, page) = examine("25504446").await;
+    assert!(page.contains("this is a PDF"), "{page}");
+    assert_eq!(examine("0x12").await.0, 422);
 }
 
 async fn a_schedule_overwrites_nobody(site: Site) {

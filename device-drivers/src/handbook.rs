@@ -82,6 +82,32 @@ pub fn setup(spec: &DriverSpec) -> String {
     text
 }
 
+/// A link of the gateway's configuration with the first of the driver's line settings.
+pub fn configuration(spec: &DriverSpec) -> String {
+    let head = format!(
+        "[[link]]\nid = \"choose-a-name\"\nlane = \"choose-a-lane\"\ndriver = \"{}\"\n\n",
+        spec.id
+    );
+    let first = match spec.transport {
+        Transport::Serial(settings) => settings.first().copied(),
+        Transport::Folder { .. } => None,
+    };
+    match first {
+        Some(line) => head + &serial_table("usb:SERIAL-NUMBER-OF-THE-ADAPTER", line),
+        None => head + "[link.folder]\npath = \"/srv/instruments/choose-a-folder\"\n",
+    }
+}
+
+/// The table of a serial port in the gateway's configuration.
+pub fn serial_table(port: &str, line: LineSettings) -> String {
+    let parity = format!("{:?}", line.parity).to_lowercase();
+    format!(
+        "[link.serial]\nport = \"{port}\"\nbaud = {}\ndata_bits = {}\nparity = \"{parity}\"\n\
+         stop_bits = {}\n",
+        line.baud, line.data_bits, line.stop_bits
+    )
+}
+
 /// The whole document of instruments, as Markdown.
 pub fn document() -> String {
     let (read, kept): (Vec<&DriverSpec>, Vec<&DriverSpec>) =

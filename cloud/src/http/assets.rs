@@ -34,6 +34,7 @@ static ASSETS: &[Asset] = &[
     asset!("morph.js", "text/javascript; charset=utf-8"),
     asset!("forms.js", "text/javascript; charset=utf-8"),
     asset!("clocks.js", "text/javascript; charset=utf-8"),
+    asset!("examine.js", "text/javascript; charset=utf-8"),
 ];
 
 /// Asked for again each time, answered with 304 while nothing changed.

@@ -42,7 +42,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 fn page_routes() -> Vec<Route> {
-    use pages::{exam, fleet, inbox, lane, lanes, raw};
+    use pages::{exam, fleet, inbox, instruments, lane, lanes, raw};
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
         get("/sign-in", PUBLIC, auth::show_sign_in),
@@ -67,6 +67,9 @@ fn page_routes() -> Vec<Route> {
         get("/inbox/{location}", CLINICAL, inbox::show),
         post("/inbox/{location}/{reading}/assign", CLINICAL, inbox::assign),
         post("/inbox/{location}/{reading}/reject", CLINICAL, inbox::reject),
+        get("/instruments", ALL, instruments::list),
+        get("/instruments/{driver}", ALL, instruments::one),
+        post("/instruments/examine", ALL, instruments::examine),
         get("/fleet", ALL, fleet::show),
         post("/fleet/gateways", FLEET, fleet::enrol),
     ]

@@ -297,8 +297,9 @@ const ROW_LEVEL_SECURITY: Step = (
     "row level security",
     include_str!("../../migrations/postgres/0002_row_level_security.sql"),
 );
-const SQLITE_STEPS: &[Step] = &[TABLES];
-const POSTGRES_STEPS: &[Step] = &[TABLES, ROW_LEVEL_SECURITY];
+const CAPTURES: Step = (3, "captures", include_str!("../../migrations/0003_captures.sql"));
+const SQLITE_STEPS: &[Step] = &[TABLES, CAPTURES];
+const POSTGRES_STEPS: &[Step] = &[TABLES, ROW_LEVEL_SECURITY, CAPTURES];
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ pub mod account;
 pub mod aging;
 pub mod audit;
 pub mod batch;
+pub mod capture;
 pub mod claim;
 pub mod db;
 pub mod document;

@@ -17,8 +17,8 @@ use chiasm_cloud::{
     store::{Db, account, encounter, fleet},
 };
 use chiasm_proto::{
-    Body, ClockState, Decoded, DriverRef, Envelope, Epoch, GatewayId, LaneId, LinkId, Raw, Reading,
-    ReadingId, TenantId,
+    Body, Capture, ClockState, Decoded, DriverRef, Envelope, Epoch, GatewayId, LaneId, LinkId, Raw,
+    Reading, ReadingId, TenantId,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use std::{collections::BTreeMap, path::Path};
@@ -56,6 +56,48 @@ impl World {
         let mut world = Self { core: Core::new(db, config), now_us, seq: 0, epoch };
         world.seed().await;
         world
+    }
+
+    /// Bytes that a link's driver could not read.
+    pub async fn unread(&mut self, link: &str, driver: &str, bytes: &[u8]) {
+        self.seq += 1;
+        let id = ReadingId(Uuid::now_v7());
+        let capture = Capture {
+            link: LinkId::new(link).unwrap(),
+            lane: LaneId::new("lane-1").unwrap(),
+            driver: Some(DriverRef { id: driver.into(), version: "1".into() }),
+            code: "noise".into(),
+            detail: "nothing that is known".into(),
+            offset: Some(0),
+            clock: ClockState::Synced,
+            raw: Raw::new(bytes.to_vec()),
+        };
+        let envelope = Envelope::new(
+            (&TenantId::new(TENANT).unwrap(), &GatewayId::new("gw-main").unwrap()),
+            (self.epoch, self.seq.unsigned_abs()),
+            id,
+            Timestamp::from_microsecond(self.now_us).unwrap(),
+            Body::Capture(capture),
+        );
+        let json = serde_json::to_string(&envelope).unwrap();
+        let mut tx = self.core.db.tenant(TENANT).await.unwrap();
+        tx.execute(
+            "INSERT INTO document (tenant_id, gateway_id, epoch, seq, document_id, kind, sha256,
+                captured_at_us, received_at_us, body)
+             VALUES ($1, 'gw-main', $2, $3, $4, 'capture', $5, $6, $6, $7)",
+            args![
+                TENANT,
+                self.epoch.to_string(),
+                self.seq,
+                id.to_string(),
+                "0".repeat(64),
+                self.now_us,
+                json
+            ],
+        )
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
     }
 
     async fn seed(&mut self) {

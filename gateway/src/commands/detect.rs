@@ -198,13 +198,11 @@ fn found(port: &str, line: LineSettings, readers: &[Trial]) -> anyhow::Result<()
         writeln!(out, "found: {} at {line}", name(reader.spec))?;
     }
     let Some(reader) = readers.first() else { return Ok(()) };
-    let parity = format!("{:?}", line.parity).to_lowercase();
     writeln!(
         out,
-        "\n[[link]]\nid = \"choose-a-name\"\nlane = \"choose-a-lane\"\ndriver = \"{}\"\n\n\
-         [link.serial]\nport = \"{port}\"\nbaud = {}\ndata_bits = {}\nparity = \"{parity}\"\n\
-         stop_bits = {}\n",
-        reader.spec.id, line.baud, line.data_bits, line.stop_bits
+        "\n[[link]]\nid = \"choose-a-name\"\nlane = \"choose-a-lane\"\ndriver = \"{}\"\n\n{}",
+        reader.spec.id,
+        handbook::serial_table(port, line)
     )?;
     write!(out, "{}", handbook::setup(reader.spec))?;
     Ok(())

@@ -5,6 +5,7 @@ pub mod exam;
 pub mod fleet;
 pub mod frame;
 pub mod inbox;
+pub mod instruments;
 pub mod lane;
 pub mod lanes;
 pub mod raw;

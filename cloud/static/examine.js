@@ -1,0 +1,18 @@
+// A chosen file becomes hexadecimal in the form, which works without script for typed bytes too.
+const LEN_MAX = 768 * 1024;
+
+export function takeExamine() {
+  const form = document.querySelector("[data-examine]");
+  if (!form) return;
+  for (const label of form.querySelectorAll("[data-with-script]")) label.hidden = false;
+  const file = form.querySelector("#examine-file");
+  const bytes = form.querySelector("#examine-bytes");
+  file.addEventListener("change", async () => {
+    const chosen = file.files[0];
+    if (!chosen) return;
+    const content = new Uint8Array(await chosen.slice(0, LEN_MAX).arrayBuffer());
+    bytes.value = Array.from(content, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    form.querySelector("#examine-name").value = chosen.name;
+    form.submit();
+  });
+}
