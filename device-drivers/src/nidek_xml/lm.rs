@@ -24,7 +24,7 @@
 //! lower case. A `base` stands on an empty prism too. A base that cannot belong to its component
 //! (`out` on a vertical one is published) makes that one value unknown and leaves the rest. An
 //! empty element is no value. Degrees of a base are 0 for in on the right and out on the left
-//! lens, 90 for up: computed by readers from one example, so they stay degrees here.
+//! lens, 90 for up: computed from one example, so they stay degrees here.
 //!
 //! Unknown: whose scale `ConfidenceIndex` is; what `Inside` means exactly; eyes named `I` and `S`,
 //! seen once on an LM-1800P.
