@@ -54,6 +54,7 @@ pub mod framing;
 pub mod handbook;
 pub mod joia;
 pub mod nidek;
+pub mod nidek_xml;
 pub mod range;
 pub mod registry;
 pub mod sim;

@@ -1,6 +1,6 @@
 //! All drivers. A driver is a file, one line here, and a folder of fixtures.
 
-use crate::{DriverSpec, joia, nidek};
+use crate::{DriverSpec, joia, nidek, nidek_xml};
 
 /// Most bytes that a decoder may hold back without having made an event of them: one whole document
 /// of a driver that reads files. A longer transmission is refused as too long.
@@ -16,6 +16,10 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &nidek::NT,
     &nidek::TONOREF,
     &joia::SPEC,
+    &nidek_xml::data::SPEC,
+    &nidek_xml::lm::SPEC,
+    &nidek_xml::tomey::SPEC,
+    &nidek_xml::rodenstock::SPEC,
 ];
 
 /// The driver of this name.

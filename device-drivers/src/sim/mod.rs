@@ -8,6 +8,8 @@
 mod instrument;
 mod joia;
 mod nidek;
+mod nidek_data_xml;
+mod nidek_lm_xml;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -35,6 +37,12 @@ pub static SIMULATORS: &[&Simulator] = &[
     &joia::CL300,
     &joia::CT1P,
     &joia::TRK2P,
+    &nidek_data_xml::ARK1S,
+    &nidek_data_xml::NT530P,
+    &nidek_data_xml::TONOREF3,
+    &nidek_lm_xml::LM7P,
+    &nidek_lm_xml::TL7000,
+    &nidek_lm_xml::AL6600,
 ];
 
 /// The simulated instrument of this model.
