@@ -7,6 +7,7 @@
 
 mod instrument;
 mod joia;
+mod joia_cv5000;
 mod nidek;
 
 pub mod dice;
@@ -35,6 +36,7 @@ pub static SIMULATORS: &[&Simulator] = &[
     &joia::CL300,
     &joia::CT1P,
     &joia::TRK2P,
+    &joia_cv5000::CV5000,
 ];
 
 /// The simulated instrument of this model.
