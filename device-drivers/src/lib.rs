@@ -53,6 +53,7 @@ pub mod flags;
 pub mod framing;
 pub mod joia;
 pub mod nidek;
+pub mod nidek_rt_xml;
 pub mod range;
 pub mod registry;
 pub mod sim;

@@ -16,6 +16,7 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &nidek::NT,
     &nidek::TONOREF,
     &joia::SPEC,
+    &crate::nidek_rt_xml::SPEC,
 ];
 
 /// The driver of this name.

@@ -9,6 +9,7 @@ mod instrument;
 mod joia;
 mod joia_cv5000;
 mod nidek;
+mod nidek_rt_xml;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -37,6 +38,7 @@ pub static SIMULATORS: &[&Simulator] = &[
     &joia::CT1P,
     &joia::TRK2P,
     &joia_cv5000::CV5000,
+    &nidek_rt_xml::RT6100,
 ];
 
 /// The simulated instrument of this model.
