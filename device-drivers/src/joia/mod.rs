@@ -16,9 +16,9 @@
 //! none. An empty element was not measured, which is not zero. `Near` equals `Distance` where no
 //! near distance was measured. Topcon puts elements without namespace beside namespaced ones of the
 //! same name. PCs with a comma locale write decimal commas. `*` marks a pressure that the
-//! instrument left out of its average. Shot numbers have gaps. What a refractor's file or IMAGEnet's
-//! holds beside the subjective refraction was measured by another instrument and is marked so; a
-//! file that keeps the name of the instrument that measured is that instrument's own.
+//! instrument left out of its average. Shot numbers have gaps. What a file of a refractor or of
+//! IMAGEnet holds beside the subjective refraction was measured by another instrument and is marked
+//! so; a file that keeps the name of the instrument that measured is that instrument's own.
 //!
 //! Seven published documents (KR-1, CL-300, SOLOS, CT-800A, three of a TRK-2P) were read value by
 //! value.

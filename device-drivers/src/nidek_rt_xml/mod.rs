@@ -14,7 +14,8 @@
 //! ```text
 //! <Corrected CorrectionType="Best" Vision="Distant" Situation="Standard">
 //!   <R>
-//!     <Sphere unit="D">-1.25</Sphere><Cylinder unit="D">-0.50</Cylinder><Axis unit="deg">100</Axis>
+//!     <Sphere unit="D">-1.25</Sphere>
+//!     <Cylinder unit="D">-0.50</Cylinder><Axis unit="deg">100</Axis>
 //!     <PrismX unit="pri" base="out">0.50</PrismX><PrismY unit="pri" base="up"/>
 //! ```
 //!
