@@ -55,6 +55,7 @@ pub mod handbook;
 pub mod joia;
 pub mod nidek;
 pub mod nidek_xml;
+pub mod nidek_rt_xml;
 pub mod range;
 pub mod registry;
 pub mod sim;

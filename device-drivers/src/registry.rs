@@ -20,6 +20,7 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &nidek_xml::lm::SPEC,
     &nidek_xml::tomey::SPEC,
     &nidek_xml::rodenstock::SPEC,
+    &crate::nidek_rt_xml::SPEC,
 ];
 
 /// The driver of this name.

@@ -1,14 +1,18 @@
 //! One document becomes one reading.
 
-use super::{common, km, lm, ns::Ns, ref_, tm};
+use super::{common, km, lm, ns::Ns, ref_, sbj, tm};
 use crate::{
     DecodeError, DriverOptions, ErrorCode, flags,
     xml::{Document, El, Tree},
 };
 use chiasm_proto::{Decoded, FlagCode};
 
-/// Most measurements of one document; an instrument with everything sends ten.
-const MEASUREMENTS_MAX: usize = 64;
+/// Most measurements of one document; a refractor with six sets at two distances sends some sixty,
+/// and a KR-800S eight contrasts for each.
+const MEASUREMENTS_MAX: usize = 512;
+/// Instruments and programs that write what others measured beside their own: how their names
+/// begin.
+const RELAYING: [&str; 2] = ["CV-5000", "IMAGEnet"];
 
 pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeError> {
     let document = Document::parse(raw)?;
@@ -19,12 +23,17 @@ pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeErro
     for (ns, measure) in measures(&tree, root) {
         check_type(ns, measure);
         let (model, into) = (&decoded.instrument.model, &mut decoded.measurements);
+        let before = into.len();
         match ns {
             Ns::Ref => ref_::decode(measure, into)?,
             Ns::Km => km::decode(measure, into)?,
             Ns::Lm => lm::decode(measure, into)?,
             Ns::Tm => tm::decode(measure, model, into)?,
+            Ns::Sbj => sbj::decode(measure, into)?,
             _ => {}
+        }
+        if ns != Ns::Sbj && RELAYING.iter().any(|name| model.starts_with(name)) {
+            into[before..].iter_mut().for_each(|measurement| measurement.relayed = true);
         }
     }
     if decoded.measurements.len() > MEASUREMENTS_MAX {
@@ -76,12 +85,9 @@ const KINDS: [Ns; 5] = [Ns::Ref, Ns::Km, Ns::Lm, Ns::Tm, Ns::Sbj];
 fn measures<'t>(tree: &'t Tree, root: El<'t>) -> Vec<(Ns, El<'t>)> {
     if !tree.by_name {
         let of_kind = |ns: Ns| root.enter_all((ns, "Measure")).into_iter().map(move |el| (ns, el));
-        return KINDS.into_iter().filter(|ns| *ns != Ns::Sbj).flat_map(of_kind).collect();
+        return KINDS.into_iter().flat_map(of_kind).collect();
     }
-    let known = |el: El| {
-        let kind = el.node().attribute("type").unwrap_or("").trim();
-        Ns::of_type(kind).filter(|ns| *ns != Ns::Sbj)
-    };
+    let known = |el: El| Ns::of_type(el.node().attribute("type").unwrap_or("").trim());
     let children = root.peek_all((Ns::None, "Measure"));
     let known = children.into_iter().filter_map(|el| Some((known(el)?, el)));
     known.inspect(|(_, el)| el.mark_entered()).collect()

@@ -10,18 +10,22 @@
 //! | `nsKM:Measure` | keratometry per eye |
 //! | `nsLM:Measure` | lens per eye, pupillary distance |
 //! | `nsTM:Measure` | tonometry per eye with the maker's corrections; pachymetry (`CCT`) |
-//! | `nsSBJ:Measure` | not read: kept as text on the reading |
+//! | `nsSBJ:Measure` | subjective refraction, acuity, what was relayed or worn (`sbj`) |
 //!
 //! Traps: with no id entered `Patient/ID` holds the running number, so an id that equals `No.` is
 //! none. An empty element was not measured, which is not zero. `Near` equals `Distance` where no
 //! near distance was measured. Topcon puts elements without namespace beside namespaced ones of the
 //! same name. PCs with a comma locale write decimal commas. `*` marks a pressure that the
-//! instrument left out of its average. Shot numbers have gaps.
+//! instrument left out of its average. Shot numbers have gaps. What a file of a refractor or of
+//! IMAGEnet holds beside the subjective refraction was measured by another instrument and is marked
+//! so; a file that keeps the name of the instrument that measured is that instrument's own.
 //!
 //! Seven published documents (KR-1, CL-300, SOLOS, CT-800A, three of a TRK-2P) were read value by
 //! value.
 //!
-//! Unknown: which sign of a prism is base in or base up; the scale of `ConfidenceIndex`.
+//! Unknown: which sign of a lensmeter's prism is base in or base up; the scale of
+//! `ConfidenceIndex`; from where a refractor counts the angle of a prism; how the acuities of a
+//! KR-800S at low contrast and under glare are laid out inside their steps.
 
 mod common;
 mod document;
@@ -29,6 +33,7 @@ mod km;
 mod lm;
 mod ns;
 mod ref_;
+mod sbj;
 pub mod sim;
 mod tm;
 mod values;
@@ -45,11 +50,11 @@ const SNIFF_LEN_MAX: usize = 16 * 1024;
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "joia_xml",
-    version: "2",
+    version: "3",
     vendor: "Topcon",
     models: &[
-        "KR-1", "KR-800", "KR-800S", "RM-800", "TRK-1P", "TRK-2P", "CT-1P", "CT-800", "CT-800A",
-        "CL-300", "SOLOS",
+        "KR-1", "KR-800", "KR-800S", "KR-8800", "RM-800", "TRK-1P", "TRK-2P", "CT-1P", "CT-800",
+        "CT-800A", "CL-300", "SOLOS", "CV-5000", "CV-5000S",
     ],
     yields: &[
         "refraction",
@@ -58,6 +63,8 @@ pub static SPEC: DriverSpec = DriverSpec {
         "tonometry",
         "pachymetry",
         "pupillary_distance",
+        "visual_acuity",
+        "other_test",
     ],
     transport: Transport::Folder { extension: "xml" },
     evidence: Evidence::Manual,
@@ -65,14 +72,17 @@ pub static SPEC: DriverSpec = DriverSpec {
     setup: Setup {
         wiring: "Network cable; the instrument writes to a shared folder (SMB) of the gateway.",
         settings: "Network output on, file format XML (JOIA), path and account of the share. The \
-                   instrument writes one file per print and deletes none.",
+                   instrument writes one file per print and deletes none. CV-5000: the folder \
+                   for results, not the one from which it imports (CVImport.xml).",
         dry_test: "Measure the model eye and press the print or send button: the file is read \
                    within seconds and the lane shows its values.",
     },
-    limits: "Subjective refraction (SBJ) is kept as text, not read. The direction of a lens's \
-             prism is not documented and stays unverified. No average of pachymetry: the \
-             instrument sends none. IOL and cataract modes, steps of axis and prism, Abbe number \
-             and wavelength are not taken over.",
+    limits: "Subjective refraction is read from the sets Prescription, Full Correction, Unaided \
+             Data, Objective Data, Current Spectacles and Last Prescription; other sets and \
+             binocular tests are kept as text. The format has no addition and none is computed. \
+             The direction of a lensmeter's prism is not documented and stays unverified. No \
+             average of pachymetry: the instrument sends none. IOL and cataract modes, steps of \
+             axis and prism, Abbe number and wavelength are not taken over.",
     sniff,
     new: |options| XmlDecoder::boxed(&FORMAT, options),
 };

@@ -6,6 +6,8 @@ use crate::{DecodeError, DriverOptions, ErrorCode, Event};
 use chiasm_proto::{Decoded, Eye, FlagCode, Hundredths, Measured};
 use std::{fs, time::Instant};
 
+mod sbj;
+
 fn fixture(name: &str) -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/joia_xml");
     let bytes = fs::read(format!("{folder}/{name}.raw")).unwrap();
@@ -102,7 +104,7 @@ fn more_than_any_instrument_sends_is_refused() {
     assert_eq!(decode(&long).unwrap_err().code, ErrorCode::Malformed);
     let eye = "<nsREF:R><nsREF:Median><nsREF:Sphere>1</nsREF:Sphere>\
                <nsREF:Cylinder>0</nsREF:Cylinder></nsREF:Median></nsREF:R>";
-    let many = changed(&good, "<nsREF:REF>", &format!("<nsREF:REF>{}", eye.repeat(100)));
+    let many = changed(&good, "<nsREF:REF>", &format!("<nsREF:REF>{}", eye.repeat(600)));
     assert_eq!(decode(&many).unwrap_err().code, ErrorCode::Malformed);
 }
 

@@ -7,9 +7,11 @@
 
 mod instrument;
 mod joia;
+mod joia_cv5000;
 mod nidek;
 mod nidek_data_xml;
 mod nidek_lm_xml;
+mod nidek_rt_xml;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -43,6 +45,8 @@ pub static SIMULATORS: &[&Simulator] = &[
     &nidek_lm_xml::LM7P,
     &nidek_lm_xml::TL7000,
     &nidek_lm_xml::AL6600,
+    &joia_cv5000::CV5000,
+    &nidek_rt_xml::RT6100,
 ];
 
 /// The simulated instrument of this model.
