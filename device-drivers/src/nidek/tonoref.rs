@@ -55,7 +55,7 @@ pub static SPEC: DriverSpec = DriverSpec {
 };
 
 static FAMILY: Family = Family {
-    blocks: &["DRM", "Drm", "DKM", "Dkm", "DNT", "DPM"],
+    blocks: &["DRM", "Drm", "DWF", "Dwf", "DKM", "Dkm", "DNT", "DPM"],
     has_model: |model| model.is_some_and(is_tonoref),
     send_data: ark::send_data,
     read: ark::read,
