@@ -11,6 +11,8 @@
 //! Two modes of the instrument are read: **NCP10** (sends at once, checksum behind EOT; the better
 //! one for a gateway) and **NIDEK** (asks `C**` `RS` and waits for `SD`, no checksum). NCP20, a
 //! binary block protocol, is not: no capture of it is public.
+//!
+//! Refractors write to a host in a frame of their own, see [`RT`].
 
 mod ark;
 mod block;
@@ -19,6 +21,7 @@ mod link;
 mod lm;
 mod nt;
 mod refraction;
+mod rt;
 mod tonoref;
 mod values;
 
@@ -30,6 +33,7 @@ const WIRING: &str = "DIN-8 socket behind the instrument, NIDEK cable OPIF-11 to
 pub use ark::SPEC as ARK;
 pub use lm::SPEC as LM;
 pub use nt::SPEC as NT;
+pub use rt::SPEC as RT;
 pub use tonoref::SPEC as TONOREF;
 
 #[cfg(test)]
