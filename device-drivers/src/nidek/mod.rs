@@ -2,11 +2,12 @@
 //!
 //! All send the same frame (see [`crate::framing`]) of blocks, and blocks of segments:
 //!
-//! | part    | bytes                        | meaning                                        |
-//! |---------|------------------------------|------------------------------------------------|
-//! | block   | SOH `Dxy` STX … (SOH or EOT) | `xy`: RM refraction, KM keratometry, LM lenses, |
-//! |         |                              | NT pressure, PM thickness; lower case: night    |
-//! | segment | text ETB, CR, LF             | two characters of code, then fixed columns     |
+//! | part    | bytes                        | meaning                                         |
+//! |---------|------------------------------|-------------------------------------------------|
+//! | block   | SOH `Dxy` STX … (SOH or EOT) | `xy`: RM refraction, WF wavefront, KM cornea,   |
+//! |         |                              | LM lenses, NT pressure, PM thickness; lower     |
+//! |         |                              | case: night                                     |
+//! | segment | text ETB, CR, LF             | two characters of code, then fixed columns      |
 //!
 //! Two modes of the instrument are read: **NCP10** (sends at once, checksum behind EOT; the better
 //! one for a gateway) and **NIDEK** (asks `C**` `RS` and waits for `SD`, no checksum). NCP20, a
