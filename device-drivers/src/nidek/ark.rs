@@ -22,8 +22,8 @@
 //! every line but `OR`/`OL` are settings of the instrument.
 //!
 //! Unknown: peripheral keratometry, what the letter after a pupil's diameter means (kept as sent),
-//! what an instrument asks in NIDEK mode beyond request-to-send. Wavefront blocks are described with
-//! the lines of a refraction; whatever else they hold is kept as unknown records.
+//! what an instrument asks in NIDEK mode beyond request-to-send. Wavefront blocks are described
+//! with the lines of a refraction; whatever else they hold is kept as unknown records.
 
 use super::{
     block::Block,
@@ -70,7 +70,8 @@ pub static SPEC: DriverSpec = DriverSpec {
                    strip.",
     },
     limits: "Not tried on an instrument. Of a wavefront the refraction is read, the rest and \
-             peripheral keratometry are kept as text. ARK-500A to 760A: line settings are not published.",
+             peripheral keratometry are kept as text. ARK-500A to 760A: line settings are not \
+             published.",
     sniff: |bytes| link::sniff(&FAMILY, bytes),
     new: |options| NidekDecoder::boxed(&FAMILY, options),
 };

@@ -181,3 +181,18 @@ fn a_wavefront_is_of_an_autorefractor() {
         assert_eq!(is_read, sniff == Sniff::Yes, "{}", spec.id);
     }
 }
+
+/// What a host sends to a refractor is no measurement of anybody, though its blocks look like it.
+#[test]
+fn data_on_their_way_to_a_refractor_are_not_read() {
+    let bytes = b"\x01DRL\x02ID      904417\x17DRM\x02OR-02.25-00.75008\x17OL+10.25-03.00168\x17\
+                  PD62\x17DLM\x02 R-02.00-00.75010\x17AR+01.25\x17PR00.50O\x17\x04";
+    for spec in [&ARK, &LM, &NT, &TONOREF, &RT] {
+        assert_eq!((spec.sniff)(bytes), Sniff::No, "{}", spec.id);
+        let mut decoder = decoder(spec);
+        decoder.handle_input(Instant::now(), bytes);
+        decoder.handle_end(Instant::now());
+        let event = decoder.poll_event();
+        assert!(matches!(event, Some(Event::Rejected { .. })), "{}: {event:?}", spec.id);
+    }
+}
