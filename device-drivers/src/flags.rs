@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 /// Most flags on one reading; what is beyond is summed up in the last one.
 pub const FLAGS_MAX: usize = 64;
 /// An instrument whose calendar stands before this year was never set.
-const CLOCK_YEAR_MIN: i16 = 2010;
+pub(crate) const CLOCK_YEAR_MIN: i16 = 2010;
 /// How far radius and power of one meridian may lie apart, in dioptres at n = 1.3375.
 const RADIUS_POWER_GAP_MAX: f64 = 0.3;
 /// kPa that are printed beside mmHg are rounded by themselves.

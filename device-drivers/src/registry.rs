@@ -15,6 +15,7 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &nidek::LM,
     &nidek::NT,
     &nidek::TONOREF,
+    &nidek::RT,
     &joia::SPEC,
     &nidek_xml::data::SPEC,
     &nidek_xml::lm::SPEC,

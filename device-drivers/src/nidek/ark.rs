@@ -8,6 +8,7 @@
 //! |---------------|--------------------------------|-------------------------------|
 //! | `Drm`         | night refraction, night − day  | `refraction.rs`               |
 //! | `DRM`         | day refraction, PD             | `refraction.rs`               |
+//! | `Dwf` `DWF`   | the same from the wavefront    | `refraction.rs`, as own sets  |
 //! | `DKM` (`Dkm`) | keratometry, cornea, pupil     | `keratometry.rs`; has no `ID` |
 //!
 //! ```text
@@ -20,9 +21,9 @@
 //! measured may still have `CL` with zeros; the number of shots, the keratometry's short form and
 //! every line but `OR`/`OL` are settings of the instrument.
 //!
-//! Unknown: peripheral keratometry, wavefront blocks (`DWF`, kept as unknown records), what the
-//! letter after a pupil's diameter means (kept as sent), what an instrument asks in NIDEK mode
-//! beyond request-to-send.
+//! Unknown: peripheral keratometry, what the letter after a pupil's diameter means (kept as sent),
+//! what an instrument asks in NIDEK mode beyond request-to-send. Wavefront blocks are described
+//! with the lines of a refraction; whatever else they hold is kept as unknown records.
 
 use super::{
     block::Block,
@@ -34,7 +35,7 @@ use crate::{DecodeError, DriverSpec, Ending, Evidence, Setup, Transport};
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "nidek_ark",
-    version: "2",
+    version: "3",
     vendor: "NIDEK",
     models: &[
         "AR-1",
@@ -68,14 +69,15 @@ pub static SPEC: DriverSpec = DriverSpec {
         dry_test: "Print a measurement of the model eye: the lane shows the values of the paper \
                    strip.",
     },
-    limits: "Not tried on an instrument. Wavefront and peripheral keratometry are kept as text. \
-             ARK-500A to 760A: line settings are not published.",
+    limits: "Not tried on an instrument. Of a wavefront the refraction is read, the rest and \
+             peripheral keratometry are kept as text. ARK-500A to 760A: line settings are not \
+             published.",
     sniff: |bytes| link::sniff(&FAMILY, bytes),
     new: |options| NidekDecoder::boxed(&FAMILY, options),
 };
 
 static FAMILY: Family = Family {
-    blocks: &["DRM", "Drm", "DKM", "Dkm"],
+    blocks: &["DRM", "Drm", "DWF", "Dwf", "DKM", "Dkm"],
     has_model: |model| !model.is_some_and(super::tonoref::is_tonoref),
     send_data,
     read,
@@ -94,7 +96,7 @@ pub(super) fn read(blocks: &[Block], draft: &mut Draft) -> Result<(), DecodeErro
     let rings = blocks.iter().filter(|block| block.code.eq_ignore_ascii_case("DKM")).count();
     for block in blocks {
         match block.code {
-            "DRM" | "Drm" => refraction::read(block, draft)?,
+            "DRM" | "Drm" | "DWF" | "Dwf" => refraction::read(block, draft)?,
             "DKM" | "Dkm" => keratometry::read(block, rings > 1, draft)?,
             _ => super::nt::read_block(block, draft)?,
         }

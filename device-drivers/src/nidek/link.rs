@@ -26,7 +26,8 @@ pub struct Family {
 }
 
 /// Blocks that some family reads; any other is kept as unknown records.
-const KNOWN_BLOCKS: [&str; 8] = ["DRM", "Drm", "DKM", "Dkm", "DLM", "Dlm", "DNT", "DPM"];
+const KNOWN_BLOCKS: [&str; 10] =
+    ["DRM", "Drm", "DWF", "Dwf", "DKM", "Dkm", "DLM", "Dlm", "DNT", "DPM"];
 
 /// A reading while it is being read.
 pub struct Draft {

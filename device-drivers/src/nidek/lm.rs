@@ -41,7 +41,7 @@ use chiasm_proto::{
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "nidek_lm",
-    version: "2",
+    version: "3",
     vendor: "NIDEK",
     models: &[
         "LM-7",

@@ -1,4 +1,5 @@
-//! Blocks `DRM` (day) and `Drm` (night): refraction and pupillary distance.
+//! Blocks `DRM` (day) and `Drm` (night), `DWF` and `Dwf` (the same from the wavefront): refraction
+//! and pupillary distance.
 //!
 //! | segment   | columns                                   | meaning                             |
 //! |-----------|-------------------------------------------|-------------------------------------|
@@ -15,6 +16,7 @@
 //!   was not measured; any other lone one is kept as an unknown record, never as a reading.
 //! * The mark is a blank or `*`, which one reader of a TONOREF II calls the cataract mode's. It is
 //!   kept behind the confidence as sent and decides nothing.
+//! * What comes from the wavefront is a set of its own, under its block's code.
 //! * One shot: no median is sent. Several shots without a median: none is chosen here either.
 
 use super::{
@@ -24,8 +26,8 @@ use super::{
 };
 use crate::{DecodeError, fields::Field};
 use chiasm_proto::{
-    Confidence, Eye, Hundredths, Light, Measured, PupillaryDistance, Refraction, RefractionKind,
-    RefractionValue, Representative, Shot,
+    Confidence, Eye, Hundredths, Light, Measured, Measurement, PupillaryDistance, Refraction,
+    RefractionKind, RefractionValue, Representative, Shot,
 };
 
 /// Below this the maker calls a shot unsure.
@@ -50,7 +52,8 @@ impl EyeLines<'_> {
 
 /// Reads one block and appends its measurements: per kind right before left, distances last.
 pub fn read(block: &Block, draft: &mut Draft) -> Result<(), DecodeError> {
-    let light = if block.code == "Drm" { Light::Night } else { Light::Day };
+    let is_night = matches!(block.code, "Drm" | "Dwf");
+    let light = if is_night { Light::Night } else { Light::Day };
     let mut common = Common { light, vertex_distance_mm: None, working_distance_cm: None };
     let mut eyes = [EyeLines::default(), EyeLines::default()];
     let mut distances = None;
@@ -79,12 +82,12 @@ pub fn read(block: &Block, draft: &mut Draft) -> Result<(), DecodeError> {
             ("TR" | "TL", Some(lines)) => {
                 converted_line(RefractionKind::TrialLens, segment, lines)?
             }
-            ("DR" | "DL", Some(lines)) if light == Light::Night => difference(segment, lines)?,
+            ("DR" | "DL", Some(lines)) if block.code == "Drm" => difference(segment, lines)?,
             _ => draft.keep_unknown(block.code, segment),
         }
     }
     append(block, common, eyes, draft);
-    append_distances(distances, common, draft);
+    append_distances(block, distances, common, draft);
     Ok(())
 }
 
@@ -216,7 +219,7 @@ fn append(block: &Block, common: Common, eyes: [EyeLines; 2], draft: &mut Draft)
                 shots: lines.shots.clone(),
                 ..common.refraction(RefractionKind::Autorefraction)
             };
-            draft.decoded.measurements.push(measurement(eye, Measured::Refraction(refraction)));
+            draft.decoded.measurements.push(of(block, eye, Measured::Refraction(refraction)));
         }
     }
     for kind in kinds {
@@ -227,7 +230,7 @@ fn append(block: &Block, common: Common, eyes: [EyeLines; 2], draft: &mut Draft)
                     let representative = Some(chosen(CONVERTED, *value));
                     let refraction = Refraction { representative, ..common.refraction(kind) };
                     let measured = Measured::Refraction(refraction);
-                    draft.decoded.measurements.push(measurement(eye, measured));
+                    draft.decoded.measurements.push(of(block, eye, measured));
                 } else if !is_zero {
                     draft.keep_unknown(block.code, segment);
                 }
@@ -236,15 +239,27 @@ fn append(block: &Block, common: Common, eyes: [EyeLines; 2], draft: &mut Draft)
     }
 }
 
+/// Values of the wavefront are kept apart from those of the autorefraction beside them.
+fn of(block: &Block, eye: Eye, measured: Measured) -> Measurement {
+    let it = measurement(eye, measured);
+    if block.code.eq_ignore_ascii_case("DWF") { it.in_set(block.code) } else { it }
+}
+
 fn chosen(label: &str, value: RefractionValue) -> Representative<RefractionValue> {
     Representative { label: label.into(), value }
 }
 
-fn append_distances(distances: Option<PupillaryDistance>, common: Common, draft: &mut Draft) {
+fn append_distances(
+    block: &Block,
+    distances: Option<PupillaryDistance>,
+    common: Common,
+    draft: &mut Draft,
+) {
     let Some(mut distance) = distances.filter(|sent| *sent != PupillaryDistance::default()) else {
         return;
     };
     distance.working_distance_cm =
         common.working_distance_cm.filter(|_| distance.near_mm.is_some());
-    draft.decoded.measurements.push(measurement(Eye::Both, Measured::PupillaryDistance(distance)));
+    let measured = Measured::PupillaryDistance(distance);
+    draft.decoded.measurements.push(of(block, Eye::Both, measured));
 }

@@ -151,3 +151,48 @@ fn an_average_may_be_padded_or_missing_with_its_shots() {
         assert!(matches!(read(line), Event::Rejected { .. }), "{line}: {:?}", read(line));
     }
 }
+
+/// A blank for a zero inside an axis would make ten degrees of a hundred.
+#[test]
+fn blanks_stand_in_front_of_an_axis_only() {
+    let read = |axis: &str| {
+        let mut decoder = decoder(&LM);
+        let bytes = format!("\x01DLM\x02IDNIDEK/LM-500\x17 R+03.25-00.75{axis}\x17\x04");
+        decoder.handle_input(Instant::now(), bytes.as_bytes());
+        decoder.handle_end(Instant::now());
+        matches!(decoder.poll_event(), Some(Event::Decoded { .. }))
+    };
+    assert_eq!(
+        ["100", " 10", "  1", "1 0", "10 ", "   "].map(read),
+        [true, true, true, false, false, false]
+    );
+}
+
+/// A wavefront belongs to the autorefractors; beside lenses it is another instrument's.
+#[test]
+fn a_wavefront_is_of_an_autorefractor() {
+    let wavefront = b"\x01DWF\x02IDNIDEK/OPD-SCAN\x17OR-01.00-00.50090\x17\x04";
+    for (spec, sniff) in [(&ARK, Sniff::Yes), (&LM, Sniff::No), (&TONOREF, Sniff::No)] {
+        assert_eq!((spec.sniff)(wavefront), sniff, "{}", spec.id);
+        let mut decoder = decoder(spec);
+        decoder.handle_input(Instant::now(), wavefront);
+        decoder.handle_end(Instant::now());
+        let is_read = matches!(decoder.poll_event(), Some(Event::Decoded { .. }));
+        assert_eq!(is_read, sniff == Sniff::Yes, "{}", spec.id);
+    }
+}
+
+/// What a host sends to a refractor is no measurement of anybody, though its blocks look like it.
+#[test]
+fn data_on_their_way_to_a_refractor_are_not_read() {
+    let bytes = b"\x01DRL\x02ID      904417\x17DRM\x02OR-02.25-00.75008\x17OL+10.25-03.00168\x17\
+                  PD62\x17DLM\x02 R-02.00-00.75010\x17AR+01.25\x17PR00.50O\x17\x04";
+    for spec in [&ARK, &LM, &NT, &TONOREF, &RT] {
+        assert_eq!((spec.sniff)(bytes), Sniff::No, "{}", spec.id);
+        let mut decoder = decoder(spec);
+        decoder.handle_input(Instant::now(), bytes);
+        decoder.handle_end(Instant::now());
+        let event = decoder.poll_event();
+        assert!(matches!(event, Some(Event::Rejected { .. })), "{}: {event:?}", spec.id);
+    }
+}

@@ -26,7 +26,7 @@ use crate::{DriverSpec, Ending, Evidence, Setup, Transport};
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "nidek_tonoref",
-    version: "2",
+    version: "3",
     vendor: "NIDEK",
     models: &["TONOREF II", "TONOREF III"],
     yields: &[

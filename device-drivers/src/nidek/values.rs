@@ -202,7 +202,9 @@ pub fn sphere_cylinder_axis(segment: &Field, from: usize) -> Result<RefractionVa
     let name = segment.name.trim();
     let sphere = segment.columns(from, 6, "sphere")?.decimal("+_0.00");
     let cylinder = segment.columns(from + 6, 6, "cylinder")?.decimal("+_0.00");
-    let axis = segment.columns(from + 12, 3, "axis")?.axis_deg("__0");
+    let axis = segment.columns(from + 12, 3, "axis")?;
+    let has_gap = axis.text.trim_start().contains(' ');
+    let axis = if has_gap { Err(axis.malformed("a blank inside")) } else { axis.axis_deg("__0") };
     let of = |error: DecodeError| {
         let field = error.field.clone().unwrap_or_default();
         error.in_field(format!("{name} {field}").trim().to_owned())

@@ -17,6 +17,7 @@ pub mod dice;
 pub mod nidek_ark;
 pub mod nidek_lm;
 pub mod nidek_nt;
+pub mod nidek_rt;
 pub mod nidek_tonoref;
 pub mod nidek_wire;
 
@@ -34,6 +35,7 @@ pub static SIMULATORS: &[&Simulator] = &[
     &nidek::LM,
     &nidek::NT,
     &nidek::TONOREF,
+    &nidek_rt::RT,
     &joia::KR1,
     &joia::KR800S,
     &joia::CL300,
