@@ -51,6 +51,7 @@ pub mod fields;
 pub mod file;
 pub mod flags;
 pub mod framing;
+pub mod huvitz;
 pub mod joia;
 pub mod nidek;
 pub mod range;

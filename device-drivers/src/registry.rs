@@ -16,6 +16,11 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &nidek::NT,
     &nidek::TONOREF,
     &joia::SPEC,
+    &crate::huvitz::SRR,
+    &crate::huvitz::HLM,
+    &crate::huvitz::DATALAB,
+    &crate::huvitz::HDR,
+    &crate::huvitz::RMK_JSON,
 ];
 
 /// The driver of this name.

@@ -5,6 +5,8 @@
 //! every seed and [`Knobs`] that change it. Every driver that reads values has at least one, and
 //! one test holds all of them to what the drivers read.
 
+mod huvitz;
+mod huvitz_files;
 mod instrument;
 mod joia;
 mod nidek;
@@ -35,6 +37,11 @@ pub static SIMULATORS: &[&Simulator] = &[
     &joia::CL300,
     &joia::CT1P,
     &joia::TRK2P,
+    &huvitz::SRR,
+    &huvitz::HLM,
+    &huvitz_files::DATALAB,
+    &huvitz_files::HDR,
+    &huvitz::RMK_JSON,
 ];
 
 /// The simulated instrument of this model.
