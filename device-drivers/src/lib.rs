@@ -59,6 +59,7 @@ pub mod registry;
 pub mod sim;
 pub mod stream;
 pub mod table;
+pub mod topcon;
 pub mod xml;
 
 pub use decoder::{

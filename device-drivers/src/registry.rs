@@ -18,6 +18,8 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &joia::SPEC,
     &crate::huvitz::SRR,
     &crate::huvitz::HLM,
+    &crate::topcon::RM8900,
+    &crate::topcon::KR8900,
     &crate::huvitz::DATALAB,
     &crate::huvitz::HDR,
     &crate::huvitz::RMK_JSON,

@@ -10,6 +10,7 @@ mod huvitz_files;
 mod instrument;
 mod joia;
 mod nidek;
+mod topcon_serial;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -39,6 +40,8 @@ pub static SIMULATORS: &[&Simulator] = &[
     &joia::TRK2P,
     &huvitz::SRR,
     &huvitz::HLM,
+    &topcon_serial::RM8900,
+    &topcon_serial::KR8900,
     &huvitz_files::DATALAB,
     &huvitz_files::HDR,
     &huvitz::RMK_JSON,
