@@ -3,19 +3,19 @@
 //! Source: a public capture of one line and an independent reader. Proved against constructed
 //! lines only.
 //!
-//! | part        | form                             | meaning                                      |
-//! |-------------|----------------------------------|----------------------------------------------|
-//! | begin       | `LM2RK`                          | names the format, not the model              |
-//! | `No=`       | digits                           | running number                               |
-//! | `R:` `L:`   |                                  | the lens that the keys behind it belong to   |
-//! | `S=` `C=`   | `+00.00`                         | sphere, cylinder                             |
-//! | `A=`        | `000`                            | axis; 000 with zero cylinder                 |
-//! | `PX=` `PY=` | `+00.00`                         | horizontal, vertical prism, direction by the |
-//! |             |                                  | sign, which is not documented                |
-//! | `PD=`       | `00.0`                           | mm from the nose to this lens; `00.0` none   |
-//! | `ADD=`      | `+0.00`                          | addition; `+0.00` none                       |
-//! | `UR=` `UL=` | 3 characters, padded with blanks | ultraviolet light that passes, percent       |
-//! | end         | `E$` LF                          |                                              |
+//! | part        | form                             | meaning                                |
+//! |-------------|----------------------------------|----------------------------------------|
+//! | begin       | `LM2RK`                          | names the format, not the model        |
+//! | `No=`       | digits                           | running number                         |
+//! | `R:` `L:`   |                                  | the lens of the keys behind it         |
+//! | `S=` `C=`   | `+00.00`                         | sphere, cylinder                       |
+//! | `A=`        | `000`                            | axis; 000 with zero cylinder           |
+//! | `PX=` `PY=` | `+00.00`                         | horizontal, vertical prism, whose      |
+//! |             |                                  | direction is not documented            |
+//! | `PD=`       | `00.0`                           | mm from nose to lens; `00.0` none      |
+//! | `ADD=`      | `+0.00`                          | addition; `+0.00` none                 |
+//! | `UR=` `UL=` | 3 characters, padded with blanks | ultraviolet light that passes, percent |
+//! | end         | `E$` LF                          |                                        |
 //!
 //! ```text
 //! LM2RK   No=00012   R: S=-01.25 C=-00.50 A=090 PX=+00.25 PY=-00.75 PD=31.0 ADD=+1.25 UR=  7   E$

@@ -16,8 +16,8 @@
 //! | 1     | `KR-8900   001.02`                          | model; the number's meaning is unknown |
 //! | 1     | `0417`                                      | running number, ends the print         |
 //!
-//! Lines of dots only, and blank ones, stand anywhere. R1 and R2 of a reading are the horizontal and
-//! the vertical meridian, whichever is flat.
+//! Lines of dots only, and blank ones, stand anywhere. R1 and R2 of a reading are the
+//! horizontal and the vertical meridian, whichever is flat.
 //!
 //! ```text
 //! +0.50 -0.75 165 +0.13
