@@ -52,6 +52,7 @@ pub mod file;
 pub mod flags;
 pub mod framing;
 pub mod handbook;
+pub mod huvitz;
 pub mod joia;
 pub mod nidek;
 pub mod nidek_xml;
@@ -61,6 +62,7 @@ pub mod registry;
 pub mod sim;
 pub mod stream;
 pub mod table;
+pub mod topcon;
 pub mod xml;
 
 pub use decoder::{

@@ -22,6 +22,13 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &nidek_xml::tomey::SPEC,
     &nidek_xml::rodenstock::SPEC,
     &crate::nidek_rt_xml::SPEC,
+    &crate::huvitz::SRR,
+    &crate::huvitz::HLM,
+    &crate::topcon::RM8900,
+    &crate::topcon::KR8900,
+    &crate::huvitz::DATALAB,
+    &crate::huvitz::HDR,
+    &crate::huvitz::RMK_JSON,
 ];
 
 /// The driver of this name.

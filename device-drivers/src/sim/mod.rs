@@ -5,6 +5,8 @@
 //! every seed and [`Knobs`] that change it. Every driver that reads values has at least one, and
 //! one test holds all of them to what the drivers read.
 
+mod huvitz;
+mod huvitz_files;
 mod instrument;
 mod joia;
 mod joia_cv5000;
@@ -12,6 +14,7 @@ mod nidek;
 mod nidek_data_xml;
 mod nidek_lm_xml;
 mod nidek_rt_xml;
+mod topcon_serial;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -49,6 +52,13 @@ pub static SIMULATORS: &[&Simulator] = &[
     &nidek_lm_xml::AL6600,
     &joia_cv5000::CV5000,
     &nidek_rt_xml::RT6100,
+    &huvitz::SRR,
+    &huvitz::HLM,
+    &topcon_serial::RM8900,
+    &topcon_serial::KR8900,
+    &huvitz_files::DATALAB,
+    &huvitz_files::HDR,
+    &huvitz::RMK_JSON,
 ];
 
 /// The simulated instrument of this model.
