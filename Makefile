@@ -44,6 +44,7 @@ deny:
 
 bench:
 	$(CARGO) build --workspace --locked --release
+	$(CARGO) bench --locked --package chiasm-drivers --bench drivers
 	$(CARGO) run --quiet --release --package chiasm-testbed --bin chiasm-bench -- $(ARGS)
 
 fuzz:
