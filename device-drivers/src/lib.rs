@@ -25,6 +25,9 @@
 //!    it comes from and which values a person expects; `.json` is written by `UPDATE_GOLDEN=1
 //!    cargo test -p chiasm-drivers` and then *read against the .md*.
 //!
+//! An instrument of which nothing is known yet is a name in [`captures`]: its bytes are kept until
+//! they have taught us the format, and it needs none of the other three.
+//!
 //! At the end of the file stands `golden_tests!(SPEC)`: each fixture whole, in pieces of every
 //! size, cut short at every byte, with every single bit flipped, twice in a row, and after noise.
 //!
@@ -45,6 +48,7 @@
 #[macro_use]
 mod golden;
 
+pub mod captures;
 pub mod decoder;
 pub mod detect;
 pub mod fields;
