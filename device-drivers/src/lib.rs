@@ -59,6 +59,7 @@ pub mod joia;
 pub mod nidek;
 pub mod range;
 pub mod registry;
+pub mod reichert;
 pub mod sim;
 pub mod stream;
 pub mod table;

@@ -1,6 +1,6 @@
 //! All drivers. A driver is a file, one line here, and a folder of fixtures.
 
-use crate::{DriverSpec, captures, joia, nidek};
+use crate::{DriverSpec, captures, joia, nidek, reichert};
 
 /// Most bytes that a decoder may hold back without having made an event of them: one whole document
 /// of a driver that reads files. A longer transmission is refused as too long.
@@ -16,6 +16,7 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &nidek::NT,
     &nidek::TONOREF,
     &joia::SPEC,
+    &reichert::ORA,
     &captures::KEELER,
     &captures::TOPCON,
     &captures::HUVITZ,

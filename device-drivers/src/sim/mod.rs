@@ -8,6 +8,7 @@
 mod instrument;
 mod joia;
 mod nidek;
+mod reichert;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -35,6 +36,7 @@ pub static SIMULATORS: &[&Simulator] = &[
     &joia::CL300,
     &joia::CT1P,
     &joia::TRK2P,
+    &reichert::ORA,
 ];
 
 /// The simulated instrument of this model.
