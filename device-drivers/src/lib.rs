@@ -63,6 +63,7 @@ pub mod reichert;
 pub mod sim;
 pub mod stream;
 pub mod table;
+pub mod top1000;
 pub mod xml;
 
 pub use decoder::{

@@ -1,6 +1,6 @@
 //! All drivers. A driver is a file, one line here, and a folder of fixtures.
 
-use crate::{DriverSpec, captures, joia, nidek, reichert};
+use crate::{DriverSpec, captures, joia, nidek, reichert, top1000};
 
 /// Most bytes that a decoder may hold back without having made an event of them: one whole document
 /// of a driver that reads files. A longer transmission is refused as too long.
@@ -17,6 +17,8 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &nidek::TONOREF,
     &joia::SPEC,
     &reichert::ORA,
+    &top1000::XML,
+    &top1000::TICKET,
     &captures::KEELER,
     &captures::TOPCON,
     &captures::HUVITZ,

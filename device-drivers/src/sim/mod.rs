@@ -9,6 +9,7 @@ mod instrument;
 mod joia;
 mod nidek;
 mod reichert;
+mod top1000;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -37,6 +38,8 @@ pub static SIMULATORS: &[&Simulator] = &[
     &joia::CT1P,
     &joia::TRK2P,
     &reichert::ORA,
+    &top1000::FILE,
+    &top1000::TICKET,
 ];
 
 /// The simulated instrument of this model.
