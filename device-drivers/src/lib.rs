@@ -48,6 +48,7 @@
 #[macro_use]
 mod golden;
 
+pub mod canon;
 pub mod captures;
 pub mod decoder;
 pub mod detect;

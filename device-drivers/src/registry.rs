@@ -1,6 +1,6 @@
 //! All drivers. A driver is a file, one line here, and a folder of fixtures.
 
-use crate::{DriverSpec, captures, joia, nidek, reichert, top1000};
+use crate::{DriverSpec, canon, captures, joia, nidek, reichert, top1000};
 
 /// Most bytes that a decoder may hold back without having made an event of them: one whole document
 /// of a driver that reads files. A longer transmission is refused as too long.
@@ -19,6 +19,7 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &reichert::ORA,
     &top1000::XML,
     &top1000::TICKET,
+    &canon::RKF1,
     &captures::KEELER,
     &captures::TOPCON,
     &captures::HUVITZ,
