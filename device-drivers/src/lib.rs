@@ -61,6 +61,7 @@ pub mod nidek;
 pub mod range;
 pub mod registry;
 pub mod reichert;
+pub mod screening;
 pub mod sim;
 pub mod stream;
 pub mod table;

@@ -1,6 +1,6 @@
 //! All drivers. A driver is a file, one line here, and a folder of fixtures.
 
-use crate::{DriverSpec, canon, captures, joia, nidek, reichert, top1000};
+use crate::{DriverSpec, canon, captures, joia, nidek, reichert, screening, top1000};
 
 /// Most bytes that a decoder may hold back without having made an event of them: one whole document
 /// of a driver that reads files. A longer transmission is refused as too long.
@@ -20,6 +20,10 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &top1000::XML,
     &top1000::TICKET,
     &canon::RKF1,
+    &screening::FR710,
+    &screening::FR8900,
+    &screening::URK700,
+    &screening::FA6500,
     &captures::KEELER,
     &captures::TOPCON,
     &captures::HUVITZ,

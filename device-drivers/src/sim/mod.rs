@@ -9,6 +9,7 @@ mod instrument;
 mod joia;
 mod nidek;
 mod reichert;
+mod screening;
 mod top1000;
 
 pub mod dice;
@@ -40,6 +41,10 @@ pub static SIMULATORS: &[&Simulator] = &[
     &reichert::ORA,
     &top1000::FILE,
     &top1000::TICKET,
+    &screening::FR710,
+    &screening::FR8900,
+    &screening::URK700,
+    &screening::FA6500,
 ];
 
 /// The simulated instrument of this model.
