@@ -23,10 +23,10 @@
 //! Unknown: the line settings; what else stands in the line of an eye (no digits are allowed).
 
 use super::{
-    DRY_TEST, EYES, Found, LEN_MAX, PROBE, SETTINGS, SILENCE_MAX, distance_mm, ended, value,
+    DRY_TEST, EYES, Found, LEN_MAX, PROBE, SETTINGS, SILENCE_MAX, distance_mm, ended, fits, value,
 };
 use crate::{
-    DecodeError, DriverOptions, DriverSpec, Ending, Evidence, Setup, Sniff, Transport,
+    DecodeError, DriverOptions, DriverSpec, Ending, Evidence, Setup, Transport,
     fields::{Field, lines},
     stream::{End, Protocol, StreamDecoder},
 };
@@ -56,7 +56,7 @@ pub static SPEC: DriverSpec = DriverSpec {
              S, C and A refuses the transmission. Keratometry is not known. Nothing marks the \
              end: that the last lines are missing cannot be known. The line settings are not \
              stated.",
-    sniff: |bytes| if begins(bytes).is_some() { Sniff::Perhaps } else { Sniff::No },
+    sniff: |bytes| fits(&PROTOCOL, bytes),
     new: |options| StreamDecoder::boxed(&PROTOCOL, options),
 };
 

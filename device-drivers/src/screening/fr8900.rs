@@ -20,10 +20,10 @@
 //! Unknown: the line settings; whether the parts stand in one line (several are read as well).
 
 use super::{
-    DRY_TEST, EYES, Found, LEN_MAX, PROBE, SETTINGS, SILENCE_MAX, distance_mm, ended, value,
+    DRY_TEST, EYES, Found, LEN_MAX, PROBE, SETTINGS, SILENCE_MAX, distance_mm, ended, fits, value,
 };
 use crate::{
-    DecodeError, DriverOptions, DriverSpec, Ending, ErrorCode, Evidence, Setup, Sniff, Transport,
+    DecodeError, DriverOptions, DriverSpec, Ending, ErrorCode, Evidence, Setup, Transport,
     fields::Field,
     stream::{End, Protocol, StreamDecoder},
 };
@@ -50,7 +50,7 @@ pub static SPEC: DriverSpec = DriverSpec {
     },
     limits: "Not tried on an instrument; the exact bytes are not proved, so anything unexpected \
              refuses the transmission. Keratometry is not known. The line settings are not stated.",
-    sniff: |bytes| if begins(bytes).is_some() { Sniff::Perhaps } else { Sniff::No },
+    sniff: |bytes| fits(&PROTOCOL, bytes),
     new: |options| StreamDecoder::boxed(&PROTOCOL, options),
 };
 

@@ -15,9 +15,10 @@ pub use fr8900::SPEC as FR8900;
 pub use urk700::SPEC as URK700;
 
 use crate::{
-    DecodeError, DriverOptions, DriverSpec, ErrorCode, LineSettings, Parity,
+    DecodeError, DriverOptions, DriverSpec, ErrorCode, LineSettings, Parity, Sniff,
     fields::{Field, printable},
     flags,
+    stream::{End, Protocol},
 };
 use chiasm_proto::{
     Decoded, Eye, Hundredths, Instrument, Integrity, Measured, Measurement, PupillaryDistance,
@@ -27,6 +28,8 @@ use std::time::Duration;
 
 /// Longest transmission, in bytes; the known parts take less than a hundred.
 const LEN_MAX: usize = 2048;
+/// So many beginnings are tried to recognise a format.
+const BEGINNINGS_MAX: usize = 4;
 /// So long after the last byte nothing more comes.
 const SILENCE_MAX: Duration = Duration::from_secs(1);
 const LINE_ENDS: &[u8] = b"\r\n";
@@ -86,6 +89,28 @@ impl Found {
         flags::complete(&mut decoded);
         Some(decoded)
     }
+}
+
+/// Whether a whole transmission stands in the bytes; one before it may have been cut. None of these
+/// formats has a mark that no other has.
+fn fits(protocol: &Protocol, bytes: &[u8]) -> Sniff {
+    let mut rest = bytes;
+    for _ in 0..BEGINNINGS_MAX {
+        let Some(at) = (protocol.begins)(rest) else { return Sniff::No };
+        rest = &rest[at..];
+        let within = &rest[..rest.len().min(protocol.len_max)];
+        let whole = match (protocol.ends)(within) {
+            End::After(len) => &within[..len],
+            End::NotYet if protocol.ends_by_silence => within,
+            End::NotYet | End::Broken(_) => &[],
+        };
+        let read = || (protocol.read)(whole, &DriverOptions::default());
+        if !whole.is_empty() && read().is_ok_and(|decoded| decoded.is_some()) {
+            return Sniff::Perhaps;
+        }
+        rest = &rest[1..];
+    }
+    Sniff::No
 }
 
 /// Printable text, refused if its last line end is missing: the last number may have been cut.

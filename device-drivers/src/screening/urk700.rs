@@ -20,9 +20,11 @@
 //!
 //! Unknown: the line settings; what the instrument sends of one eye alone.
 
-use super::{DRY_TEST, Found, LEN_MAX, PROBE, SETTINGS, SILENCE_MAX, distance_mm, ended, value};
+use super::{
+    DRY_TEST, Found, LEN_MAX, PROBE, SETTINGS, SILENCE_MAX, distance_mm, ended, fits, value,
+};
 use crate::{
-    DecodeError, DriverOptions, DriverSpec, Ending, Evidence, Setup, Sniff, Transport,
+    DecodeError, DriverOptions, DriverSpec, Ending, Evidence, Setup, Transport,
     fields::Field,
     stream::{End, Protocol, StreamDecoder},
 };
@@ -50,27 +52,12 @@ pub static SPEC: DriverSpec = DriverSpec {
     limits: "Not tried on an instrument; the exact bytes are not proved, so anything but R, L and \
              PD with exactly seven numbers is refused: also a measurement of one eye. Keratometry \
              is not known. The line settings are not stated.",
-    sniff,
+    sniff: |bytes| fits(&PROTOCOL, bytes),
     new: |options| StreamDecoder::boxed(&PROTOCOL, options),
 };
 
 static PROTOCOL: Protocol =
     Protocol { begins, ends, silence: SILENCE_MAX, ends_by_silence: false, len_max: LEN_MAX, read };
-
-/// Whether a whole transmission stands in the bytes; one before it may have been cut.
-fn sniff(bytes: &[u8]) -> Sniff {
-    let mut rest = bytes;
-    while let Some(at) = begins(rest) {
-        rest = &rest[at..];
-        if let End::After(len) = ends(rest)
-            && read(&rest[..len], &DriverOptions::default()).is_ok()
-        {
-            return Sniff::Perhaps;
-        }
-        rest = &rest[1..];
-    }
-    Sniff::No
-}
 
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\r' | b'\n')
