@@ -33,6 +33,18 @@ pub fn lines(text: &str) -> Vec<Line<'_>> {
     lines
 }
 
+/// Text of printable ASCII and these control bytes, such as line ends; anything else is damage.
+pub fn printable<'a>(bytes: &'a [u8], also: &[u8]) -> Result<&'a str, DecodeError> {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') || also.contains(byte);
+    match bytes.iter().position(|byte| !is_plain(byte)) {
+        Some(at) => {
+            let message = format!("the byte {:02X} in a text", bytes[at]);
+            Err(DecodeError::new(ErrorCode::Malformed, at, message))
+        }
+        None => Ok(str::from_utf8(bytes).unwrap_or_default()),
+    }
+}
+
 /// One line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'a> {
@@ -197,6 +209,19 @@ impl<'a> Field<'a> {
         self.split(' ').into_iter().filter(|word| !word.text.is_empty()).collect()
     }
 
+    /// The words between any of these blanks, which are ASCII.
+    pub fn words_between(&self, blanks: &[char]) -> Vec<Field<'a>> {
+        let mut words = Vec::new();
+        let mut offset = self.offset;
+        for text in self.text.split(blanks) {
+            if !text.is_empty() {
+                words.push(Field { text, offset, name: self.name });
+            }
+            offset += text.len() + 1;
+        }
+        words
+    }
+
     /// The same field under another name for error messages.
     pub fn named(&self, name: &'a str) -> Field<'a> {
         Field { name, ..*self }
@@ -224,6 +249,16 @@ mod tests {
             assert_eq!((error.code, error.offset), (ErrorCode::Malformed, 7), "{text:?}");
         }
         assert!(field("181").axis_deg("000").is_err());
+    }
+
+    #[test]
+    fn text_is_printable_and_words_keep_their_places() {
+        assert_eq!(printable(b"a\tb", b"\t"), Ok("a\tb"));
+        assert_eq!(printable(b"a\tb", b"\r\n").unwrap_err().offset, 1);
+        assert_eq!(printable(b"ab\x80", b"").unwrap_err().code, ErrorCode::Malformed);
+        let words = Field::new(" R\t 1.5\r\n", 10, "line").words_between(&[' ', '\t', '\r', '\n']);
+        let found: Vec<_> = words.iter().map(|word| (word.text, word.offset)).collect();
+        assert_eq!(found, [("R", 11), ("1.5", 14)]);
     }
 
     #[test]

@@ -25,6 +25,9 @@
 //!    it comes from and which values a person expects; `.json` is written by `UPDATE_GOLDEN=1
 //!    cargo test -p chiasm-drivers` and then *read against the .md*.
 //!
+//! An instrument of which nothing is known yet is a name in [`captures`]: its bytes are kept until
+//! they have taught us the format, and it needs none of the other three.
+//!
 //! At the end of the file stands `golden_tests!(SPEC)`: each fixture whole, in pieces of every
 //! size, cut short at every byte, with every single bit flipped, twice in a row, and after noise.
 //!
@@ -45,6 +48,8 @@
 #[macro_use]
 mod golden;
 
+pub mod canon;
+pub mod captures;
 pub mod decoder;
 pub mod detect;
 pub mod fields;
@@ -59,10 +64,13 @@ pub mod nidek_xml;
 pub mod nidek_rt_xml;
 pub mod range;
 pub mod registry;
+pub mod reichert;
+pub mod screening;
 pub mod sim;
 pub mod stream;
 pub mod table;
 pub mod topcon;
+pub mod top1000;
 pub mod xml;
 
 pub use decoder::{

@@ -1,6 +1,7 @@
 //! All drivers. A driver is a file, one line here, and a folder of fixtures.
 
 use crate::{DriverSpec, joia, nidek, nidek_xml};
+use crate::{DriverSpec, canon, captures, joia, nidek, reichert, screening, top1000};
 
 /// Most bytes that a decoder may hold back without having made an event of them: one whole document
 /// of a driver that reads files. A longer transmission is refused as too long.
@@ -29,6 +30,25 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &crate::huvitz::DATALAB,
     &crate::huvitz::HDR,
     &crate::huvitz::RMK_JSON,
+    &reichert::ORA,
+    &top1000::XML,
+    &top1000::TICKET,
+    &canon::RKF1,
+    &screening::FR710,
+    &screening::FR8900,
+    &screening::URK700,
+    &screening::FA6500,
+    &captures::KEELER,
+    &captures::TOPCON,
+    &captures::HUVITZ,
+    &captures::CANON,
+    &captures::SHIN_NIPPON,
+    &captures::POTEC,
+    &captures::ESSILOR,
+    &captures::REICHERT,
+    &captures::ICARE,
+    &captures::ZEISS,
+    &captures::RIGHTON,
 ];
 
 /// The driver of this name.

@@ -15,6 +15,9 @@ mod nidek_data_xml;
 mod nidek_lm_xml;
 mod nidek_rt_xml;
 mod topcon_serial;
+mod reichert;
+mod screening;
+mod top1000;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -59,6 +62,13 @@ pub static SIMULATORS: &[&Simulator] = &[
     &huvitz_files::DATALAB,
     &huvitz_files::HDR,
     &huvitz::RMK_JSON,
+    &reichert::ORA,
+    &top1000::FILE,
+    &top1000::TICKET,
+    &screening::FR710,
+    &screening::FR8900,
+    &screening::URK700,
+    &screening::FA6500,
 ];
 
 /// The simulated instrument of this model.

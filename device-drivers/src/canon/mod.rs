@@ -1,0 +1,5 @@
+//! Canon instruments.
+
+mod rkf1;
+
+pub use rkf1::SPEC as RKF1;

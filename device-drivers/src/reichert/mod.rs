@@ -1,0 +1,5 @@
+//! Reichert tonometers.
+
+mod ora;
+
+pub use ora::SPEC as ORA;
