@@ -45,6 +45,7 @@
 #[macro_use]
 mod golden;
 
+pub mod civil_time;
 pub mod decoder;
 pub mod detect;
 pub mod fields;
@@ -58,6 +59,7 @@ pub mod registry;
 pub mod sim;
 pub mod stream;
 pub mod table;
+pub mod visionix;
 pub mod xml;
 
 pub use decoder::{

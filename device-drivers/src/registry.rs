@@ -16,6 +16,8 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &nidek::NT,
     &nidek::TONOREF,
     &joia::SPEC,
+    &crate::visionix::OPTIC,
+    &crate::visionix::NATIVE,
 ];
 
 /// The driver of this name.

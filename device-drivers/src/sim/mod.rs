@@ -8,6 +8,8 @@
 mod instrument;
 mod joia;
 mod nidek;
+mod visionix;
+mod visionix_native;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -35,6 +37,11 @@ pub static SIMULATORS: &[&Simulator] = &[
     &joia::CL300,
     &joia::CT1P,
     &joia::TRK2P,
+    &visionix::VX130,
+    &visionix::VX40,
+    &visionix::L80,
+    &visionix_native::VX120,
+    &visionix_native::L80,
 ];
 
 /// The simulated instrument of this model.
