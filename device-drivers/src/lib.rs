@@ -56,6 +56,7 @@ pub mod joia;
 pub mod nidek;
 pub mod range;
 pub mod registry;
+pub mod screener;
 pub mod sim;
 pub mod stream;
 pub mod table;

@@ -18,6 +18,9 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &joia::SPEC,
     &crate::visionix::OPTIC,
     &crate::visionix::NATIVE,
+    &crate::screener::SPOT,
+    &crate::screener::TWO_WIN,
+    &crate::screener::PLUSOPTIX,
 ];
 
 /// The driver of this name.

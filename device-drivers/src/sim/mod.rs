@@ -8,6 +8,7 @@
 mod instrument;
 mod joia;
 mod nidek;
+mod screeners;
 mod visionix;
 mod visionix_native;
 
@@ -42,6 +43,9 @@ pub static SIMULATORS: &[&Simulator] = &[
     &visionix::L80,
     &visionix_native::VX120,
     &visionix_native::L80,
+    &screeners::SPOT,
+    &screeners::TWO_WIN,
+    &screeners::PLUSOPTIX,
 ];
 
 /// The simulated instrument of this model.

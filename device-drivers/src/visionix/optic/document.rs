@@ -35,6 +35,8 @@ pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeErro
         decoded.running_number = part.text_of("ID");
         lens::decode(part, &model, &mut decoded.measurements)?;
     }
+    let number = decoded.running_number.clone();
+    decoded.claimed_patient.take_if(|claim| Some(&claim.id) == number.as_ref());
     if decoded.measurements.len() > MEASUREMENTS_MAX {
         return Err(exam.malformed(format!("more than {MEASUREMENTS_MAX} measurements")));
     }

@@ -90,3 +90,14 @@ fn the_pressure_of_a_vx650_is_not_read() {
     let reading = decoded(&format!("<model_name>VX130</model_name>{tono}"));
     assert!(matches!(reading.measurements[0].measured, Measured::Tonometry(_)));
 }
+
+#[test]
+fn a_job_number_is_no_patient() {
+    let lens = lens("<sphere>1</sphere><cylinder>0</cylinder>")
+        .replace("<measure_REF>", "<ID>00417</ID><measure_REF>");
+    for (id, claimed) in [("00417", false), ("P-417", true), (" ", false)] {
+        let reading = decoded(&format!("<patient><ID>{id}</ID></patient>{lens}"));
+        assert_eq!(reading.running_number.as_deref(), Some("00417"));
+        assert_eq!(reading.claimed_patient.is_some(), claimed, "{id}");
+    }
+}
