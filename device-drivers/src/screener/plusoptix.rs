@@ -116,7 +116,7 @@ fn exam(row: &Row, options: &DriverOptions) -> Result<Decoded, DecodeError> {
     if !is_time(time.text) {
         return Err(time.malformed("not a time of RFC 3339"));
     }
-    sheet::check(row)?;
+    sheet::check(row, true)?;
     let instrument = Instrument {
         vendor: "Plusoptix".into(),
         model: options.model.clone().unwrap_or_default(),

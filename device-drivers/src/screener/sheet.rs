@@ -48,12 +48,13 @@ pub fn lines(raw: &[u8], delimiter: u8) -> Result<Vec<Line>, DecodeError> {
     Ok(rows.into_iter().enumerate().map(line).collect())
 }
 
-/// A row that a lost quote or a cut file has made of more or less than one line.
-pub fn check(row: &Row) -> Result<(), DecodeError> {
+/// Refuses a row that a lost quote or a cut file has made of more or less than one line. Without
+/// its line end it is whole only if nothing is read from its last column.
+pub fn check(row: &Row, is_last_read: bool) -> Result<(), DecodeError> {
     if row.fields.iter().any(|field| field.contains(['\r', '\n'])) {
         return Err(row.malformed("a line break inside a field"));
     }
-    if !row.is_ended {
+    if !row.is_ended && is_last_read {
         let message = "the file stopped inside its last row";
         return Err(DecodeError::new(ErrorCode::Incomplete, 0, message));
     }

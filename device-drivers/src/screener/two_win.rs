@@ -24,8 +24,8 @@
 //! with minus cylinders transposes it for display. Names may hold commas without quotes: columns
 //! are counted from the right, and a row of too many is read only if the birth date then stands
 //! where it has to, for a decimal comma would shift them as well. The person and the place are
-//! never read. An exam with a code other than 0
-//! keeps its values beside the error. The id is what the operator typed.
+//! never read. An exam with a code other than 0 keeps its values beside the error. The id is what
+//! the operator typed.
 //!
 //! Unknown: other forms of the time than the one above (kept as sent), the codes' meaning.
 
@@ -121,7 +121,7 @@ fn exam(row: &Row, options: &DriverOptions) -> Result<Decoded, DecodeError> {
     if count > FIELDS && !is_date(at(BIRTH_DATE, "birth date").text) {
         return Err(row.malformed("more fields than columns, and no birth date to tell which"));
     }
-    sheet::check(row)?;
+    sheet::check(row, true)?;
     let code = at(CODE, "code");
     let is_code = !code.text.is_empty() && code.text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_code {

@@ -43,6 +43,9 @@ fn a_last_row_without_its_end_is_refused() {
     let outcome = run(&SPEC, [file.as_bytes()]);
     let Event::Rejected { error, .. } = &outcome.events[1] else { panic!("{outcome:#?}") };
     assert_eq!(error.code, ErrorCode::Incomplete);
+    let file = format!("{},Last Name\n{},SAM", HEAD.trim_end(), ROW.trim_end());
+    let outcome = run(&SPEC, [file.as_bytes()]);
+    assert_eq!(outcome.decoded().len(), 1, "cut in a column that is never read");
 }
 
 #[test]
