@@ -50,6 +50,7 @@ mod golden;
 
 pub mod canon;
 pub mod captures;
+pub mod civil_time;
 pub mod decoder;
 pub mod detect;
 pub mod fields;
@@ -71,6 +72,11 @@ pub mod stream;
 pub mod table;
 pub mod topcon;
 pub mod top1000;
+pub mod screener;
+pub mod sim;
+pub mod stream;
+pub mod table;
+pub mod visionix;
 pub mod xml;
 
 pub use decoder::{

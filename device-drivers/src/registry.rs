@@ -49,6 +49,11 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &captures::ICARE,
     &captures::ZEISS,
     &captures::RIGHTON,
+    &crate::visionix::OPTIC,
+    &crate::visionix::NATIVE,
+    &crate::screener::SPOT,
+    &crate::screener::TWO_WIN,
+    &crate::screener::PLUSOPTIX,
 ];
 
 /// The driver of this name.

@@ -18,6 +18,9 @@ mod topcon_serial;
 mod reichert;
 mod screening;
 mod top1000;
+mod screeners;
+mod visionix;
+mod visionix_native;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -69,6 +72,14 @@ pub static SIMULATORS: &[&Simulator] = &[
     &screening::FR8900,
     &screening::URK700,
     &screening::FA6500,
+    &visionix::VX130,
+    &visionix::VX40,
+    &visionix::L80,
+    &visionix_native::VX120,
+    &visionix_native::L80,
+    &screeners::SPOT,
+    &screeners::TWO_WIN,
+    &screeners::PLUSOPTIX,
 ];
 
 /// The simulated instrument of this model.

@@ -1,0 +1,58 @@
+//! What no fixture can show.
+
+use super::SPEC;
+use crate::{
+    DateOrder, DriverOptions, ErrorCode, Event,
+    golden::{run, run_with},
+};
+use jiff::civil;
+
+const HEAD: &str = "Record ID,Timestamp,Od DS,Od DC,Od Axis,OS DS,OS DC,OS Axis,Interpupil\n";
+const ROW: &str = "SN9001_1,04/03/2026 09:41,0.50,-0.25,90,0.75,-0.50,85,55.5\n";
+
+#[test]
+fn the_order_of_the_date_is_a_setting() {
+    let local = |order| {
+        let options = DriverOptions { date_order: order, ..DriverOptions::default() };
+        let file = format!("{HEAD}{ROW}");
+        let outcome = run_with(&SPEC, &options, [file.as_bytes()]);
+        outcome.decoded()[0].instrument_time.clone().unwrap().local
+    };
+    assert_eq!(local(None), None);
+    let at = |month, day| Some(civil::date(2026, month, day).at(9, 41, 0, 0));
+    assert_eq!(local(Some(DateOrder::DayFirst)), at(3, 4));
+    assert_eq!(local(Some(DateOrder::MonthFirst)), at(4, 3));
+}
+
+#[test]
+fn a_row_carries_its_heading() {
+    let file = format!("{HEAD}{ROW}{ROW}");
+    let outcome = run(&SPEC, [file.as_bytes()]);
+    let [Event::Control { .. }, Event::Decoded { context, raw, .. }, Event::Decoded { .. }] =
+        &outcome.events[..]
+    else {
+        panic!("{outcome:#?}")
+    };
+    let alone = [context.as_slice(), raw].concat();
+    assert_eq!(run(&SPEC, [alone.as_slice()]).decoded(), outcome.decoded()[..1]);
+}
+
+#[test]
+fn a_last_row_without_its_end_is_refused() {
+    let file = format!("{HEAD}{}", ROW.trim_end());
+    let outcome = run(&SPEC, [file.as_bytes()]);
+    let Event::Rejected { error, .. } = &outcome.events[1] else { panic!("{outcome:#?}") };
+    assert_eq!(error.code, ErrorCode::Incomplete);
+    let file = format!("{},Last Name\n{},SAM", HEAD.trim_end(), ROW.trim_end());
+    let outcome = run(&SPEC, [file.as_bytes()]);
+    assert_eq!(outcome.decoded().len(), 1, "cut in a column that is never read");
+}
+
+#[test]
+fn other_tables_are_of_another_kind() {
+    for text in ["Age,Myopia\n1,2\n", "Record ID,Od DS\nx,1\n", &HEAD.replace("OS DS", "Od DS")] {
+        let outcome = run(&SPEC, [text.as_bytes()]);
+        let [Event::Rejected { error, .. }] = &outcome.events[..] else { panic!("{outcome:#?}") };
+        assert_eq!(error.code, ErrorCode::WrongKind, "{text}");
+    }
+}
