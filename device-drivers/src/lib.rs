@@ -45,12 +45,14 @@
 #[macro_use]
 mod golden;
 
+pub mod biometer;
 pub mod decoder;
 pub mod detect;
 pub mod fields;
 pub mod file;
 pub mod flags;
 pub mod framing;
+pub mod haag_streit;
 pub mod joia;
 pub mod nidek;
 pub mod range;

@@ -16,6 +16,7 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &nidek::NT,
     &nidek::TONOREF,
     &joia::SPEC,
+    &crate::haag_streit::eyesuite::SPEC,
 ];
 
 /// The driver of this name.

@@ -5,6 +5,7 @@
 //! every seed and [`Knobs`] that change it. Every driver that reads values has at least one, and
 //! one test holds all of them to what the drivers read.
 
+mod haag_streit;
 mod instrument;
 mod joia;
 mod nidek;
@@ -35,6 +36,7 @@ pub static SIMULATORS: &[&Simulator] = &[
     &joia::CL300,
     &joia::CT1P,
     &joia::TRK2P,
+    &haag_streit::EYESUITE,
 ];
 
 /// The simulated instrument of this model.
