@@ -60,6 +60,7 @@ pub mod registry;
 pub mod sim;
 pub mod stream;
 pub mod table;
+pub mod topcon_myah;
 pub mod xml;
 
 pub use decoder::{

@@ -17,6 +17,7 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &nidek::TONOREF,
     &joia::SPEC,
     &crate::haag_streit::eyesuite::SPEC,
+    &crate::topcon_myah::SPEC,
 ];
 
 /// The driver of this name.

@@ -8,6 +8,7 @@
 mod haag_streit;
 mod instrument;
 mod joia;
+mod myah;
 mod nidek;
 
 pub mod dice;
@@ -37,6 +38,7 @@ pub static SIMULATORS: &[&Simulator] = &[
     &joia::CT1P,
     &joia::TRK2P,
     &haag_streit::EYESUITE,
+    &myah::MYAH,
 ];
 
 /// The simulated instrument of this model.
