@@ -18,6 +18,7 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &joia::SPEC,
     &crate::haag_streit::eyesuite::SPEC,
     &crate::topcon_myah::SPEC,
+    &crate::zeiss::iolmaster500::SPEC,
 ];
 
 /// The driver of this name.

@@ -10,6 +10,7 @@ mod instrument;
 mod joia;
 mod myah;
 mod nidek;
+mod zeiss;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -39,6 +40,7 @@ pub static SIMULATORS: &[&Simulator] = &[
     &joia::TRK2P,
     &haag_streit::EYESUITE,
     &myah::MYAH,
+    &zeiss::IOLMASTER500,
 ];
 
 /// The simulated instrument of this model.
