@@ -56,6 +56,7 @@ pub mod framing;
 pub mod haag_streit;
 pub mod joia;
 pub mod nidek;
+pub mod oculus;
 pub mod range;
 pub mod registry;
 pub mod sheet;

@@ -19,6 +19,7 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &crate::haag_streit::eyesuite::SPEC,
     &crate::topcon_myah::SPEC,
     &crate::zeiss::iolmaster500::SPEC,
+    &crate::oculus::pentacam::SPEC,
 ];
 
 /// The driver of this name.

@@ -10,6 +10,7 @@ mod instrument;
 mod joia;
 mod myah;
 mod nidek;
+mod oculus;
 mod zeiss;
 
 pub mod dice;
@@ -41,6 +42,7 @@ pub static SIMULATORS: &[&Simulator] = &[
     &haag_streit::EYESUITE,
     &myah::MYAH,
     &zeiss::IOLMASTER500,
+    &oculus::PENTACAM,
 ];
 
 /// The simulated instrument of this model.
