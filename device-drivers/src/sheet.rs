@@ -53,6 +53,10 @@ impl<'a> Sheet<'a> {
     pub fn read(raw: &'a [u8]) -> Result<Self, DecodeError> {
         let (text, is_utf8) = match str::from_utf8(raw) {
             Ok(text) => (text.to_owned(), true),
+            Err(error) if raw.starts_with("\u{FEFF}".as_bytes()) => {
+                let what = "not UTF-8, which the first bytes announce";
+                return Err(DecodeError::new(ErrorCode::Encoding, error.valid_up_to(), what));
+            }
             Err(_) => (WINDOWS_1252.decode_without_bom_handling(raw).0.into_owned(), false),
         };
         let delimiter = delimiter_of(first_line(&text)).ok_or_else(|| {
@@ -141,9 +145,9 @@ impl<'a> Sheet<'a> {
         Ok(Some(decoded))
     }
 
-    /// A row has a field under each heading and, where the headings have one, a delimiter behind the
-    /// last one. Without its line end it may have been cut inside whatever stands behind its last
-    /// delimiter.
+    /// A row has a field under each heading and, where the headings have one, a delimiter behind
+    /// the last one. Without its line end it may have been cut inside whatever stands behind its
+    /// last delimiter.
     fn check(&self, row: &Row, roles: &[Role]) -> Result<(), DecodeError> {
         let (count, width) = (row.fields.len(), self.headings.len());
         let has_tail = count == width + 1 && row.fields[width].trim().is_empty();
@@ -256,6 +260,8 @@ mod tests {
         assert_eq!(lens, [7, 6]);
         assert_eq!(sheet.column("K").unwrap(), Some(1));
         assert!(Sheet::read(b"K;K\n").unwrap().column("K").is_err());
+        let error = Sheet::read(b"\xEF\xBB\xBFa;b\n\xE4;1\n").map(|_| ()).unwrap_err();
+        assert_eq!((error.code, error.offset), (ErrorCode::Encoding, 7));
         for text in ["", "no delimiter\n", "a;b"] {
             assert!(Sheet::read(text.as_bytes()).is_err(), "{text:?}");
         }
