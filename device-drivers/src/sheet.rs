@@ -156,8 +156,9 @@ impl<'a> Sheet<'a> {
             let what = "the last row has no line end and may have been cut short";
             return Err(DecodeError::new(ErrorCode::Incomplete, 0, what));
         }
-        if count != width + usize::from(self.has_tail) && !has_tail {
-            return Err(row.malformed(format!("{count} fields under {width} headings")));
+        let expected = width + usize::from(self.has_tail);
+        if count != expected && !has_tail {
+            return Err(row.malformed(format!("{count} fields, expected {expected}")));
         }
         if row.fields.iter().any(|field| field.contains(['\r', '\n'])) {
             return Err(row.malformed("a field with a line end in it"));
