@@ -13,6 +13,7 @@
 //!    * [`xml::XmlDecoder`] for XML documents, walked with [`xml::El`], which remembers what was
 //!      not read,
 //!    * [`file::FileDecoder`] for files that are read as a whole, such as tables,
+//!      with [`sheet::Sheet`] for tables whose rows are readings of their own,
 //!
 //!    or by an own [`Decoder`] where none of them fits. [`fields`] reads columns, lines and
 //!    numbers with their positions; [`flags::complete`] adds everything a person should look at:
@@ -51,6 +52,7 @@ mod golden;
 pub mod canon;
 pub mod captures;
 pub mod civil_time;
+pub mod biometer;
 pub mod decoder;
 pub mod detect;
 pub mod fields;
@@ -77,7 +79,19 @@ pub mod sim;
 pub mod stream;
 pub mod table;
 pub mod visionix;
+pub mod haag_streit;
+pub mod joia;
+pub mod nidek;
+pub mod oculus;
+pub mod range;
+pub mod registry;
+pub mod sheet;
+pub mod sim;
+pub mod stream;
+pub mod table;
+pub mod topcon_myah;
 pub mod xml;
+pub mod zeiss;
 
 pub use decoder::{
     DateOrder, DecodeError, Decoder, DriverOptions, DriverSpec, Ending, ErrorCode, Event, Evidence,

@@ -54,6 +54,10 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &crate::screener::SPOT,
     &crate::screener::TWO_WIN,
     &crate::screener::PLUSOPTIX,
+    &crate::haag_streit::eyesuite::SPEC,
+    &crate::topcon_myah::SPEC,
+    &crate::zeiss::iolmaster500::SPEC,
+    &crate::oculus::pentacam::SPEC,
 ];
 
 /// The driver of this name.

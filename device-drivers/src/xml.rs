@@ -66,7 +66,13 @@ pub struct Node<'d> {
 impl<'a> Document<'a> {
     /// Reads one whole document. Offsets in errors count from the first of these bytes.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let source = Text::decode(bytes)?;
+        Self::of(Text::decode(bytes)?)
+    }
+    /// The same for a maker whose eight-bit text is Windows-1252 unless declared otherwise.
+    pub fn parse_western(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::of(Text::decode_western(bytes)?)
+    }
+    fn of(source: Text<'a>) -> Result<Self, DecodeError> {
         let elements = match build(&source.text) {
             Ok(elements) => elements,
             Err(error) => {

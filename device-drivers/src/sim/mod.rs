@@ -21,6 +21,13 @@ mod top1000;
 mod screeners;
 mod visionix;
 mod visionix_native;
+mod haag_streit;
+mod instrument;
+mod joia;
+mod myah;
+mod nidek;
+mod oculus;
+mod zeiss;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -80,6 +87,10 @@ pub static SIMULATORS: &[&Simulator] = &[
     &screeners::SPOT,
     &screeners::TWO_WIN,
     &screeners::PLUSOPTIX,
+    &haag_streit::EYESUITE,
+    &myah::MYAH,
+    &zeiss::IOLMASTER500,
+    &oculus::PENTACAM,
 ];
 
 /// The simulated instrument of this model.

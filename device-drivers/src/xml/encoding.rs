@@ -24,6 +24,16 @@ impl<'a> Text<'a> {
     /// UTF-8 comes before Shift_JIS because text in another encoding is hardly ever valid UTF-8 by
     /// accident, while most UTF-8 is valid Shift_JIS.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::decode_as(bytes, &[UTF_8, SHIFT_JIS, WINDOWS_1252])
+    }
+
+    /// The same for a maker whose eight-bit text is never Japanese: Windows-1252 comes right after
+    /// UTF-8, for its accents are mostly valid Shift_JIS as well.
+    pub fn decode_western(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::decode_as(bytes, &[UTF_8, WINDOWS_1252])
+    }
+
+    fn decode_as(bytes: &'a [u8], otherwise: &[&'static Encoding]) -> Result<Self, DecodeError> {
         if let Some((encoding, bom_len)) = sniff(bytes) {
             let text = strictly(&bytes[bom_len..], encoding).map_err(|offset| {
                 let what = format!("not {}, which the first bytes announce", encoding.name());
@@ -31,8 +41,7 @@ impl<'a> Text<'a> {
             })?;
             return Ok(Self { text, bytes, encoding, bom_len });
         }
-        let candidates = [declared(bytes), Some(UTF_8), Some(SHIFT_JIS), Some(WINDOWS_1252)];
-        for encoding in candidates.into_iter().flatten() {
+        for encoding in declared(bytes).into_iter().chain(otherwise.iter().copied()) {
             if let Ok(text) = strictly(bytes, encoding) {
                 return Ok(Self { text, bytes, encoding, bom_len: 0 });
             }

@@ -1,0 +1,3 @@
+//! Haag-Streit.
+
+pub mod eyesuite;

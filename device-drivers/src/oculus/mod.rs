@@ -1,0 +1,3 @@
+//! Oculus.
+
+pub mod pentacam;

@@ -1,0 +1,3 @@
+//! Zeiss.
+
+pub mod iolmaster500;
