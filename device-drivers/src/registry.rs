@@ -1,7 +1,9 @@
 //! All drivers. A driver is a file, one line here, and a folder of fixtures.
 
-use crate::{DriverSpec, joia, nidek, nidek_xml};
-use crate::{DriverSpec, canon, captures, joia, nidek, reichert, screening, top1000};
+use crate::{
+    DriverSpec, canon, captures, haag_streit, huvitz, joia, nidek, nidek_rt_xml, nidek_xml, oculus,
+    reichert, screener, screening, top1000, topcon, topcon_myah, visionix, zeiss,
+};
 
 /// Most bytes that a decoder may hold back without having made an event of them: one whole document
 /// of a driver that reads files. A longer transmission is refused as too long.
@@ -22,14 +24,14 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &nidek_xml::lm::SPEC,
     &nidek_xml::tomey::SPEC,
     &nidek_xml::rodenstock::SPEC,
-    &crate::nidek_rt_xml::SPEC,
-    &crate::huvitz::SRR,
-    &crate::huvitz::HLM,
-    &crate::topcon::RM8900,
-    &crate::topcon::KR8900,
-    &crate::huvitz::DATALAB,
-    &crate::huvitz::HDR,
-    &crate::huvitz::RMK_JSON,
+    &nidek_rt_xml::SPEC,
+    &huvitz::SRR,
+    &huvitz::HLM,
+    &topcon::RM8900,
+    &topcon::KR8900,
+    &huvitz::DATALAB,
+    &huvitz::HDR,
+    &huvitz::RMK_JSON,
     &reichert::ORA,
     &top1000::XML,
     &top1000::TICKET,
@@ -49,15 +51,15 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &captures::ICARE,
     &captures::ZEISS,
     &captures::RIGHTON,
-    &crate::visionix::OPTIC,
-    &crate::visionix::NATIVE,
-    &crate::screener::SPOT,
-    &crate::screener::TWO_WIN,
-    &crate::screener::PLUSOPTIX,
-    &crate::haag_streit::eyesuite::SPEC,
-    &crate::topcon_myah::SPEC,
-    &crate::zeiss::iolmaster500::SPEC,
-    &crate::oculus::pentacam::SPEC,
+    &visionix::OPTIC,
+    &visionix::NATIVE,
+    &screener::SPOT,
+    &screener::TWO_WIN,
+    &screener::PLUSOPTIX,
+    &haag_streit::eyesuite::SPEC,
+    &topcon_myah::SPEC,
+    &zeiss::iolmaster500::SPEC,
+    &oculus::pentacam::SPEC,
 ];
 
 /// The driver of this name.
