@@ -58,6 +58,7 @@ pub mod registry;
 pub mod sim;
 pub mod stream;
 pub mod table;
+pub mod tomey;
 pub mod xml;
 
 pub use decoder::{

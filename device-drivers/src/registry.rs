@@ -1,6 +1,6 @@
 //! All drivers. A driver is a file, one line here, and a folder of fixtures.
 
-use crate::{DriverSpec, joia, nidek};
+use crate::{DriverSpec, joia, nidek, tomey};
 
 /// Most bytes that a decoder may hold back without having made an event of them: one whole document
 /// of a driver that reads files. A longer transmission is refused as too long.
@@ -16,6 +16,9 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &nidek::NT,
     &nidek::TONOREF,
     &joia::SPEC,
+    &tomey::FORM,
+    &tomey::RC,
+    &tomey::RT6000,
 ];
 
 /// The driver of this name.

@@ -8,6 +8,7 @@
 mod instrument;
 mod joia;
 mod nidek;
+mod tomey;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -35,6 +36,10 @@ pub static SIMULATORS: &[&Simulator] = &[
     &joia::CL300,
     &joia::CT1P,
     &joia::TRK2P,
+    &tomey::FORM,
+    &tomey::RC800,
+    &tomey::RC,
+    &tomey::RT6000,
 ];
 
 /// The simulated instrument of this model.
