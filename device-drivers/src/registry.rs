@@ -18,7 +18,9 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &joia::SPEC,
     &tomey::FORM,
     &tomey::RC,
+    &tomey::TL_CSV,
     &tomey::RT6000,
+    &tomey::TL3000C,
 ];
 
 /// The driver of this name.

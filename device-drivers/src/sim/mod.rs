@@ -9,6 +9,7 @@ mod instrument;
 mod joia;
 mod nidek;
 mod tomey;
+mod tomey_lm;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -40,6 +41,8 @@ pub static SIMULATORS: &[&Simulator] = &[
     &tomey::RC800,
     &tomey::RC,
     &tomey::RT6000,
+    &tomey_lm::TL6100,
+    &tomey_lm::TL3000C,
 ];
 
 /// The simulated instrument of this model.
