@@ -21,6 +21,7 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &tomey::TL_CSV,
     &tomey::RT6000,
     &tomey::TL3000C,
+    &tomey::TAP,
 ];
 
 /// The driver of this name.

@@ -10,6 +10,7 @@ mod joia;
 mod nidek;
 mod tomey;
 mod tomey_lm;
+mod tomey_tap;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -43,6 +44,8 @@ pub static SIMULATORS: &[&Simulator] = &[
     &tomey::RT6000,
     &tomey_lm::TL6100,
     &tomey_lm::TL3000C,
+    &tomey_tap::PHOROMAT,
+    &tomey_tap::TAP,
 ];
 
 /// The simulated instrument of this model.
