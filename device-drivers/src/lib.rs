@@ -90,6 +90,7 @@ pub mod sim;
 pub mod stream;
 pub mod table;
 pub mod topcon_myah;
+pub mod tomey;
 pub mod xml;
 pub mod zeiss;
 

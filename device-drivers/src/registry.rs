@@ -4,6 +4,7 @@ use crate::{
     DriverSpec, canon, captures, haag_streit, huvitz, joia, nidek, nidek_rt_xml, nidek_xml, oculus,
     reichert, screener, screening, top1000, topcon, topcon_myah, visionix, zeiss,
 };
+use crate::{DriverSpec, joia, nidek, tomey};
 
 /// Most bytes that a decoder may hold back without having made an event of them: one whole document
 /// of a driver that reads files. A longer transmission is refused as too long.
@@ -60,6 +61,12 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &topcon_myah::SPEC,
     &zeiss::iolmaster500::SPEC,
     &oculus::pentacam::SPEC,
+    &tomey::FORM,
+    &tomey::RC,
+    &tomey::TL_CSV,
+    &tomey::RT6000,
+    &tomey::TL3000C,
+    &tomey::TAP,
 ];
 
 /// The driver of this name.

@@ -28,6 +28,9 @@ mod myah;
 mod nidek;
 mod oculus;
 mod zeiss;
+mod tomey;
+mod tomey_lm;
+mod tomey_tap;
 
 pub mod dice;
 pub mod nidek_ark;
@@ -91,6 +94,14 @@ pub static SIMULATORS: &[&Simulator] = &[
     &myah::MYAH,
     &zeiss::IOLMASTER500,
     &oculus::PENTACAM,
+    &tomey::FORM,
+    &tomey::RC800,
+    &tomey::RC,
+    &tomey::RT6000,
+    &tomey_lm::TL6100,
+    &tomey_lm::TL3000C,
+    &tomey_tap::PHOROMAT,
+    &tomey_tap::TAP,
 ];
 
 /// The simulated instrument of this model.
