@@ -2,9 +2,8 @@
 
 use crate::{
     DriverSpec, canon, captures, haag_streit, huvitz, joia, nidek, nidek_rt_xml, nidek_xml, oculus,
-    reichert, screener, screening, top1000, topcon, topcon_myah, visionix, zeiss,
+    reichert, screener, screening, tomey, top1000, topcon, topcon_myah, visionix, zeiss,
 };
-use crate::{DriverSpec, joia, nidek, tomey};
 
 /// Most bytes that a decoder may hold back without having made an event of them: one whole document
 /// of a driver that reads files. A longer transmission is refused as too long.

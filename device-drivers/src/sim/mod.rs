@@ -5,32 +5,29 @@
 //! every seed and [`Knobs`] that change it. Every driver that reads values has at least one, and
 //! one test holds all of them to what the drivers read.
 
+mod haag_streit;
 mod huvitz;
 mod huvitz_files;
 mod instrument;
 mod joia;
 mod joia_cv5000;
+mod myah;
 mod nidek;
 mod nidek_data_xml;
 mod nidek_lm_xml;
 mod nidek_rt_xml;
-mod topcon_serial;
-mod reichert;
-mod screening;
-mod top1000;
-mod screeners;
-mod visionix;
-mod visionix_native;
-mod haag_streit;
-mod instrument;
-mod joia;
-mod myah;
-mod nidek;
 mod oculus;
-mod zeiss;
+mod reichert;
+mod screeners;
+mod screening;
 mod tomey;
 mod tomey_lm;
 mod tomey_tap;
+mod top1000;
+mod topcon_serial;
+mod visionix;
+mod visionix_native;
+mod zeiss;
 
 pub mod dice;
 pub mod nidek_ark;
