@@ -38,18 +38,16 @@ fn decode(bencher: Bencher, id: &str) {
     let spec = registry::find(id).expect("listed");
     let raw = typical(spec).expect("listed");
     let options = DriverOptions::default();
-    bencher.counter(BytesCount::of_slice(&raw)).bench(|| {
-        detect::events(black_box(spec), Instant::now(), black_box(&raw), &options)
-    });
+    bencher
+        .counter(BytesCount::of_slice(&raw))
+        .bench(|| detect::events(black_box(spec), Instant::now(), black_box(&raw), &options));
 }
 
 /// The floor: SHA-256 of the bytes, which every capture needs anyway.
 #[divan::bench(args = ids())]
 fn floor_sha256(bencher: Bencher, id: &str) {
     let raw = typical(registry::find(id).expect("listed")).expect("listed");
-    bencher
-        .counter(BytesCount::of_slice(&raw))
-        .bench(|| chiasm_proto::Sha256::of(black_box(&raw)));
+    bencher.counter(BytesCount::of_slice(&raw)).bench(|| chiasm_proto::Sha256::of(black_box(&raw)));
 }
 
 /// 64 KiB that no driver knows, of several kinds.

@@ -5,17 +5,17 @@
 //! Four places: a file, a line in [`registry::DRIVERS`], a simulator with a line in
 //! [`sim::SIMULATORS`], and a folder of fixtures.
 //!
-//! 1. **The file** `src/<vendor>/<family>.rs` begins with a doc comment that says what it was
+//! 1. **The file** `src/makers/<maker>/<family>.rs` begins with a doc comment that says what it was
 //!    proved against, the frame as a table, its traps, and what is not known. It exports `pub
 //!    static SPEC: DriverSpec`. What comes in is cut by
-//!    * [`nidek`]'s own framer for SOH…EOT with a checksum behind it,
-//!    * [`stream::StreamDecoder`] for other transmissions on a line,
-//!    * [`xml::XmlDecoder`] for XML documents, walked with [`xml::El`], which remembers what was
+//!    * [`makers::nidek`]'s own framer for SOH…EOT with a checksum behind it,
+//!    * [`format::stream::StreamDecoder`] for other transmissions on a line,
+//!    * [`format::xml::XmlDecoder`] for XML documents, walked with [`xml::El`], which remembers what was
 //!      not read,
-//!    * [`file::FileDecoder`] for files that are read as a whole, such as tables,
+//!    * [`format::file::FileDecoder`] for files that are read as a whole, such as tables,
 //!      with [`sheet::Sheet`] for tables whose rows are readings of their own,
 //!
-//!    or by an own [`Decoder`] where none of them fits. [`fields`] reads columns, lines and
+//!    or by an own [`Decoder`] where none of them fits. [`format::fields`] reads columns, lines and
 //!    numbers with their positions; [`flags::complete`] adds everything a person should look at:
 //!    call it on every [`chiasm_proto::Decoded`] before it becomes an event.
 //! 2. **The line** in `src/registry.rs`.
@@ -49,40 +49,15 @@
 #[macro_use]
 mod golden;
 
-pub mod biometer;
-pub mod canon;
-pub mod captures;
-pub mod civil_time;
 pub mod decoder;
 pub mod detect;
-pub mod fields;
-pub mod file;
 pub mod flags;
-pub mod framing;
-pub mod haag_streit;
+pub mod format;
 pub mod handbook;
-pub mod huvitz;
-pub mod joia;
-pub mod nidek;
-pub mod nidek_rt_xml;
-pub mod nidek_xml;
-pub mod oculus;
+pub mod makers;
 pub mod range;
 pub mod registry;
-pub mod reichert;
-pub mod screener;
-pub mod screening;
-pub mod sheet;
 pub mod sim;
-pub mod stream;
-pub mod table;
-pub mod tomey;
-pub mod top1000;
-pub mod topcon;
-pub mod topcon_myah;
-pub mod visionix;
-pub mod xml;
-pub mod zeiss;
 
 pub use decoder::{
     DateOrder, DecodeError, Decoder, DriverOptions, DriverSpec, Ending, ErrorCode, Event, Evidence,

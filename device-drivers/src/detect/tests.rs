@@ -4,7 +4,8 @@ use super::{probe::*, *};
 use crate::{
     LineSettings, Parity,
     golden::{Fixture, fixtures},
-    nidek, registry,
+    makers::nidek,
+    registry,
     sim::{self, Knobs, nidek_wire},
 };
 

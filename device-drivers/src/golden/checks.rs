@@ -1,7 +1,7 @@
 //! The checks themselves.
 
 use super::outcome::{Fixture, Outcome, content, fixtures, run, run_files};
-use crate::{DriverSpec, Ending, ErrorCode, Event, Transport, framing::EOT};
+use crate::{DriverSpec, Ending, ErrorCode, Event, Transport, format::framing::EOT};
 use chiasm_proto::{Decoded, Integrity};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, fs};

@@ -1,7 +1,7 @@
 //! The instruments that write JOIA XML, with their knobs.
 
 use super::{Knob, Knobs, SimPrint, Simulator};
-use crate::joia::sim::{Knobs as FileKnobs, Model, Print};
+use crate::makers::joia::sim::{Knobs as FileKnobs, Model, Print};
 
 const REFRACTING: &[Knob] = &[Knob::OneEye, Knob::FailedShots, Knob::MissingPd, Knob::PatientId];
 

@@ -1,7 +1,7 @@
 //! What is sent is what is read: the simulators and the drivers know the layouts independently.
 
 use super::*;
-use crate::{DriverSpec, golden::run, nidek};
+use crate::{DriverSpec, golden::run, makers::nidek};
 use chiasm_proto::{Integrity, Measurement};
 use proptest::prelude::*;
 use std::collections::HashSet;

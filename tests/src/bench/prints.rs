@@ -1,7 +1,7 @@
 //! Prints of an auto ref/keratometer, as many different ones as are wanted.
 
 use anyhow::{Context, Result};
-use chiasm_drivers::{DriverOptions, DriverSpec, Event, nidek, sim::ArkPrint};
+use chiasm_drivers::{DriverOptions, DriverSpec, Event, makers::nidek, sim::ArkPrint};
 use chiasm_proto::Decoded;
 use std::time::Instant;
 

@@ -1,0 +1,77 @@
+//! Numbers and shots as the format writes them.
+
+use super::ns::Ns;
+use crate::{DecodeError, format::xml::El};
+use chiasm_proto::{Confidence, CylinderMode, Eye, FlagCode, Representative, Shot};
+
+/// The tokens of the two eyes.
+pub const EYES: [(Eye, &str); 2] = [(Eye::Right, "R"), (Eye::Left, "L")];
+
+/// The instrument's cylinder convention. A word that is not known is left unread.
+pub fn cylinder_mode(measure: El, ns: Ns) -> Option<CylinderMode> {
+    let leaf = measure.peek((ns, "CylinderMode"))?;
+    let mode = match leaf.text() {
+        "-" => Some(CylinderMode::Minus),
+        "+" => Some(CylinderMode::Plus),
+        text if text.eq_ignore_ascii_case("mix") => Some(CylinderMode::Mixed),
+        "" => None,
+        _ => return None,
+    };
+    leaf.done();
+    mode
+}
+
+/// The number that the instrument gave to a shot.
+pub fn shot_no(list: El) -> Result<Option<u32>, DecodeError> {
+    list.count_shot()?;
+    match list.node().attribute("No").map(str::trim) {
+        Some(no) => no.parse().map(Some).map_err(|_| list.malformed("No is not a number")),
+        None => {
+            let what = format!("{} has no number", list.path());
+            list.tree().flag(FlagCode::Inconsistent, what);
+            Ok(None)
+        }
+    }
+}
+
+/// The error text of a shot that failed. The element alone says so, even empty.
+pub fn shot_error(list: El, ns: Ns) -> Option<String> {
+    let error = list.peek((ns, "Error"))?;
+    error.done();
+    Some(if error.text().is_empty() { "error".into() } else { error.text().to_owned() })
+}
+
+pub fn confidence(list: El, ns: Ns) -> Option<Confidence> {
+    let as_sent = list.text_of((ns, "ConfidenceIndex"))?;
+    Some(Confidence { as_sent, scale: "Topcon ConfidenceIndex".into(), low: false })
+}
+
+/// All shots of an eye, in their order.
+pub fn shots<V>(
+    eye: El,
+    ns: Ns,
+    value: impl Fn(El) -> Result<Option<V>, DecodeError>,
+) -> Result<Vec<Shot<V>>, DecodeError> {
+    let lists = eye.enter_all((ns, "List")).into_iter();
+    lists
+        .map(|list| {
+            Ok(Shot {
+                no: shot_no(list)?,
+                value: value(list)?,
+                confidence: confidence(list, ns),
+                error: shot_error(list, ns),
+            })
+        })
+        .collect()
+}
+
+/// The value that the instrument declares for the eye.
+pub fn representative<V>(
+    eye: El,
+    ns: Ns,
+    (name, label): (&str, &str),
+    value: impl Fn(El) -> Result<Option<V>, DecodeError>,
+) -> Result<Option<Representative<V>>, DecodeError> {
+    let Some(declared) = eye.enter((ns, name)) else { return Ok(None) };
+    Ok(value(declared)?.map(|value| Representative { label: label.into(), value }))
+}

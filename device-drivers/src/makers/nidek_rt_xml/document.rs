@@ -1,0 +1,82 @@
+//! One document becomes one reading.
+
+use super::{
+    common, corrected, relayed,
+    values::{SECONDS, without_unit},
+};
+use crate::{
+    DecodeError, DriverOptions, ErrorCode, flags,
+    format::xml::{Document, El, Tree},
+};
+use chiasm_proto::{Decoded, Eye, Measured, Measurement, OtherTest};
+
+/// Most measurements of one document; a refractor with every set, far and near, day and night,
+/// sends below two hundred.
+const MEASUREMENTS_MAX: usize = 512;
+/// The kind of measure that is read.
+const TYPE: &str = "RT";
+
+pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeError> {
+    let document = Document::parse(raw)?;
+    let tree = Tree::new(&document);
+    let root = tree.root();
+    refuse_other_dialects(&document, root)?;
+    let mut decoded = common::decode(root, options)?;
+    for measure in measures(root) {
+        measure.mark_entered();
+        decode_measure(measure, &mut decoded.measurements)?;
+    }
+    if decoded.measurements.len() > MEASUREMENTS_MAX {
+        let what = format!("more than {MEASUREMENTS_MAX} measurements");
+        return Err(root.malformed(what));
+    }
+    tree.check_texts()?;
+    decoded.unknown_records = tree.unknown_records();
+    decoded.flags = tree.flags.into_inner();
+    flags::complete(&mut decoded);
+    Ok(decoded)
+}
+
+/// The same root stands above JOIA's namespaces, above Topcon's documents without them, and above
+/// NIDEK's own lensmeters.
+fn refuse_other_dialects(document: &Document, root: El) -> Result<(), DecodeError> {
+    let refuse =
+        |message: &str| Err(DecodeError::new(ErrorCode::WrongKind, root.node().offset(), message));
+    if root.node().name() != "Ophthalmology" {
+        return refuse("the root element is not Ophthalmology");
+    }
+    if (0..document.len()).any(|index| document.node(index).namespace().is_some()) {
+        return refuse("a namespace, which this dialect does not use");
+    }
+    let company =
+        root.peek("Common").and_then(|common| common.peek("Company")).map_or("", El::text);
+    if !company.to_ascii_uppercase().starts_with("NIDEK") {
+        return refuse("not from NIDEK");
+    }
+    if measures(root).is_empty() {
+        return refuse("no Measure of type RT");
+    }
+    Ok(())
+}
+
+/// Measures of this kind. Others in the same document stay text.
+fn measures(root: El<'_>) -> Vec<El<'_>> {
+    let is_known = |el: &El| el.node().attribute("type").map_or("", str::trim) == TYPE;
+    root.peek_all("Measure").into_iter().filter(is_known).collect()
+}
+
+fn decode_measure(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
+    for phoropter in measure.enter_all("Phoropter") {
+        corrected::decode(phoropter, into)?;
+    }
+    relayed::keratometry(measure, into)?;
+    relayed::tonometry(measure, into)?;
+    relayed::pachymetry(measure, into)?;
+    if let Some(leaf) = measure.leaf("Test_Time") {
+        let text = without_unit(leaf, SECONDS)?;
+        let test = OtherTest::one("Test_Time", "duration of the examination", text, Some("s"));
+        into.push(Measurement::without_token(Eye::Both, Measured::OtherTest(test)));
+    }
+    measure.ignore(["SystemNo"]);
+    Ok(())
+}
