@@ -6,7 +6,9 @@
 //! bytes only choose what is tried next.
 
 use super::{Hint, Trial, examine};
-use crate::{DriverOptions, DriverSpec, LineSettings, Parity, Transport, registry::DRIVERS};
+use crate::{
+    DriverOptions, DriverSpec, Evidence, LineSettings, Parity, Transport, registry::DRIVERS,
+};
 use std::time::Instant;
 
 /// What the port counted while the bytes came. A pseudo-terminal and some adapters count nothing.
@@ -41,7 +43,8 @@ impl Probe {
     pub fn new(drivers: &[&'static DriverSpec], options: DriverOptions) -> Self {
         let drivers = if drivers.is_empty() { DRIVERS } else { drivers };
         let mut queue: Vec<(LineSettings, usize, usize)> = Vec::new();
-        for spec in drivers {
+        // What nobody can read cannot be recognised at any setting.
+        for spec in drivers.iter().filter(|spec| spec.evidence != Evidence::NeedsCapture) {
             let Transport::Serial(settings) = spec.transport else { continue };
             for (rank, settings) in settings.iter().enumerate() {
                 match queue.iter_mut().find(|(known, ..)| known == settings) {
