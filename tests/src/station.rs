@@ -71,10 +71,15 @@ impl Print {
         }
     }
 
-    /// Whether a reading was made of these bytes. Line ends around them may have come and gone with
-    /// a neighbour.
+    /// Whether a reading was made of these bytes. White space around them may be missing, or have
+    /// come from a neighbour.
     pub fn is_raw(&self, raw: &[u8]) -> bool {
-        raw.trim_ascii() == self.transmission.bytes.trim_ascii()
+        let is_blank = |byte: &&u8| byte.is_ascii_whitespace() || **byte == 0;
+        let core = |bytes: &[u8]| -> Vec<u8> {
+            let end = bytes.len() - bytes.iter().rev().take_while(is_blank).count();
+            bytes[..end].iter().skip_while(is_blank).copied().collect()
+        };
+        core(raw) == core(&self.transmission.bytes)
     }
 
     /// Fails with the first value that is not what the instrument sent.
