@@ -169,6 +169,9 @@ pub struct DetectArgs {
     /// On a port: seconds until it gives up
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub timeout: u32,
+    /// On a port: seconds without a byte until the next settings are tried
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub wait: u32,
     #[command(flatten)]
     pub options: ReadingArgs,
 }

@@ -28,6 +28,7 @@ pub mod station;
 pub mod stats;
 pub mod story;
 pub mod table;
+pub mod uart;
 pub mod visit;
 pub mod wait;
 pub mod ward;

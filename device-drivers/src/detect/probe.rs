@@ -70,6 +70,14 @@ impl Probe {
         self.queue.len()
     }
 
+    /// Nothing came at all at these settings, as where every byte was dropped: the next ones, and
+    /// these again in the end.
+    pub fn silent(&mut self) {
+        if !self.queue.is_empty() {
+            self.queue.rotate_left(1);
+        }
+    }
+
     /// What came from the first byte until the line fell silent.
     pub fn heard(&mut self, now: Instant, bytes: &[u8], errors: LineErrors) -> Verdict {
         let examination = examine(now, bytes, &self.options);

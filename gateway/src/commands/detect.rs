@@ -45,6 +45,7 @@ pub(super) async fn detect(args: DetectArgs) -> anyhow::Result<()> {
         port: args.target.clone(),
         probe: Probe::new(&chosen, args.options.driver_options()),
         deadline: Instant::now() + Duration::from_secs(args.timeout.into()),
+        wait: Duration::from_secs(args.wait.into()),
         prints: 0,
     };
     search.run().await
@@ -85,6 +86,8 @@ struct Search {
     port: String,
     probe: Probe,
     deadline: Instant,
+    /// At each setting.
+    wait: Duration,
     prints: u32,
 }
 
@@ -105,7 +108,17 @@ impl Search {
         while let Some(line) = self.probe.settings() {
             let (bytes, errors) = match self.listen(line).await? {
                 Heard::Transmission { bytes, errors } => (bytes, errors),
-                Heard::Nothing => anyhow::bail!("no print in time. {}", in_words(&hints)),
+                Heard::Nothing if Instant::now() >= self.deadline => {
+                    anyhow::bail!("no print in time. {}", in_words(&hints))
+                }
+                // Everything else was tried, and here every byte was dropped.
+                Heard::Nothing if self.prints > 0 && self.probe.remaining() == 1 => {
+                    return self.exhausted(&hints);
+                }
+                Heard::Nothing => {
+                    self.probe.silent();
+                    continue;
+                }
                 Heard::Interrupted => return Ok(()),
             };
             self.prints += 1;
@@ -113,11 +126,7 @@ impl Search {
             match self.probe.heard(clock::monotonic(), &bytes, errors) {
                 Verdict::Found(readers) => return found(&self.port, line, &readers),
                 Verdict::Hindered { hints } => anyhow::bail!("{}", in_words(&hints)),
-                Verdict::Exhausted { hints } => anyhow::bail!(
-                    "{} prints, and no documented setting fits. {}",
-                    self.prints,
-                    in_words(&hints)
-                ),
+                Verdict::Exhausted { hints } => return self.exhausted(&hints),
                 Verdict::TryNext { hints: now } => {
                     println!("  not understood: {}", in_words(&now));
                     hints = now;
@@ -125,6 +134,11 @@ impl Search {
             }
         }
         anyhow::bail!("these drivers read files, not a line")
+    }
+
+    fn exhausted(&self, hints: &[Hint]) -> anyhow::Result<()> {
+        let (prints, hints) = (self.prints, in_words(hints));
+        anyhow::bail!("{prints} prints, and no documented setting fits. {hints}")
     }
 
     async fn listen(&self, line: LineSettings) -> anyhow::Result<Heard> {
@@ -139,8 +153,9 @@ impl Search {
         println!("listening at {line}: press Print");
         io::stdout().flush()?;
         let before = serial::line_errors(&stream);
+        let until = self.deadline.min(Instant::now() + self.wait);
         let bytes = tokio::select! {
-            bytes = transmission(&mut stream, self.deadline) => bytes?,
+            bytes = transmission(&mut stream, until) => bytes?,
             stopped = tokio::signal::ctrl_c() => {
                 stopped?;
                 return Ok(Heard::Interrupted);
