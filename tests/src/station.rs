@@ -154,7 +154,7 @@ impl Station {
             id,
             lane: lane.into(),
             driver: simulator.driver.into(),
-            model: None,
+            model: Some(simulator.model.into()),
             listen_only: false,
             endpoint,
         };

@@ -336,7 +336,10 @@ fn cells(group: &Group) -> impl Iterator<Item = &Cell> {
 pub fn groups(measurements: &[Measurement]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for measurement in measurements {
-        let (mut group, cell) = values::cell(&measurement.measured, measurement.eye);
+        let (mut group, mut cell) = values::cell(&measurement.measured, measurement.eye);
+        if let (Eye::NotGiven, Some(token)) = (measurement.eye, &measurement.eye_as_sent) {
+            cell.notes.push(format!("sent as {token}"));
+        }
         group.notes.extend(measurement.data_set.clone());
         if measurement.relayed {
             group.notes.push("passed on from another instrument".into());

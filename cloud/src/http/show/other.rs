@@ -55,5 +55,11 @@ pub fn other_test(it: &OtherTest) -> (Group, Cell) {
         line(&value.name, vec![Value { name: String::new(), text, unit: "" }])
     };
     let cell = plain(it.values.iter().map(value).collect());
-    (group(Section::Other, it.name.clone(), vec![it.code.clone()]), cell)
+    (group(Section::Other, capitalised(&it.name), vec![it.code.clone()]), cell)
+}
+
+fn capitalised(name: &str) -> String {
+    let mut characters = name.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + characters.as_str()
 }
