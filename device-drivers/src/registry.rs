@@ -76,5 +76,16 @@ pub fn find(id: &str) -> Option<&'static DriverSpec> {
     DRIVERS.iter().copied().find(|spec| spec.id == id)
 }
 
+/// Name and meaning of the quantities to which a site may give headings in its configuration, for a
+/// driver whose tables have no fixed ones.
+pub fn columns(spec: &DriverSpec) -> &'static [(&'static str, &'static str)] {
+    match spec.id {
+        id if id == zeiss::iolmaster500::SPEC.id => zeiss::iolmaster500::COLUMNS,
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod tests;
