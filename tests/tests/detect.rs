@@ -107,6 +107,55 @@ fn wrong_parity_is_named_and_other_instruments_are_not_invented() {
     });
 }
 
+/// I2: `listen` shows the bytes, and within ten seconds says what is wrong, or what was read and how
+/// the instrument is set.
+#[test]
+fn listening_says_what_is_wrong_and_then_what_is_read() {
+    story("listening", async {
+        let listens = line(9600, 8, Parity::None, 1);
+        let said = heard("ARK-1a", line(9600, 8, Parity::Even, 1), listens, "set parity").await?;
+        ensure!(said.contains("looks like NIDEK, parity wrong"), "{said}");
+        let said = heard("ARK-1a", listens, listens, "Dry test").await?;
+        ensure!(said.contains("parsed by nidek_ark") && said.contains("OPIF-11"), "{said}");
+        ensure!(said.contains("49 44 4e 49 44 45 4b"), "no raw bytes in {said}");
+        Ok(())
+    });
+}
+
+/// What `listen` says of one print until it says a word.
+async fn heard(
+    model: &str,
+    truth: LineSettings,
+    listens: LineSettings,
+    word: &str,
+) -> Result<String> {
+    const ANSWER_MAX: Duration = Duration::from_secs(10);
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("line.tty");
+    let pty = Pty::plug_in(&path)?;
+    let simulator = sim::find(model).context("a simulated instrument")?;
+    let mut program = tokio::process::Command::new(process::binary("chiasm-gateway")?);
+    program.arg("listen").arg(&path).kill_on_drop(true);
+    let mut child = program.stdout(Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().context("piped")?).lines();
+    let mut said = lines.next_line().await?.context("it listens")?;
+    let print = (simulator.print)(1, &Knobs::default()).bytes;
+    pty.write_all(&uart::received(&print, truth, listens)).await?;
+    let answer = async {
+        while let Some(line) = lines.next_line().await? {
+            said.push('\n');
+            said.push_str(&line);
+            if line.contains(word) {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("it ended")
+    };
+    let answered = tokio::time::timeout(ANSWER_MAX, answer).await;
+    ensure!(answered.is_ok_and(|it| it.is_ok()), "no `{word}` in {said}");
+    Ok(said)
+}
+
 /// `detect FILE` and `decode FILE`: what fits, or the candidates with the offending byte.
 #[test]
 fn files_are_detected_and_refusals_name_the_byte() {
