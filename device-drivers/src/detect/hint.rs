@@ -12,7 +12,7 @@
 //! | another speed | | few different bytes, many of them 0x00, 0x80, 0xE0, 0xF8, 0xFE, 0xFF |
 
 use super::is_read;
-use crate::Parity;
+use crate::{Parity, format::stream::find};
 use std::{fmt, time::Instant};
 
 /// Bytes that are needed before their statistics say anything.
@@ -150,7 +150,7 @@ pub fn hints(now: Instant, bytes: &[u8]) -> Vec<Hint> {
 }
 
 fn contains(bytes: &[u8], text: &[u8]) -> bool {
-    bytes.windows(text.len()).any(|window| window == text)
+    find(bytes, text).is_some()
 }
 
 /// Files that people try because they lie beside the right ones.
@@ -195,9 +195,10 @@ fn line_settings(now: Instant, bytes: &[u8]) -> Option<Hint> {
         return None;
     }
     if bytes.iter().any(|byte| *byte >= 0x80) {
-        let stripped: Vec<u8> = bytes.iter().map(|byte| byte & 0x7F).collect();
-        let is_read_as_seven = is_read(now, &stripped);
-        if let Some(parity) = parity_of_all(bytes).filter(|_| is_read_as_seven) {
+        let stripped = || bytes.iter().map(|byte| byte & 0x7F).collect::<Vec<u8>>();
+        if let Some(parity) = parity_of_all(bytes)
+            && is_read(now, &stripped())
+        {
             return Some(Hint::SevenBits(parity));
         }
     }

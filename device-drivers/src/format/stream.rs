@@ -228,5 +228,5 @@ impl Decoder for StreamDecoder {
 
 /// Position of a text in bytes.
 pub fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
-    bytes.windows(text.len()).position(|window| window == text)
+    memchr::memmem::find(bytes, text)
 }
