@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`framing`] | SOH … EOT with a checksum behind it, as NIDEK sends |
 //! | [`stream`] | other transmissions of text on a line |
-//! | [`file`] | files that are read as a whole |
+//! | [`mod@file`] | files that are read as a whole |
 //! | [`xml`] | XML documents, walked so that nothing unread vanishes |
 //! | [`table`], [`sheet`] | separated values; tables whose rows are readings of their own |
 //! | [`fields`] | fixed columns, lines and numbers |

@@ -10,10 +10,10 @@
 //!    static SPEC: DriverSpec`. What comes in is cut by
 //!    * [`makers::nidek`]'s own framer for SOH…EOT with a checksum behind it,
 //!    * [`format::stream::StreamDecoder`] for other transmissions on a line,
-//!    * [`format::xml::XmlDecoder`] for XML documents, walked with [`xml::El`], which remembers what was
-//!      not read,
+//!    * [`format::xml::XmlDecoder`] for XML documents, walked with [`format::xml::El`], which
+//!      remembers what was not read,
 //!    * [`format::file::FileDecoder`] for files that are read as a whole, such as tables,
-//!      with [`sheet::Sheet`] for tables whose rows are readings of their own,
+//!      with [`format::sheet::Sheet`] for tables whose rows are readings of their own,
 //!
 //!    or by an own [`Decoder`] where none of them fits. [`format::fields`] reads columns, lines and
 //!    numbers with their positions; [`flags::complete`] adds everything a person should look at:
@@ -26,8 +26,8 @@
 //!    it comes from and which values a person expects; `.json` is written by `UPDATE_GOLDEN=1
 //!    cargo test -p chiasm-drivers` and then *read against the .md*.
 //!
-//! An instrument of which nothing is known yet is a name in [`captures`]: its bytes are kept until
-//! they have taught us the format, and it needs none of the other three.
+//! An instrument of which nothing is known yet is a name in [`makers::captures`]: its bytes are
+//! kept until a capture teaches its format, and it needs none of the other three.
 //!
 //! At the end of the file stands `golden_tests!(SPEC)`: each fixture whole, in pieces of every
 //! size, cut short at every byte, with every single bit flipped, twice in a row, and after noise.

@@ -86,6 +86,4 @@ pub fn columns(spec: &DriverSpec) -> &'static [(&'static str, &'static str)] {
 }
 
 #[cfg(test)]
-mod damage_tests;
-#[cfg(test)]
 mod tests;

@@ -50,7 +50,8 @@ pub enum Command {
     Decode(DecodeArgs),
     /// Say which driver fits a file, or which driver and line settings fit a port, or why none does
     #[command(after_help = "Examples:\n  chiasm-gateway detect capture.raw\n  \
-        chiasm-gateway detect /dev/ttyUSB0\n  chiasm-gateway detect usb:A50285BI --driver nidek_ark\n\n\
+        chiasm-gateway detect /dev/ttyUSB0\n  \
+        chiasm-gateway detect usb:A50285BI --driver nidek_ark\n\n\
         On a port it listens at one documented setting after the other: press Print each time it \
         says so. Only a whole transmission that a driver reads is trusted. Exit code 1 if nothing \
         fits.")]

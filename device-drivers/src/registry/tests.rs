@@ -1,5 +1,7 @@
 //! What holds for every driver, found by walking the registry.
 
+mod damage;
+
 use super::*;
 use crate::{
     DriverOptions, Evidence, Transport,

@@ -1,5 +1,6 @@
-//! The simulated clinic, to look at: a cloud, two gateways, an instrument of every kind, a schedule. Prints
-//! where the pages are and who can sign in, then plays a day in fast motion until Ctrl-C.
+//! The simulated clinic, to look at: a cloud, two gateways, an instrument of every kind and a
+//! schedule. Prints where the pages are and who can sign in, then plays a day in fast motion until
+//! Ctrl-C.
 
 use anyhow::{Context, Result};
 use chiasm_testbed::{

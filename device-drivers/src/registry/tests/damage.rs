@@ -3,11 +3,11 @@
 //!
 //! `PROPTEST_CASES=5000 cargo test -p chiasm-drivers --lib damage` looks longer.
 
-use super::DRIVERS;
 use crate::{
     DriverOptions, DriverSpec, Event, detect,
     format::framing::EOT,
     golden::{self, Fixture, content, fixtures, run},
+    registry::DRIVERS,
 };
 use chiasm_proto::{Decoded, Integrity};
 use proptest::{
@@ -109,11 +109,10 @@ fn hold<S: Strategy>(
     strategy: &S,
     property: impl Fn(&S::Value, &Cell<u64>) -> Result<(), TestCaseError>,
 ) {
-    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..Default::default() };
-    let config = match std::env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok()) {
-        Some(cases) => ProptestConfig { cases, ..config },
-        None => config,
-    };
+    // The library's own default is 256, or what the environment says.
+    let usual = ProptestConfig::default();
+    let cases = if usual.cases == 256 { CASES } else { usual.cases };
+    let config = ProptestConfig { cases, failure_persistence: None, ..usual };
     let runs = Cell::new(0);
     let result = TestRunner::new(config).run(strategy, |value| property(&value, &runs));
     // Nobody reads it where standard error is closed.
