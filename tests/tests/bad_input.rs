@@ -103,13 +103,14 @@ fn a_pulled_cable_is_noticed_and_a_new_one_found_without_a_restart() {
         let print = ward.next_print()?;
         let half = &print.transmission.bytes[..print.transmission.bytes.len() / 2];
         ward.send(half).await?;
-        let path = ward.clinic.folder().join("lane-1-ark.tty");
+        let link = ward.patient().link.id.clone();
+        let path = ward.clinic.folder().join(format!("{link}.tty"));
         let nothing = Attachment::connecting(0);
         let Attachment::Serial(pty) = std::mem::replace(&mut ward.patient().attachment, nothing)
         else {
             anyhow::bail!("the instrument is on a serial line")
         };
-        ward.clinic.gateways[0].has_journaled("lane-1-ark", half.len()).await?;
+        ward.clinic.gateways[0].has_journaled(&link, half.len()).await?;
         pty.pull_out()?;
         ward.clinic.gateways[0].process()?.says("link is down", wait::USUAL_MAX).await?;
         ward.captured_with_position("incomplete").await?;
