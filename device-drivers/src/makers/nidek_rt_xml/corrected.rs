@@ -19,11 +19,12 @@ use crate::{
         fields::Number,
         xml::{El, values::axis_unless_zero},
     },
+    makers::nidek_xml::values::cylinder_mode,
 };
 use chiasm_proto::{
-    AcuityCondition, Base, Correction, CylinderMode, Eye, FlagCode, Hundredths, Lensometry, Light,
-    Measured, Measurement, OtherTest, OtherValue, Prism, PrismComponent, PupillaryDistance,
-    Refraction, RefractionKind, RefractionValue, Representative, Vision, VisualAcuity,
+    AcuityCondition, Base, Correction, Eye, FlagCode, Hundredths, Lensometry, Light, Measured,
+    Measurement, OtherTest, OtherValue, Prism, PrismComponent, PupillaryDistance, Refraction,
+    RefractionKind, RefractionValue, Representative, Vision, VisualAcuity,
 };
 
 /// A refractor declares one value for each eye and gives it no name.
@@ -70,20 +71,6 @@ pub fn decode(phoropter: El, into: &mut Vec<Measurement>) -> Result<(), DecodeEr
         set.read(el)?;
     }
     Ok(())
-}
-
-/// A word that is not known is left unread.
-fn cylinder_mode(phoropter: El) -> Option<CylinderMode> {
-    let leaf = phoropter.peek("CylinderMode")?;
-    let mode = match leaf.text() {
-        "-" => Some(CylinderMode::Minus),
-        "+" => Some(CylinderMode::Plus),
-        text if text.eq_ignore_ascii_case("mix") => Some(CylinderMode::Mixed),
-        "" => None,
-        _ => return None,
-    };
-    leaf.done();
-    mode
 }
 
 /// Which set it is, if it is one that is read.

@@ -2,7 +2,8 @@
 //!
 //! Proved against: documents constructed from the layout that public captures of an NT-530P and an
 //! AR-360A and the full example of an ARK-1s in a reader in clinical use show; three more public
-//! readers agree. No recording was used.
+//! readers agree. No recording was used; the published examples of an ARK-1s and of two AR-360A
+//! were read in full.
 //!
 //! | element of an eye (`R`, `L`) | measurement |
 //! |---|---|
@@ -27,7 +28,9 @@
 //! every `ARList` carry a `Sphere`: values are found by their path. `ARMedian` is missing where
 //! only failed shots exist; a conversion without any measurement is no value, as on the serial
 //! line. Lists of the two eyes differ in length. `ø` of a ring also comes as `Φ`, so rings are
-//! kept as sent. An empty element was not measured, which is not zero.
+//! kept as sent. An empty element was not measured, which is not zero: a sphere beside an empty
+//! cylinder stays text. Where every shot failed, `PACHYAverage` holds `Error` (seen: `ALM`) instead
+//! of a value, which is flagged.
 //!
 //! Unknown: how a shot of pressure fails in XML (read as in `ARList`); what `AC` and `RI` mean.
 

@@ -11,12 +11,12 @@
 //! the text; `lens` reads the tree of a lensmeter.
 
 pub mod data;
-mod head;
+pub(super) mod head;
 mod lens;
 pub mod lm;
 pub mod rodenstock;
 pub mod tomey;
-mod values;
+pub(super) mod values;
 
 use chiasm_proto::Eye;
 

@@ -77,6 +77,7 @@ fn units_stand_inside_the_text_or_not() {
         ("1°", "1"),
         ("1°", "1 deg"),
         ("2026/03/14", "2026/3/14"),
+        ("2026/03/14", "2026.03.14"),
     ] {
         let mut decoded = read(&data::SPEC, &changed(&good, from, to)).unwrap();
         if to.starts_with("2026") {
@@ -148,9 +149,10 @@ fn documents_of_others_are_of_the_wrong_kind() {
         changed(&lens, "<Measure type", "<Measure type=\"REF\"/><Measure type"),
         lens.replace("<Measure type=\"LM\">", &format!("<nsLM:Measure {joia} type=\"LM\">"))
             .replace("</Measure>", "</nsLM:Measure>"),
-        changed(&lens, "<Ophthalmology>", "<Ophthalmology xmlns=\"http://example.org\">"),
+        changed(&lens, "<Ophthalmology>", "<Ophthalmology xmlns=\"http://www.joia.or.jp/x\">"),
+        changed(&lens, "<LM>", "<LM xmlns=\"http://example.org\">"),
         changed(&ark(), ">NIDEK<", ">ACME<"),
-        changed(&ark(), "<Data>", "<Data xmlns=\"http://example.org\">"),
+        changed(&ark(), "<R>", "<R xmlns=\"http://example.org\">"),
         "<Data><Company>NIDEK</Company><Version>1</Version></Data>".to_owned(),
         "<Data/>".to_owned(),
         "<Ophthalmology/>".to_owned(),
@@ -175,6 +177,73 @@ fn documents_of_others_are_of_the_wrong_kind() {
             assert_eq!((spec.sniff)(noise), Sniff::No);
         }
     }
+}
+
+#[test]
+fn a_namespace_for_the_whole_document_changes_nothing() {
+    let xsi = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"";
+    for (spec, text, root) in
+        [(&data::SPEC, ark(), "Data"), (&lm::SPEC, lensmeter(), "Ophthalmology")]
+    {
+        let plain = read(spec, &text).unwrap();
+        for declared in [xsi, "xmlns=\"http://example.org\""] {
+            let text = changed(&text, &format!("<{root}>"), &format!("<{root} {declared}>"));
+            assert_eq!(read(spec, &text).unwrap(), plain, "{declared}");
+            assert_eq!((spec.sniff)(text.as_bytes()), Sniff::Yes, "{declared}");
+        }
+    }
+}
+
+/// An empty cylinder is not zero, so there is no refraction; the other values are not its fault.
+#[test]
+fn a_sphere_without_a_cylinder_stays_text() {
+    let good = ark();
+    let plain = read(&data::SPEC, &good).unwrap();
+    let cylinder = "<Cylinder>-0.87</Cylinder>\r\n\t\t\t\t<Axis>180</Axis>";
+    for (to, is_kept) in [
+        ("<Cylinder></Cylinder><Axis></Axis>", true),
+        ("<Cylinder/>", true),
+        ("", true),
+        ("<Cylinder></Cylinder><Axis>180</Axis>", false),
+    ] {
+        let at = good.find("<ARMedian>").unwrap();
+        let (head, tail) = good.split_at(at);
+        let found = read(&data::SPEC, &format!("{head}{}", changed(tail, cylinder, to)));
+        assert_eq!(found.is_ok(), is_kept, "{to}: {found:?}");
+        let Ok(found) = found else { continue };
+        let Measured::Refraction(refraction) = &found.measurements[0].measured else { panic!() };
+        assert_eq!((&refraction.representative, refraction.shots.len()), (&None, 3), "{to}");
+        assert_eq!(found.measurements.len(), plain.measurements.len(), "{to}");
+        assert!(codes(&found).contains(&FlagCode::Inconsistent), "{to}");
+        assert!(found.unknown_records.iter().any(|it| it.text == "<Sphere>-3.12</Sphere>"));
+    }
+    let alone =
+        "<Sphere>-3.00</Sphere>\r\n\t\t\t<Cylinder>-0.75</Cylinder>\r\n\t\t\t<Axis>180</Axis>";
+    let found = read(&data::SPEC, &changed(&good, alone, "<Sphere>-3.00</Sphere>")).unwrap();
+    assert_eq!(found.measurements.len() + 1, plain.measurements.len(), "no subjective refraction");
+}
+
+#[test]
+fn an_error_in_place_of_an_average_is_told() {
+    let good = fixture("nidek_data_xml", "02_nt530p");
+    let average = "<PACHYAverage><Thickness>534</Thickness></PACHYAverage>";
+    let text = changed(&good, average, "<PACHYAverage><Error>ALM</Error></PACHYAverage>");
+    let decoded = read(&data::SPEC, &text).unwrap();
+    let flag = decoded.flags.iter().find(|flag| flag.code == FlagCode::InstrumentError).unwrap();
+    assert_eq!(flag.detail, "R/PACHY/PACHYAverage: the instrument reports ALM");
+    assert!(decoded.unknown_records.is_empty());
+}
+
+#[test]
+fn lenses_with_names_of_no_sure_side_have_none() {
+    let text = lensmeter().replace("<R>", "<I>").replace("</R>", "</I>");
+    let decoded = read(&lm::SPEC, &text).unwrap();
+    let side = |token: &str| {
+        let found = decoded.measurements.iter().find(|it| it.eye_as_sent.as_deref() == Some(token));
+        found.map(|it| it.eye)
+    };
+    assert_eq!(side("I"), Some(chiasm_proto::Eye::NotGiven));
+    assert_eq!(side("L"), Some(chiasm_proto::Eye::Left));
 }
 
 fn prism_of(text: &str) -> (Option<Prism>, Decoded) {

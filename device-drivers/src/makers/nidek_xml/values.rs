@@ -123,7 +123,8 @@ pub fn shots<V>(
         .collect()
 }
 
-/// The value that the instrument declares for the eye.
+/// The value that the instrument declares for the eye. Where no shot was good an error may stand in
+/// its place.
 pub fn representative<V>(
     block: El,
     name: &str,
@@ -131,6 +132,10 @@ pub fn representative<V>(
     value: impl Fn(El) -> Result<Option<V>, DecodeError>,
 ) -> Result<Option<Representative<V>>, DecodeError> {
     let Some(declared) = block.enter(name) else { return Ok(None) };
+    if let Some(error) = error(declared) {
+        let what = format!("{}: the instrument reports {error}", declared.path());
+        declared.tree().flag(FlagCode::InstrumentError, what);
+    }
     Ok(value(declared)?.map(|value| Representative { label: label.into(), value }))
 }
 
