@@ -60,7 +60,7 @@ pub static SPEC: DriverSpec = DriverSpec {
                    strip.",
     },
     limits: "Not tried on an instrument. Several shots and failed shots in one line are known from \
-             one source. NT-2000 is not known.",
+             one source. NT-3000: by the tests of one reader. NT-2000 is not known.",
     sniff: |bytes| link::sniff(&FAMILY, bytes),
     new: |options| NidekDecoder::boxed(&FAMILY, options),
 };

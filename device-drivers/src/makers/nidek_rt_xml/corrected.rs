@@ -89,10 +89,10 @@ fn set<'s>(el: El, conditions: &Refraction, into: &'s mut Vec<Measurement>) -> O
         "near" => Vision::Near,
         _ => return None,
     };
-    let (light, name) = match attribute("Situation") {
-        "Standard" => (Light::Day, attribute("CorrectionType").to_owned()),
+    let (light, name) = match attribute("Situation").to_ascii_lowercase().as_str() {
+        "standard" => (Light::Day, attribute("CorrectionType").to_owned()),
         // Acuities have no light of their own: their set's name says it.
-        "Night" => (Light::Night, format!("{} Night", attribute("CorrectionType"))),
+        "night" => (Light::Night, format!("{} Night", attribute("CorrectionType"))),
         _ => return None,
     };
     let conditions = Refraction { vision, light, ..conditions.clone() };

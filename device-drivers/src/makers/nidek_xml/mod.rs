@@ -1,5 +1,5 @@
-//! NIDEK's XML files, which the instruments write into a shared folder. Two dialects without
-//! namespaces, which have nothing but the maker in common:
+//! NIDEK's XML files, which the instruments write into a shared folder. Two dialects, none of them in
+//! JOIA's namespaces, which have nothing but the maker in common:
 //!
 //! | file | reads |
 //! |---|---|
