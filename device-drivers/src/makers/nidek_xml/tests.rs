@@ -338,3 +338,66 @@ fn more_than_any_instrument_sends_is_refused() {
     let text = changed(&lensmeter(), "<LM>", &format!("<LM>{}", lens.repeat(100)));
     assert_eq!(read(&lm::SPEC, &text).unwrap_err().code, ErrorCode::Malformed);
 }
+
+/// As the maker's stylesheet shows them.
+#[test]
+fn a_marked_shot_of_pressure_is_unsure() {
+    let good = fixture("nidek_data_xml", "02_nt530p");
+    let expected = read(&data::SPEC, &good).unwrap();
+    for (list, sent, as_sent) in [
+        ("</NTList>", "<LowConfidenceLevel>2</LowConfidenceLevel>", "2"),
+        ("</PACHYList>", "<LowConfidenceLevel/>", "*"),
+    ] {
+        let decoded = read(&data::SPEC, &changed(&good, list, &format!("{sent}{list}"))).unwrap();
+        assert!(codes(&decoded).contains(&FlagCode::LowConfidence), "{list}");
+        assert_eq!(decoded.unknown_records, expected.unknown_records, "{list}");
+        let confidences = decoded.measurements.iter().filter_map(|one| match &one.measured {
+            Measured::Tonometry(pressure) => pressure.shots[0].confidence.clone(),
+            Measured::Pachymetry(thickness) => thickness.shots_um[0].confidence.clone(),
+            _ => None,
+        });
+        assert_eq!(confidences.map(|one| one.as_sent).collect::<Vec<_>>(), [as_sent]);
+    }
+}
+
+#[test]
+fn each_kind_may_have_its_own_step() {
+    let steps = "<ARDiopterStep>0.12D</ARDiopterStep><KMDiopterStep>0.25D</KMDiopterStep>\
+                 <ACCDiopterStep>0.25D</ACCDiopterStep>";
+    let good = ark();
+    let text = changed(&good, "<DiopterStep>0.01D</DiopterStep>", steps);
+    let decoded = read(&data::SPEC, &text).unwrap();
+    assert_eq!(decoded.unknown_records, read(&data::SPEC, &good).unwrap().unknown_records);
+    let mut seen = [false; 2];
+    for one in &decoded.measurements {
+        match &one.measured {
+            Measured::Refraction(refraction) if refraction.dioptre_step.is_some() => {
+                assert_eq!(refraction.dioptre_step, Some(Hundredths(12)));
+                seen[0] = true;
+            }
+            Measured::Keratometry(keratometry) => {
+                assert_eq!(keratometry.dioptre_step, Some(Hundredths(25)));
+                seen[1] = true;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(seen, [true; 2]);
+}
+
+#[test]
+fn what_the_stylesheet_names_beside_the_values() {
+    let good = fixture("nidek_data_xml", "04_tonoref3_everything");
+    let expected = read(&data::SPEC, &good).unwrap();
+    let image = "<KMImage>KM_K-5531.jpg</KMImage></KM>";
+    let decoded = read(&data::SPEC, &changed(&good, "</KM>", image)).unwrap();
+    assert_eq!(decoded.measurements, expected.measurements);
+    assert_eq!(decoded.flags, expected.flags);
+    let difference = "<ARPeriDiff><Sphere>+0.50</Sphere><Cylinder>-0.25</Cylinder>\
+                      <Axis>88</Axis></ARPeriDiff><RingImage>";
+    let decoded = read(&data::SPEC, &changed(&good, "<RingImage>", difference)).unwrap();
+    assert_eq!(decoded.flags, expected.flags);
+    let is_difference =
+        |one: &Measured| matches!(one, Measured::OtherTest(test) if test.code == "ARPeriDiff");
+    assert!(decoded.measurements.iter().any(|one| is_difference(&one.measured)));
+}

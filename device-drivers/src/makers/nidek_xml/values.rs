@@ -24,6 +24,8 @@ pub const KPA: Unit = &["kPa"];
 /// Below this the maker calls a shot unsure.
 const CONFIDENCE_MIN: &str = "5";
 const SCALE: &str = "NIDEK 1-9";
+/// Pressure and thickness have no scale, only a mark for an unsure shot.
+const SCALE_OF_MARK: &str = "NIDEK *";
 
 /// Where the measurements of one eye go.
 pub struct Side<'m> {
@@ -159,8 +161,14 @@ pub fn error(list: El) -> Option<String> {
     Some(if error.text().is_empty() { "error".into() } else { error.text().to_owned() })
 }
 
-/// `E` is the maker's mark for a shot that it could not grade.
+/// `E` is the maker's mark for a shot that it could not grade. `LowConfidenceLevel` says it by
+/// standing there, even empty.
 fn confidence(list: El) -> Result<Option<Confidence>, DecodeError> {
+    if let Some(mark) = list.peek("LowConfidenceLevel") {
+        mark.done();
+        let as_sent = if mark.text().is_empty() { "*" } else { mark.text() }.to_owned();
+        return Ok(Some(Confidence { as_sent, scale: SCALE_OF_MARK.into(), low: true }));
+    }
     let Some(leaf) = list.leaf("ConfidenceIndex") else { return Ok(None) };
     let low = match leaf.text().as_bytes() {
         [b'1'..=b'9'] => leaf.text() < CONFIDENCE_MIN,

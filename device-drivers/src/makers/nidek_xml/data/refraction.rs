@@ -26,6 +26,9 @@ const CONVERSIONS: [(&str, RefractionKind); 2] = [
     ("ContactLens", RefractionKind::ContactLensEquivalent),
 ];
 
+const PERIPHERY: [(&str, &str); 2] =
+    [("ARPeriData", "peripheral refraction"), ("ARPeriDiff", "difference of the periphery")];
+
 const ACUITIES: [(&str, Correction, Vision, AcuityCondition); 5] = [
     ("UCVA", Correction::Unaided, Vision::Far, AcuityCondition::Standard),
     ("BCVA", Correction::Corrected, Vision::Far, AcuityCondition::Standard),
@@ -112,14 +115,15 @@ fn lone_conversions(block: El, name: &str) {
 
 /// Under its own name and never as a refraction: where in the pupil it was measured is not said.
 fn periphery(block: El, side: &mut Side) {
-    for el in block.enter_all("ARPeriData") {
-        let parts = [("Sphere", "sphere"), ("Cylinder", "cylinder"), ("Axis", "axis")];
-        let parts = parts.into_iter().chain([("SE", "spherical equivalent")]);
-        let values: Vec<_> = parts.filter_map(|(key, name)| part(el, key, name)).collect();
-        if !values.is_empty() {
-            let name = "peripheral refraction".into();
-            let test = OtherTest { code: "ARPeriData".into(), name, values };
-            side.push(Measured::OtherTest(test));
+    for (code, name) in PERIPHERY {
+        for el in block.enter_all(code) {
+            let parts = [("Sphere", "sphere"), ("Cylinder", "cylinder"), ("Axis", "axis")];
+            let parts = parts.into_iter().chain([("SE", "spherical equivalent")]);
+            let values: Vec<_> = parts.filter_map(|(key, name)| part(el, key, name)).collect();
+            if !values.is_empty() {
+                let test = OtherTest { code: code.into(), name: name.into(), values };
+                side.push(Measured::OtherTest(test));
+            }
         }
     }
 }
