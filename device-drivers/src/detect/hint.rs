@@ -203,6 +203,10 @@ fn line_settings(now: Instant, bytes: &[u8]) -> Option<Hint> {
         }
     }
     let share = |is: fn(&u8) -> bool| bytes.iter().filter(|byte| is(byte)).count() * 100;
+    let is_wide = bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF");
+    if is_wide {
+        return None; // a file in UTF-16, of which every other byte is NUL
+    }
     if share(|byte| *byte == 0) > 20 * bytes.len() {
         return Some(Hint::ParityFails);
     }

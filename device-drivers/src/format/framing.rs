@@ -16,7 +16,8 @@
 //!   lost: what came before is refused.
 //! * Line ends between frames go with the next frame. Everything else out there is noise.
 //! * After EOT nothing but the checksum, line ends or the next SOH may follow directly; else the
-//!   EOT was none (one flipped bit makes it of a `D`) and the frame is refused.
+//!   EOT was none (one flipped bit makes it of a `D`) and the frame is refused. Recordings are
+//!   padded with NUL or closed with SUB (0x1A): these go with the frame, if nothing else follows.
 
 use crate::{DecodeError, ErrorCode};
 use std::{
@@ -36,6 +37,8 @@ pub const FRAME_LEN_MAX: usize = 8 * 1024;
 pub const NOISE_LEN_MAX: usize = 512;
 /// Line ends that wait for a frame to belong to.
 pub const LINE_ENDS_LEN_MAX: usize = 64;
+/// Bytes of padding that go with a frame.
+const PADDING_LEN_MAX: usize = 64;
 /// Blocks in one frame.
 pub const BLOCKS_MAX: usize = 16;
 /// How long after EOT the checksum may take.
@@ -243,7 +246,7 @@ impl Framer {
 
     fn byte_behind(&mut self, start: usize, end: usize, byte: u8) {
         let behind = &self.buffer[end + 1..];
-        let has_digits = behind.first().is_some_and(|first| !is_line_end(*first));
+        let has_digits = behind.first().is_some_and(|first| is_checksum_digit(*first));
         if is_checksum_digit(byte) && (behind.is_empty() || has_digits) {
             self.buffer.push(byte);
             if self.buffer.len() == end + 5 {
@@ -253,9 +256,11 @@ impl Framer {
             let at = self.buffer.len();
             self.refuse(ErrorCode::Checksum, at, "the checksum is cut short");
             self.byte(byte);
-        } else if is_line_end(byte) && behind.len() < 2 {
+        } else if is_line_end(byte) && behind.len() < 2
+            || is_padding(byte) && behind.len() < PADDING_LEN_MAX
+        {
             self.buffer.push(byte);
-        } else if byte == SOH || is_line_end(byte) {
+        } else if byte == SOH || is_line_end(byte) || behind.len() == PADDING_LEN_MAX {
             self.accept(start, end, false);
             self.byte(byte);
         } else {
@@ -306,7 +311,7 @@ impl Framer {
             State::Outside => self.flush_noise(),
             State::Behind { start, end } => {
                 let behind = self.buffer.get(end + 1).copied();
-                if behind.is_none_or(is_line_end) {
+                if behind.is_none_or(|first| !is_checksum_digit(first)) {
                     self.accept(start, end, false);
                 } else {
                     let at = self.buffer.len();
@@ -371,6 +376,10 @@ pub fn block_code(bytes: &[u8]) -> Option<[u8; 3]> {
 
 fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
+}
+
+fn is_padding(byte: u8) -> bool {
+    matches!(byte, 0x00 | 0x1A)
 }
 
 fn is_checksum_digit(byte: u8) -> bool {

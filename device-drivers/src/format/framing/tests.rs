@@ -79,6 +79,28 @@ fn line_ends_belong_to_the_next_frame_and_noise_is_told() {
 }
 
 #[test]
+fn padding_behind_a_recording_is_no_part_of_it() {
+    let bare = [BODY.as_bytes(), &[EOT]].concat();
+    for padding in [&b"\0"[..], b"\x1A", b"\0\0\0", b"\r\n\0\0", b"\r\x1A"] {
+        let bytes = [bare.as_slice(), padding].concat();
+        let [Framed::Frame(frame)] = &frames(&bytes)[..] else { panic!("{padding:?}") };
+        assert_eq!((frame.raw.len(), frame.is_proved), (bytes.len(), false), "{padding:?}");
+        let twice = frames(&bytes.repeat(2));
+        assert!(matches!(&twice[..], [Framed::Frame(_), Framed::Frame(_)]), "{padding:?}");
+    }
+    // A digit of a checksum that failed its parity check comes as NUL.
+    let sealed = sealed(BODY);
+    for at in bare.len()..sealed.len() {
+        let mut damaged = sealed.clone();
+        damaged[at] = 0;
+        let found = frames(&damaged);
+        assert!(matches!(&found[0], Framed::Refused { .. }), "{at}: {found:?}");
+    }
+    let long = frames(&[bare.as_slice(), &[0; 200]].concat());
+    assert!(matches!(&long[..], [Framed::Frame(_), Framed::Refused { .. }]), "{long:?}");
+}
+
+#[test]
 fn a_second_block_is_not_a_second_frame() {
     let two_blocks = sealed(&format!("{BODY}\x01DPM\x02 L01 0541  AV0541\x17"));
     assert!(matches!(&frames(&two_blocks)[..], [Framed::Frame(Frame { is_proved: true, .. })]));

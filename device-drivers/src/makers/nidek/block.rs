@@ -70,7 +70,7 @@ fn block<'a>(raw: &'a [u8], start: usize, budget: &mut usize) -> Result<Block<'a
     };
     let code = code.map_err(|_| malformed(start + 1, "not the code of a block"))?;
     let mut segments = Vec::new();
-    let mut at = start + OPENING_LEN;
+    let mut at = behind_line_end(raw, start + OPENING_LEN);
     while at < raw.len() {
         let Some(len) = raw[at..].iter().position(|byte| *byte == ETB) else {
             return Err(malformed(at, "a segment without its end"));
@@ -79,11 +79,15 @@ fn block<'a>(raw: &'a [u8], start: usize, budget: &mut usize) -> Result<Block<'a
         *budget = budget
             .checked_sub(1)
             .ok_or_else(|| malformed(at, "more segments than any instrument sends"))?;
-        at += len + 1;
-        at += usize::from(raw.get(at) == Some(&b'\r'));
-        at += usize::from(raw.get(at) == Some(&b'\n'));
+        at = behind_line_end(raw, at + len + 1);
     }
     Ok(Block { code, segments })
+}
+
+/// Skips CR, LF or both.
+fn behind_line_end(raw: &[u8], at: usize) -> usize {
+    let at = at + usize::from(raw.get(at) == Some(&b'\r'));
+    at + usize::from(raw.get(at) == Some(&b'\n'))
 }
 
 fn segment(bytes: &[u8], offset: usize) -> Result<Field<'_>, DecodeError> {

@@ -14,7 +14,7 @@
 use super::{
     block::Block,
     link::Draft,
-    values::{EYES, measurement},
+    values::{EYES, measurement, once},
 };
 use crate::{DecodeError, format::fields::Field};
 use chiasm_proto::{
@@ -64,13 +64,6 @@ pub fn read(block: &Block, is_one_of_two: bool, draft: &mut Draft) -> Result<(),
     let mire = (is_one_of_two || block.code == "Dkm").then(|| block.code.to_owned());
     append(mire, eyes, draft);
     Ok(())
-}
-
-fn once<V>(slot: &mut Option<V>, value: V, segment: &Field) -> Result<(), DecodeError> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(segment.malformed("sent twice in one block")),
-    }
 }
 
 fn radii(segment: &Field) -> Result<KeratometryValue, DecodeError> {

@@ -208,8 +208,9 @@ pub fn sniff(family: &Family, bytes: &[u8]) -> Sniff {
     if !code.is_some_and(|code| family.blocks.contains(&code)) {
         return Sniff::No;
     }
-    let first = bytes[OPENING_LEN.min(bytes.len())..].split(|byte| *byte < b' ');
-    let first = first.map(String::from_utf8_lossy).next().unwrap_or_default();
+    let mut segments = bytes[OPENING_LEN.min(bytes.len())..].split(|byte| *byte < b' ');
+    let first = segments.find(|segment| !segment.is_empty()).unwrap_or_default();
+    let first = String::from_utf8_lossy(first);
     let model = first.strip_prefix("ID").and_then(|id| id.split_once('/')).map(|(_, model)| model);
     match (model, (family.has_model)(model)) {
         (Some(_), true) => Sniff::Yes,

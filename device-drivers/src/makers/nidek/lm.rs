@@ -1,8 +1,9 @@
 //! NIDEK lensmeters: LM-1000 family, LM-500/600, LM-1800, LM-7.
 //!
-//! Source: published pages of the LM-1000 interface manual (its longest report of 175 bytes adds up
-//! exactly), one reader for the LM-7 family's additions. Proved against constructed transmissions;
-//! three published transmissions (LM-600P twice, LM-7P) were read in full, checksums included.
+//! Source: published pages of the interface manuals of the LM-1000 (its longest report of 175 bytes
+//! adds up exactly) and the LM-1800P, one reader for the LM-7 family's additions. Proved against
+//! constructed transmissions; four published ones (LM-600P three times, LM-7P) were read in full,
+//! checksums included.
 //!
 //! | segment         | columns                             | meaning                              |
 //! |-----------------|-------------------------------------|--------------------------------------|
@@ -13,8 +14,10 @@
 //! | `+06.25`        | 6 characters, directly after one    | second near sphere                   |
 //! | `PR` `PL` `P·`  | 2–6 `00.75`, base 7 `I` `O` `U` `D` | prism, rectangular: up to two        |
 //! | `PR` … + `BR` … | 2–6 `02.50`, then 2–4 `270`         | prism, polar: amount and base        |
-//! | `PD`            | total 2–5, right 6–9, left 10–13    | mm `62.5`; blank parts are missing   |
-//! | `IE` `DE`       | two characters                      | the instrument reports an error      |
+//! | `PD`            | total 2–5, right 6–9, left 10–13    | mm `62.5`; blank parts are missing,  |
+//! |                 |                                     | may end after the total              |
+//! | `IE` `DE`       | two characters                      | the instrument could not start, or   |
+//! |                 |                                     | not measure; alone, without `ID`     |
 //!
 //! ```text
 //!  R+03.75-02.25007   right lens
@@ -25,13 +28,13 @@
 //! it; an absent prism is not a prism of zero; parts of an eye whose lens was not sent are kept as
 //! text.
 //!
-//! Unknown: `U…` (transmittance, kept as text); to which lens an error belongs; whether `Dlm` is a
-//! second pair (read like `DLM` if it comes alone, kept as text beside one).
+//! Unknown: `U…` (transmittance, kept as text); to which lens an error beside lenses belongs;
+//! whether `Dlm` is a second pair (read like `DLM` if it comes alone, kept as text beside one).
 
 use super::{
     block::Block,
     link::{self, Draft, EVEN_FIRST, Family, NidekDecoder},
-    values::{measurement, sphere_cylinder_axis},
+    values::{is_of_numbers, measurement, sphere_cylinder_axis},
 };
 use crate::{DecodeError, DriverSpec, Ending, Evidence, Setup, Transport, format::fields::Field};
 use chiasm_proto::{
@@ -121,7 +124,10 @@ impl Lenses {
     fn segment(&mut self, segment: &Field, last: Option<Last>) -> Result<bool, DecodeError> {
         match segment.name {
             "  " | " R" | " L" => self.lens(segment)?,
-            "PD" => once(&mut self.distance, distance(segment)?, segment)?,
+            "PD" => match distance(segment)? {
+                Some(distance) => once(&mut self.distance, distance, segment)?,
+                None => return Ok(false),
+            },
             "IE" | "DE" => {
                 segment.expect_len(2)?;
                 self.error.get_or_insert_with(|| segment.name.to_owned());
@@ -258,18 +264,23 @@ fn prism(prism: &mut Prism, rest: &Field) -> Result<(), DecodeError> {
     once(slot, PrismComponent { amount, base }, rest)
 }
 
-fn distance(segment: &Field) -> Result<PupillaryDistance, DecodeError> {
+/// Nothing if the form is not known: it is kept as text, and the lenses beside it are read.
+fn distance(segment: &Field) -> Result<Option<PupillaryDistance>, DecodeError> {
     let part = |from: usize| -> Result<Option<Hundredths>, DecodeError> {
         let field = segment.columns(from, 4, "PD")?;
         if field.text == "    " { Ok(None) } else { field.decimal("00.0").map(Some) }
     };
-    segment.expect_len(14)?;
-    Ok(PupillaryDistance {
-        far_mm: part(2)?,
-        right_mm: part(6)?,
-        left_mm: part(10)?,
-        ..Default::default()
-    })
+    match segment.text.len() {
+        6 => Ok(Some(PupillaryDistance { far_mm: part(2)?, ..Default::default() })),
+        14 => Ok(Some(PupillaryDistance {
+            far_mm: part(2)?,
+            right_mm: part(6)?,
+            left_mm: part(10)?,
+            ..Default::default()
+        })),
+        _ if is_of_numbers(&segment.text[2..]) => Ok(None),
+        found => Err(segment.malformed(format!("{found} characters, expected 6 or 14"))),
+    }
 }
 
 golden_tests!(SPEC);

@@ -12,6 +12,8 @@
 //! | `DR` `DL` | sph, cyl, signed axis 14–16               | night − day, in `Drm` only          |
 //! | `PD`      | far 2–3, right 4–5, left 6–7, near 8–9    | mm, `??` missing; may end after far |
 //!
+//! * A `VD`, `WD` or `PD` of digits in another form, such as `PD61.5`, is kept as an unknown record
+//!   and leaves the refraction; damage within the known form refuses the transmission.
 //! * `C`, `T` and `D` lines are conversions of an `O` line. All zero without one means that the eye
 //!   was not measured; any other lone one is kept as an unknown record, never as a reading.
 //! * The mark is a blank or `*`, which one reader of a TONOREF II calls the cataract mode's. It is
@@ -22,7 +24,9 @@
 use super::{
     block::Block,
     link::Draft,
-    values::{EYES, measurement, sphere_cylinder_axis},
+    values::{
+        EYES, Sent, is_of_numbers, measurement, number_behind_code, once, sphere_cylinder_axis,
+    },
 };
 use crate::{DecodeError, format::fields::Field};
 use chiasm_proto::{
@@ -64,17 +68,21 @@ pub fn read(block: &Block, draft: &mut Draft) -> Result<(), DecodeError> {
             _ => usize::MAX,
         };
         match (segment.name, eyes.get_mut(eye)) {
-            ("VD", _) => {
-                segment.expect_len(7)?;
-                let value = segment.columns(2, 5, "VD")?.decimal("00.00")?;
-                once(&mut common.vertex_distance_mm, value, segment)?;
+            ("VD" | "WD", _) => {
+                let (slot, shapes) = match segment.name {
+                    "VD" => (&mut common.vertex_distance_mm, &["_0.00"][..]),
+                    _ => (&mut common.working_distance_cm, &["_0", "__0"][..]),
+                };
+                match number_behind_code(segment, shapes)? {
+                    Sent::Number(value) => once(slot, value, segment)?,
+                    Sent::Nothing => {}
+                    Sent::OtherForm => draft.keep_unknown(block.code, segment),
+                }
             }
-            ("WD", _) => {
-                segment.expect_len(4)?;
-                let value = segment.columns(2, 2, "WD")?.decimal("00")?;
-                once(&mut common.working_distance_cm, value, segment)?;
-            }
-            ("PD", _) => once(&mut distances, pupillary_distance(segment)?, segment)?,
+            ("PD", _) => match pupillary_distance(segment)? {
+                Some(distance) => once(&mut distances, distance, segment)?,
+                None => draft.keep_unknown(block.code, segment),
+            },
             ("OR" | "OL", Some(lines)) => measured_line(segment, lines)?,
             ("CR" | "CL", Some(lines)) => {
                 converted_line(RefractionKind::ContactLensEquivalent, segment, lines)?
@@ -109,13 +117,6 @@ impl Common {
             working_distance_cm: self.working_distance_cm.filter(|_| !is_converted),
             ..Refraction::new(kind)
         }
-    }
-}
-
-fn once<V>(slot: &mut Option<V>, value: V, segment: &Field) -> Result<(), DecodeError> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(segment.malformed("sent twice in one block")),
     }
 }
 
@@ -188,22 +189,26 @@ fn difference<'a>(segment: &Field<'a>, lines: &mut EyeLines<'a>) -> Result<(), D
     add_converted(RefractionKind::NightMinusDay, segment, value, lines)
 }
 
-fn pupillary_distance(segment: &Field) -> Result<PupillaryDistance, DecodeError> {
+/// Nothing if the form is not known: what its digits mean is not sure, and the refraction beside
+/// them is.
+fn pupillary_distance(segment: &Field) -> Result<Option<PupillaryDistance>, DecodeError> {
     let part = |from: usize| -> Result<Option<Hundredths>, DecodeError> {
         let field = segment.columns(from, 2, "PD")?;
-        if field.text == "??" { Ok(None) } else { field.decimal("00").map(Some) }
+        if matches!(field.text, "??" | "  ") { Ok(None) } else { field.decimal("00").map(Some) }
     };
-    let mut distance = PupillaryDistance { far_mm: part(2)?, ..Default::default() };
     match segment.text.len() {
-        4 => {}
-        10 => {
-            distance.right_mm = part(4)?;
-            distance.left_mm = part(6)?;
-            distance.near_mm = part(8)?;
-        }
-        found => return Err(segment.malformed(format!("{found} characters, expected 4 or 10"))),
+        2 => Ok(Some(PupillaryDistance::default())),
+        4 => Ok(Some(PupillaryDistance { far_mm: part(2)?, ..Default::default() })),
+        10 => Ok(Some(PupillaryDistance {
+            far_mm: part(2)?,
+            right_mm: part(4)?,
+            left_mm: part(6)?,
+            near_mm: part(8)?,
+            ..Default::default()
+        })),
+        _ if is_of_numbers(&segment.text[2..]) => Ok(None),
+        found => Err(segment.malformed(format!("{found} characters, expected 4 or 10"))),
     }
-    Ok(distance)
 }
 
 fn append(block: &Block, common: Common, eyes: [EyeLines; 2], draft: &mut Draft) {

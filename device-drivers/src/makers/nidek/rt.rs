@@ -1,7 +1,9 @@
 //! NIDEK refractors to a host on a serial line: RT-2100, RT-3100, RT-5100.
 //!
 //! Source: the layout of NIDEK's RT interface manual and captures of two models, as described.
-//! Proved against constructed transmissions only. One way: nothing is sent to a refractor.
+//! Proved against constructed transmissions; three published ones of an RT-3100 and four logs of
+//! an RT-5100, whose control characters were put back, were read in full. One way: nothing is sent
+//! to a refractor.
 //!
 //! | part    | bytes                                  | meaning                                  |
 //! |---------|----------------------------------------|------------------------------------------|

@@ -5,6 +5,7 @@ use crate::{
     Decoder, DriverOptions, DriverSpec, ErrorCode, Event, Sniff,
     sim::{ArkPrint, LmPrint, NtPrint, TonorefPrint},
 };
+use chiasm_proto::Measured;
 use std::time::{Duration, Instant};
 
 fn decoder(spec: &DriverSpec) -> Box<dyn Decoder> {
@@ -34,6 +35,94 @@ fn without_a_checksum_it_takes_200_ms() {
     assert_eq!(decoder.poll_timeout(), Some(now + Duration::from_millis(200)));
     decoder.handle_timeout(now + Duration::from_millis(200));
     assert!(matches!(decoder.poll_event(), Some(Event::Decoded { .. })));
+}
+
+#[test]
+fn a_line_end_may_follow_the_opening_of_a_block_too() {
+    for line_end in ["\r", "\r\n", "\n"] {
+        let text = "\x01DNT\x02\x17IDNIDEK/TONOREF3\x17 R01    14/1.9  AV14.0/1.90\x17";
+        let text = text.replacen("\x02\x17", "\x02", 1).replace('\x17', &format!("\x17{line_end}"));
+        let bytes = format!("{}\x04{line_end}", text.replace('\x02', &format!("\x02{line_end}")));
+        assert_eq!((TONOREF.sniff)(bytes.as_bytes()), Sniff::Yes, "{line_end:?}");
+        assert_eq!((NT.sniff)(bytes.as_bytes()), Sniff::No, "{line_end:?}");
+        let mut decoder = decoder(&TONOREF);
+        decoder.handle_input(Instant::now(), bytes.as_bytes());
+        decoder.handle_end(Instant::now());
+        let Some(Event::Decoded { decoded, .. }) = decoder.poll_event() else { panic!() };
+        assert_eq!(decoded.measurements.len(), 1, "{line_end:?}");
+    }
+}
+
+/// The number behind the shots is a shot unless everything says that it is the average.
+#[test]
+fn an_average_without_a_name_is_sure() {
+    let shots = |line: &str| {
+        let mut decoder = decoder(&NT);
+        let bytes = format!("\x01DNT\x02IDNIDEK/NT-3000\x17{line}\x17\x04");
+        decoder.handle_input(Instant::now(), bytes.as_bytes());
+        decoder.handle_end(Instant::now());
+        let Some(Event::Decoded { decoded, .. }) = decoder.poll_event() else { panic!("{line}") };
+        match &decoded.measurements[0].measured {
+            Measured::Tonometry(it) => (it.shots.len(), it.representative.is_some()),
+            other => panic!("{other:?}"),
+        }
+    };
+    for (line, expected) in [
+        (" R03    10   12    13   11.7", (3, true)),
+        (" R01     9    9.0", (1, true)),
+        (" R03    10   12    13   14", (4, false)),
+        (" R03    10   12    13   13.5", (4, false)),
+        (" R04    10   12    13   11.7", (4, false)),
+        (" R03    10.0 12.0  13.0 11.7", (4, false)),
+        (" R03    10   APL   13   11.7", (4, false)),
+        (" R03    10   12    13   AV11.7", (3, true)),
+    ] {
+        assert_eq!(shots(line), expected, "{line}");
+    }
+}
+
+/// An odd distance must not cost the refraction; what is damaged still refuses it.
+#[test]
+fn settings_of_other_forms_are_kept_as_text() {
+    let unknown = |settings: &str| {
+        let mut decoder = decoder(&ARK);
+        let bytes = format!("\x01DRM\x02IDNIDEK/ARK-1\x17{settings}\x17OR-01.25-00.50010\x17\x04");
+        decoder.handle_input(Instant::now(), bytes.as_bytes());
+        decoder.handle_end(Instant::now());
+        match decoder.poll_event() {
+            Some(Event::Decoded { decoded, .. }) => Some(decoded.unknown_records.len()),
+            _ => None,
+        }
+    };
+    for (settings, expected) in [
+        ("PD61????57", Some(0)),
+        ("PD61    57", Some(0)),
+        ("PD", Some(0)),
+        ("PD61.5", Some(1)),
+        ("PD61.530.531.057.0", Some(1)),
+        ("PD6l", None),
+        ("PD6 ", None),
+        ("PD61??5757PD61", None),
+        ("VD 0.00", Some(0)),
+        ("VD13.75 ", Some(0)),
+        ("VD", Some(0)),
+        ("VD12.0", Some(1)),
+        ("VD1 .00", None),
+        ("VD12.0O", None),
+        ("WD 35", Some(0)),
+        ("WD035", Some(0)),
+        ("WD35.0", Some(1)),
+        ("WD3 5", None),
+        ("NO 417", Some(0)),
+        ("NO    ", Some(0)),
+        ("NO4 17", None),
+        ("NO0417123", None),
+        ("DA2025/09/05 14:22:33", Some(0)),
+        ("DA2025.09.05.14:22VD12.00", None),
+        ("IDNIDEK/ARK-1", Some(0)),
+    ] {
+        assert_eq!(unknown(settings), expected, "{settings}");
+    }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use super::block::Block;
 use crate::{DecodeError, format::fields::Field};
 use chiasm_proto::{
-    ClaimedPatient, Decoded, Dioptres, Eye, Flag, FlagCode, Instrument, InstrumentTime, Measured,
-    Measurement, RefractionValue,
+    ClaimedPatient, Decoded, Dioptres, Eye, Flag, FlagCode, Hundredths, Instrument, InstrumentTime,
+    Measured, Measurement, RefractionValue,
 };
 use jiff::civil;
 
@@ -16,9 +16,24 @@ const ID_LEN_MAX: usize = 24;
 const PATIENT_ID_LEN_MAX: usize = 20;
 /// A time in a form that is not known; those that are known have 16 to 20 characters.
 const UNREAD_TIME_LEN_MAX: usize = 17;
+/// The same, of nothing but what times are written with.
+const TIME_LEN_MAX: usize = 24;
+/// Four digits are usual.
+const NUMBER_LEN_MAX: usize = 6;
 
 fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b' ')
+    byte.is_ascii_alphanumeric() || b"/-_ .+()".contains(&byte)
+}
+
+/// Numbers with their separators, and no words but names of months and `AM`, `PM`: no other record
+/// looks so.
+fn looks_like_a_time(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || b"./:- ".contains(&byte);
+    let mut words = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+    let is_half = |word: &str| matches!(word.to_ascii_uppercase().as_str(), "AM" | "PM");
+    text.len() <= TIME_LEN_MAX
+        && text.bytes().all(|byte| byte.is_ascii_alphabetic() || is_digit(byte))
+        && words.all(|word| month_of(word).is_some() || is_half(word))
 }
 
 /// `ID`, `NO`, `IP`, `DA`. Blocks repeat them. Blocks that differ in the instrument, the number or
@@ -68,9 +83,12 @@ impl Header {
                 keep(&mut self.instrument, instrument, segment)?;
             }
             "NO" => {
-                segment.expect_len(6)?;
-                segment.columns(2, 4, "NO")?.whole("0000")?;
-                keep(&mut self.number, value(), segment)?;
+                let number = value();
+                let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+                if !is_number || number.len() > NUMBER_LEN_MAX {
+                    return Err(segment.malformed("not the number of a measurement"));
+                }
+                keep(&mut self.number, number, segment)?;
             }
             "IP" => {
                 let id = value();
@@ -81,7 +99,8 @@ impl Header {
             }
             "DA" => {
                 let time = value();
-                if time.len() > UNREAD_TIME_LEN_MAX && read_time(&time).is_none() {
+                let is_known = looks_like_a_time(&time) || read_time(&time).is_some();
+                if time.len() > UNREAD_TIME_LEN_MAX && !is_known {
                     return Err(segment.malformed("not a time"));
                 }
                 self.differs_in_time |= keep(&mut self.time, time, segment).is_err();
@@ -97,7 +116,7 @@ impl Header {
         let patient = self.patient.filter(|id| !id.is_empty() && Some(id) != self.number.as_ref());
         decoded.claimed_patient =
             patient.map(|id| ClaimedPatient { id, found_in: "IP record".into() });
-        decoded.running_number = self.number;
+        decoded.running_number = self.number.filter(|number| !number.is_empty());
         decoded.instrument_time = self.time.filter(|text| !text.is_empty()).map(|as_sent| {
             let local = read_time(&as_sent);
             InstrumentTime { as_sent, local }
@@ -185,6 +204,44 @@ fn month_of(name: &str) -> Option<i8> {
     i8::try_from(at + 1).ok()
 }
 
+/// Fills a slot that only one segment may fill.
+pub fn once<V>(slot: &mut Option<V>, value: V, segment: &Field) -> Result<(), DecodeError> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(segment.malformed("sent twice in one block")),
+    }
+}
+
+/// What a segment with a number says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    Number(Hundredths),
+    /// Blanks: not measured, not set.
+    Nothing,
+    /// A number in a form that is not known: which digits are whole ones is not sure.
+    OtherForm,
+}
+
+/// The number behind the two characters of code, in one of these shapes, which differ in length.
+/// Refused are signs that no number is written with, and damage within a known shape.
+pub fn number_behind_code(segment: &Field, shapes: &[&str]) -> Result<Sent, DecodeError> {
+    let rest = segment.columns(2, segment.text.len() - 2, segment.name)?;
+    let text = rest.text.trim_end();
+    let has_gap = text.trim_start().contains(' ');
+    let field = Field { text, ..rest };
+    match shapes.iter().find(|shape| shape.len() == text.len()) {
+        _ if text.is_empty() => Ok(Sent::Nothing),
+        Some(shape) if !has_gap => field.decimal(shape).map(Sent::Number),
+        None if is_of_numbers(text) => Ok(Sent::OtherForm),
+        _ => Err(segment.malformed(format!("not a number of the form {}", shapes.join(" or ")))),
+    }
+}
+
+/// Digits, points, and what stands where nothing was measured.
+pub fn is_of_numbers(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'?' | b' '))
+}
+
 /// The two eyes, in the order in which readings list them.
 pub const EYES: [(Eye, char); 2] = [(Eye::Right, 'R'), (Eye::Left, 'L')];
 
@@ -243,6 +300,12 @@ mod tests {
         assert_eq!(read_time("05/SEP/2025.14:22"), Some(expected));
         assert_eq!(read_time("2025.09.05.14:22"), Some(expected));
         assert_eq!(read_time("2025.09.05.14:22:00"), Some(expected));
+        for text in ["2025/09/05 14:22:33", "SEP. 5.2025.  2:22:11 PM", "05-Sep-2025 14:22"] {
+            assert!(looks_like_a_time(text), "{text}");
+        }
+        for text in ["2025.09.05.14:22WVD12.00", "2025.09.05.14:22AMM", "2025.09.05.14:227PD61"] {
+            assert!(!looks_like_a_time(text), "{text}");
+        }
         for text in ["", "2025.13.05.14:22", "05/SEX/2025.14:22", "2025.09.05", "1.2.3.4:5:6:7"] {
             assert_eq!(read_time(text), None, "{text}");
         }

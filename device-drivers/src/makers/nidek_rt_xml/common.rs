@@ -1,7 +1,9 @@
 //! `Common`: which instrument, when, and whose measurement it claims to be. Names, birth date and
 //! the rest of the patient's data are never read.
 
-use crate::{DecodeError, DriverOptions, format::xml::El};
+use crate::{
+    DecodeError, DriverOptions, format::xml::El, makers::nidek_xml::values::number_is_same,
+};
 use chiasm_proto::{ClaimedPatient, Decoded, FlagCode, Instrument, InstrumentTime, Integrity};
 use jiff::civil;
 
@@ -78,17 +80,8 @@ fn patient_of(patient: El) -> Result<(Option<String>, Option<ClaimedPatient>), D
     }
     let claimed = id
         .map(El::text)
-        .filter(|id| !is_same_number(id, running_number.as_deref().unwrap_or("")))
+        .filter(|id| !number_is_same(id, running_number.as_deref().unwrap_or("")))
         .map(|id| ClaimedPatient { id: id.to_owned(), found_in: "Common/Patient/ID".into() });
     patient.ignore_whole();
     Ok((running_number, claimed))
-}
-
-/// The same text, or the same number padded otherwise.
-fn is_same_number(id: &str, running_number: &str) -> bool {
-    let bare = |text: &str| {
-        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        is_number.then(|| text.trim_start_matches('0').to_owned())
-    };
-    id == running_number || (bare(id).is_some() && bare(id) == bare(running_number))
 }

@@ -19,11 +19,12 @@ use crate::{
         fields::Number,
         xml::{El, values::axis_unless_zero},
     },
+    makers::nidek_xml::values::cylinder_mode,
 };
 use chiasm_proto::{
-    AcuityCondition, Base, Correction, CylinderMode, Eye, FlagCode, Hundredths, Lensometry, Light,
-    Measured, Measurement, OtherTest, OtherValue, Prism, PrismComponent, PupillaryDistance,
-    Refraction, RefractionKind, RefractionValue, Representative, Vision, VisualAcuity,
+    AcuityCondition, Base, Correction, Eye, FlagCode, Hundredths, Lensometry, Light, Measured,
+    Measurement, OtherTest, OtherValue, Prism, PrismComponent, PupillaryDistance, Refraction,
+    RefractionKind, RefractionValue, Representative, Vision, VisualAcuity,
 };
 
 /// A refractor declares one value for each eye and gives it no name.
@@ -72,20 +73,6 @@ pub fn decode(phoropter: El, into: &mut Vec<Measurement>) -> Result<(), DecodeEr
     Ok(())
 }
 
-/// A word that is not known is left unread.
-fn cylinder_mode(phoropter: El) -> Option<CylinderMode> {
-    let leaf = phoropter.peek("CylinderMode")?;
-    let mode = match leaf.text() {
-        "-" => Some(CylinderMode::Minus),
-        "+" => Some(CylinderMode::Plus),
-        text if text.eq_ignore_ascii_case("mix") => Some(CylinderMode::Mixed),
-        "" => None,
-        _ => return None,
-    };
-    leaf.done();
-    mode
-}
-
 /// Which set it is, if it is one that is read.
 fn set<'s>(el: El, conditions: &Refraction, into: &'s mut Vec<Measurement>) -> Option<Set<'s>> {
     let attribute = |name: &str| el.node().attribute(name).map_or("", str::trim);
@@ -102,10 +89,10 @@ fn set<'s>(el: El, conditions: &Refraction, into: &'s mut Vec<Measurement>) -> O
         "near" => Vision::Near,
         _ => return None,
     };
-    let (light, name) = match attribute("Situation") {
-        "Standard" => (Light::Day, attribute("CorrectionType").to_owned()),
+    let (light, name) = match attribute("Situation").to_ascii_lowercase().as_str() {
+        "standard" => (Light::Day, attribute("CorrectionType").to_owned()),
         // Acuities have no light of their own: their set's name says it.
-        "Night" => (Light::Night, format!("{} Night", attribute("CorrectionType"))),
+        "night" => (Light::Night, format!("{} Night", attribute("CorrectionType"))),
         _ => return None,
     };
     let conditions = Refraction { vision, light, ..conditions.clone() };

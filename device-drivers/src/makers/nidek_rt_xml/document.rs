@@ -7,6 +7,7 @@ use super::{
 use crate::{
     DecodeError, DriverOptions, ErrorCode, flags,
     format::xml::{Document, El, Tree},
+    makers::nidek_xml::head,
 };
 use chiasm_proto::{Decoded, Eye, Measured, Measurement, OtherTest};
 
@@ -42,12 +43,7 @@ pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeErro
 fn refuse_other_dialects(document: &Document, root: El) -> Result<(), DecodeError> {
     let refuse =
         |message: &str| Err(DecodeError::new(ErrorCode::WrongKind, root.node().offset(), message));
-    if root.node().name() != "Ophthalmology" {
-        return refuse("the root element is not Ophthalmology");
-    }
-    if (0..document.len()).any(|index| document.node(index).namespace().is_some()) {
-        return refuse("a namespace, which this dialect does not use");
-    }
+    head::expect_root(document, root, "Ophthalmology")?;
     let company =
         root.peek("Common").and_then(|common| common.peek("Company")).map_or("", El::text);
     if !company.to_ascii_uppercase().starts_with("NIDEK") {

@@ -1,9 +1,10 @@
 //! NIDEK RT-6100 and Glasspop: results of a refraction as XML in a shared folder.
 //!
 //! Proved against: documents constructed from the layout that one reader in clinical use shows with
-//! a full example, and notes made from the refractor's manual. No file of a Glasspop is public.
+//! a full example, and notes made from the refractor's manual; the example was read in full. No
+//! file of a Glasspop is public.
 //!
-//! | under `Ophthalmology` (no namespaces) | content |
+//! | under `Ophthalmology` (not in JOIA's namespaces) | content |
 //! |---|---|
 //! | `Common` | `Company` NIDEK, model, `Date` `2026-03-14`, `Time` `10-41-16`, `Patient` |
 //! | `Measure[@Type="RT"]/Phoropter/Corrected` | one set: see `corrected` |

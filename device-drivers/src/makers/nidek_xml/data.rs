@@ -2,13 +2,14 @@
 //!
 //! Proved against: documents constructed from the layout that public captures of an NT-530P and an
 //! AR-360A and the full example of an ARK-1s in a reader in clinical use show; three more public
-//! readers agree. No recording was used.
+//! readers agree, and the maker's stylesheet (`RKT_style.xsl` 1.01) names the rest. No recording was
+//! used; the published examples of an ARK-1s and of two AR-360A were read in full.
 //!
 //! | element of an eye (`R`, `L`) | measurement |
 //! |---|---|
 //! | `AR/ARList`, `ARMedian` | autorefraction; the median is the instrument's own result |
 //! | `AR/TrialLens`, `ContactLens` | its conversions, each a refraction of its own kind |
-//! | `AR/ARPeriData` | kept as text under its name: nobody says where it was measured |
+//! | `AR/ARPeriData`, `ARPeriDiff` | kept as text under its name: nobody says where it was measured |
 //! | `SR` | subjective refraction, with its own working distance |
 //! | `LM` | lens; from a lensmeter, so relayed |
 //! | `VA` | acuities as sent: `UCVA` unaided, all others through a correction |
@@ -27,7 +28,10 @@
 //! every `ARList` carry a `Sphere`: values are found by their path. `ARMedian` is missing where
 //! only failed shots exist; a conversion without any measurement is no value, as on the serial
 //! line. Lists of the two eyes differ in length. `ø` of a ring also comes as `Φ`, so rings are
-//! kept as sent. An empty element was not measured, which is not zero.
+//! kept as sent. An empty element was not measured, which is not zero: a sphere beside an empty
+//! cylinder stays text. Where every shot failed, `PACHYAverage` holds `Error` (seen: `ALM`) instead
+//! of a value, which is flagged. A shot of pressure or thickness is unsure where it holds
+//! `LowConfidenceLevel`, whatever that says.
 //!
 //! Unknown: how a shot of pressure fails in XML (read as in `ARList`); what `AC` and `RI` mean.
 
@@ -143,6 +147,7 @@ struct Conditions {
     vertex_distance_mm: Option<Hundredths>,
     working_distance_cm: Option<Hundredths>,
     dioptre_step: Option<Dioptres>,
+    keratometry_step: Option<Dioptres>,
     axis_step_deg: Option<u16>,
     cylinder_mode: Option<CylinderMode>,
     refractive_index: Option<String>,
@@ -150,10 +155,13 @@ struct Conditions {
 
 impl Conditions {
     fn read(root: El) -> Result<Self, DecodeError> {
+        root.ignore(["ACCDiopterStep"]);
+        let common_step = number(root, "DiopterStep", DIOPTRES)?;
         Ok(Self {
             vertex_distance_mm: number(root, "VD", MILLIMETRES)?,
             working_distance_cm: number(root, "WorkingDistance", CENTIMETRES)?,
-            dioptre_step: number(root, "DiopterStep", DIOPTRES)?,
+            dioptre_step: number(root, "ARDiopterStep", DIOPTRES)?.or(common_step),
+            keratometry_step: number(root, "KMDiopterStep", DIOPTRES)?,
             axis_step_deg: whole(root, "AxisStep", DEGREES)?,
             cylinder_mode: cylinder_mode(root),
             refractive_index: root.text_of("RefractiveIndex"),

@@ -17,16 +17,22 @@ const ID_LEN_MAX: usize = 128;
 /// How far into a document its root and the maker's name may stand.
 const SNIFF_LEN_MAX: usize = 16 * 1024;
 
-/// Refuses what is no document of this root without namespaces: JOIA's have the same skeleton and
-/// mean their values otherwise.
+/// Refuses what is no document of this root in one namespace or none: JOIA's have the same skeleton
+/// and mean their values otherwise.
 pub fn expect_root(document: &Document, root: El, name: &str) -> Result<(), DecodeError> {
     if root.node().name() != name {
         return Err(wrong_kind(root, format!("the root element is not {name}")));
     }
-    if (0..document.len()).any(|index| document.node(index).namespace().is_some()) {
+    let own = root.node().namespace();
+    let is_own = |index| document.node(index).namespace() == own;
+    if own.is_some_and(is_joia) || !(0..document.len()).all(is_own) {
         return Err(wrong_kind(root, "namespaces: another dialect"));
     }
     Ok(())
+}
+
+fn is_joia(namespace: &str) -> bool {
+    namespace.to_ascii_lowercase().contains("joia")
 }
 
 /// Refuses a document of another maker. `head` is the element that the company stands in.
@@ -72,14 +78,14 @@ pub fn decode(head: El, options: &DriverOptions) -> Result<Decoded, DecodeError>
     Ok(decoded)
 }
 
-/// Year, month, day with slashes or dashes; hour, minute, second with colons or dashes.
+/// Year, month, day with slashes, dashes or points; hour, minute, second with colons or dashes.
 fn clock(date: &str, time: &str) -> Option<civil::DateTime> {
     let parts = |text: &str| -> Option<[i16; 3]> {
         let number = |part: &str| {
             let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
             part.parse().ok().filter(|_| is_number)
         };
-        let numbers: Option<Vec<i16>> = text.split(['/', '-', ':']).map(number).collect();
+        let numbers: Option<Vec<i16>> = text.split(['/', '-', ':', '.']).map(number).collect();
         numbers?.try_into().ok()
     };
     let small = |number: i16| i8::try_from(number).ok();

@@ -24,8 +24,11 @@ pub const DOCUMENT_LEN_MAX: usize = 1 << 20;
 const MEASUREMENTS_MAX: usize = 64;
 /// Known and of no use here: how the instrument is set to round and to show.
 const UNUSED: [&str; 5] = ["AxisStep", "PrismDiopterStep", "PrismBaseStep", "PrismMode", "AddMode"];
-/// `S` is a single lens without a side, and may repeat.
-const SIDES: [(Eye, &str); 3] = [(Eye::NotGiven, "S"), (Eye::Right, "R"), (Eye::Left, "L")];
+/// `S` is a single lens without a side, and may repeat. Some firmware writes `I` and `S` where one
+/// eye's lens was measured; a reader takes them for right and left in Latin, but `S` has the other
+/// meaning in the manual, so neither is given a side.
+const SIDES: [(Eye, &str); 4] =
+    [(Eye::NotGiven, "S"), (Eye::NotGiven, "I"), (Eye::Right, "R"), (Eye::Left, "L")];
 
 /// Words of a base and what they mean.
 type Bases = [(&'static str, Base); 2];

@@ -1,8 +1,8 @@
 //! `<Ophthalmology>` of NIDEK lensmeters, written into a shared folder.
 //!
-//! Proved against: documents constructed from the layout that a public capture of an LM-7P, the
-//! full example of an LM-1800PD in a reader in clinical use, and notes made from the LM-7's manual
-//! show. No recording was used.
+//! Proved against: documents constructed from the layout that public captures, the full example of
+//! an LM-1800PD in a reader in clinical use, and notes made from the LM-7's manual show. A published
+//! file each of an LM-7 and an LM-7P was read in full; neither is kept here.
 //!
 //! | element under `Measure` of `type` LM | reading |
 //! |---|---|
@@ -26,8 +26,8 @@
 //! empty element is no value. Degrees of a base are 0 for in on the right and out on the left
 //! lens, 90 for up: computed from one example, so they stay degrees here.
 //!
-//! Unknown: whose scale `ConfidenceIndex` is; what `Inside` means exactly; eyes named `I` and `S`,
-//! seen once on an LM-1800P.
+//! Unknown: whose scale `ConfidenceIndex` is; what `Inside` means exactly; whether lenses named `I`
+//! and `S` have a side (one reader of an LM-1800P says right and left; here they have none).
 
 use super::lens;
 use crate::{

@@ -1,5 +1,5 @@
-//! NIDEK's XML files, which the instruments write into a shared folder. Two dialects without
-//! namespaces, which have nothing but the maker in common:
+//! NIDEK's XML files, which the instruments write into a shared folder. Two dialects, none of them in
+//! JOIA's namespaces, which have nothing but the maker in common:
 //!
 //! | file | reads |
 //! |---|---|
@@ -11,12 +11,12 @@
 //! the text; `lens` reads the tree of a lensmeter.
 
 pub mod data;
-mod head;
+pub(super) mod head;
 mod lens;
 pub mod lm;
 pub mod rodenstock;
 pub mod tomey;
-mod values;
+pub(super) mod values;
 
 use chiasm_proto::Eye;
 

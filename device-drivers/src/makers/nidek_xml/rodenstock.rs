@@ -35,7 +35,7 @@ pub static SPEC: DriverSpec = DriverSpec {
                    shows the values of the display.",
     },
     limits: "Not tried on an instrument; one reader takes these files for NIDEK's. Only files that \
-             name Rodenstock as the maker and have no namespaces are read.",
+             name Rodenstock as the maker and are not in JOIA's namespaces are read.",
     sniff: |bytes| lens::sniff(bytes, COMPANY),
     new: |options| XmlDecoder::boxed(&FORMAT, options),
 };

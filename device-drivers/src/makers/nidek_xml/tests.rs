@@ -76,7 +76,11 @@ fn units_stand_inside_the_text_or_not() {
         ("0.01D", "0.01 d"),
         ("1°", "1"),
         ("1°", "1 deg"),
+        ("<Axis>180<", "<Axis>180°<"),
+        ("<Axis>180<", "<Axis>180.0 deg<"),
+        ("<No.>0417</No.>", "<No>0417</No>"),
         ("2026/03/14", "2026/3/14"),
+        ("2026/03/14", "2026.03.14"),
     ] {
         let mut decoded = read(&data::SPEC, &changed(&good, from, to)).unwrap();
         if to.starts_with("2026") {
@@ -148,9 +152,10 @@ fn documents_of_others_are_of_the_wrong_kind() {
         changed(&lens, "<Measure type", "<Measure type=\"REF\"/><Measure type"),
         lens.replace("<Measure type=\"LM\">", &format!("<nsLM:Measure {joia} type=\"LM\">"))
             .replace("</Measure>", "</nsLM:Measure>"),
-        changed(&lens, "<Ophthalmology>", "<Ophthalmology xmlns=\"http://example.org\">"),
+        changed(&lens, "<Ophthalmology>", "<Ophthalmology xmlns=\"http://www.joia.or.jp/x\">"),
+        changed(&lens, "<LM>", "<LM xmlns=\"http://example.org\">"),
         changed(&ark(), ">NIDEK<", ">ACME<"),
-        changed(&ark(), "<Data>", "<Data xmlns=\"http://example.org\">"),
+        changed(&ark(), "<R>", "<R xmlns=\"http://example.org\">"),
         "<Data><Company>NIDEK</Company><Version>1</Version></Data>".to_owned(),
         "<Data/>".to_owned(),
         "<Ophthalmology/>".to_owned(),
@@ -175,6 +180,73 @@ fn documents_of_others_are_of_the_wrong_kind() {
             assert_eq!((spec.sniff)(noise), Sniff::No);
         }
     }
+}
+
+#[test]
+fn a_namespace_for_the_whole_document_changes_nothing() {
+    let xsi = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"";
+    for (spec, text, root) in
+        [(&data::SPEC, ark(), "Data"), (&lm::SPEC, lensmeter(), "Ophthalmology")]
+    {
+        let plain = read(spec, &text).unwrap();
+        for declared in [xsi, "xmlns=\"http://example.org\""] {
+            let text = changed(&text, &format!("<{root}>"), &format!("<{root} {declared}>"));
+            assert_eq!(read(spec, &text).unwrap(), plain, "{declared}");
+            assert_eq!((spec.sniff)(text.as_bytes()), Sniff::Yes, "{declared}");
+        }
+    }
+}
+
+/// An empty cylinder is not zero, so there is no refraction; the other values are not its fault.
+#[test]
+fn a_sphere_without_a_cylinder_stays_text() {
+    let good = ark();
+    let plain = read(&data::SPEC, &good).unwrap();
+    let cylinder = "<Cylinder>-0.87</Cylinder>\r\n\t\t\t\t<Axis>180</Axis>";
+    for (to, is_kept) in [
+        ("<Cylinder></Cylinder><Axis></Axis>", true),
+        ("<Cylinder/>", true),
+        ("", true),
+        ("<Cylinder></Cylinder><Axis>180</Axis>", false),
+    ] {
+        let at = good.find("<ARMedian>").unwrap();
+        let (head, tail) = good.split_at(at);
+        let found = read(&data::SPEC, &format!("{head}{}", changed(tail, cylinder, to)));
+        assert_eq!(found.is_ok(), is_kept, "{to}: {found:?}");
+        let Ok(found) = found else { continue };
+        let Measured::Refraction(refraction) = &found.measurements[0].measured else { panic!() };
+        assert_eq!((&refraction.representative, refraction.shots.len()), (&None, 3), "{to}");
+        assert_eq!(found.measurements.len(), plain.measurements.len(), "{to}");
+        assert!(codes(&found).contains(&FlagCode::Inconsistent), "{to}");
+        assert!(found.unknown_records.iter().any(|it| it.text == "<Sphere>-3.12</Sphere>"));
+    }
+    let alone =
+        "<Sphere>-3.00</Sphere>\r\n\t\t\t<Cylinder>-0.75</Cylinder>\r\n\t\t\t<Axis>180</Axis>";
+    let found = read(&data::SPEC, &changed(&good, alone, "<Sphere>-3.00</Sphere>")).unwrap();
+    assert_eq!(found.measurements.len() + 1, plain.measurements.len(), "no subjective refraction");
+}
+
+#[test]
+fn an_error_in_place_of_an_average_is_told() {
+    let good = fixture("nidek_data_xml", "02_nt530p");
+    let average = "<PACHYAverage><Thickness>534</Thickness></PACHYAverage>";
+    let text = changed(&good, average, "<PACHYAverage><Error>ALM</Error></PACHYAverage>");
+    let decoded = read(&data::SPEC, &text).unwrap();
+    let flag = decoded.flags.iter().find(|flag| flag.code == FlagCode::InstrumentError).unwrap();
+    assert_eq!(flag.detail, "R/PACHY/PACHYAverage: the instrument reports ALM");
+    assert!(decoded.unknown_records.is_empty());
+}
+
+#[test]
+fn lenses_with_names_of_no_sure_side_have_none() {
+    let text = lensmeter().replace("<R>", "<I>").replace("</R>", "</I>");
+    let decoded = read(&lm::SPEC, &text).unwrap();
+    let side = |token: &str| {
+        let found = decoded.measurements.iter().find(|it| it.eye_as_sent.as_deref() == Some(token));
+        found.map(|it| it.eye)
+    };
+    assert_eq!(side("I"), Some(chiasm_proto::Eye::NotGiven));
+    assert_eq!(side("L"), Some(chiasm_proto::Eye::Left));
 }
 
 fn prism_of(text: &str) -> (Option<Prism>, Decoded) {
@@ -268,4 +340,58 @@ fn more_than_any_instrument_sends_is_refused() {
     let lens = "<S><Error>MEASUREMENT ERROR</Error></S>";
     let text = changed(&lensmeter(), "<LM>", &format!("<LM>{}", lens.repeat(100)));
     assert_eq!(read(&lm::SPEC, &text).unwrap_err().code, ErrorCode::Malformed);
+}
+
+/// As the maker's stylesheet shows them.
+#[test]
+fn a_marked_shot_of_pressure_is_unsure() {
+    let good = fixture("nidek_data_xml", "02_nt530p");
+    let expected = read(&data::SPEC, &good).unwrap();
+    for (list, sent, as_sent) in [
+        ("</NTList>", "<LowConfidenceLevel>2</LowConfidenceLevel>", "2"),
+        ("</PACHYList>", "<LowConfidenceLevel/>", "*"),
+    ] {
+        let decoded = read(&data::SPEC, &changed(&good, list, &format!("{sent}{list}"))).unwrap();
+        assert!(codes(&decoded).contains(&FlagCode::LowConfidence), "{list}");
+        assert_eq!(decoded.unknown_records, expected.unknown_records, "{list}");
+        let confidences = decoded.measurements.iter().filter_map(|one| match &one.measured {
+            Measured::Tonometry(pressure) => pressure.shots[0].confidence.clone(),
+            Measured::Pachymetry(thickness) => thickness.shots_um[0].confidence.clone(),
+            _ => None,
+        });
+        assert_eq!(confidences.map(|one| one.as_sent).collect::<Vec<_>>(), [as_sent]);
+    }
+}
+
+#[test]
+fn each_kind_may_have_its_own_step() {
+    let steps = "<ARDiopterStep>0.12D</ARDiopterStep><KMDiopterStep>0.25D</KMDiopterStep>\
+                 <ACCDiopterStep>0.25D</ACCDiopterStep>";
+    let good = ark();
+    let text = changed(&good, "<DiopterStep>0.01D</DiopterStep>", steps);
+    let decoded = read(&data::SPEC, &text).unwrap();
+    assert_eq!(decoded.unknown_records, read(&data::SPEC, &good).unwrap().unknown_records);
+    let steps = decoded.measurements.iter().filter_map(|one| match &one.measured {
+        Measured::Refraction(refraction) => refraction.dioptre_step,
+        Measured::Keratometry(keratometry) => keratometry.dioptre_step,
+        _ => None,
+    });
+    assert_eq!(steps.collect::<Vec<_>>(), [12, 25, 25, 12].map(Hundredths));
+}
+
+#[test]
+fn what_the_stylesheet_names_beside_the_values() {
+    let good = fixture("nidek_data_xml", "04_tonoref3_everything");
+    let expected = read(&data::SPEC, &good).unwrap();
+    let image = "<KMImage>KM_K-5531.jpg</KMImage></KM>";
+    let decoded = read(&data::SPEC, &changed(&good, "</KM>", image)).unwrap();
+    assert_eq!(decoded.measurements, expected.measurements);
+    assert_eq!(decoded.flags, expected.flags);
+    let difference = "<ARPeriDiff><Sphere>+0.50</Sphere><Cylinder>-0.25</Cylinder>\
+                      <Axis>88</Axis></ARPeriDiff><RingImage>";
+    let decoded = read(&data::SPEC, &changed(&good, "<RingImage>", difference)).unwrap();
+    assert_eq!(decoded.flags, expected.flags);
+    let is_difference =
+        |one: &Measured| matches!(one, Measured::OtherTest(test) if test.code == "ARPeriDiff");
+    assert!(decoded.measurements.iter().any(|one| is_difference(&one.measured)));
 }

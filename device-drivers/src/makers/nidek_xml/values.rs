@@ -24,6 +24,8 @@ pub const KPA: Unit = &["kPa"];
 /// Below this the maker calls a shot unsure.
 const CONFIDENCE_MIN: &str = "5";
 const SCALE: &str = "NIDEK 1-9";
+/// Pressure and thickness have no scale, only a mark for an unsure shot.
+const SCALE_OF_MARK: &str = "NIDEK *";
 
 /// Where the measurements of one eye go.
 pub struct Side<'m> {
@@ -123,7 +125,8 @@ pub fn shots<V>(
         .collect()
 }
 
-/// The value that the instrument declares for the eye.
+/// The value that the instrument declares for the eye. Where no shot was good an error may stand in
+/// its place.
 pub fn representative<V>(
     block: El,
     name: &str,
@@ -131,6 +134,10 @@ pub fn representative<V>(
     value: impl Fn(El) -> Result<Option<V>, DecodeError>,
 ) -> Result<Option<Representative<V>>, DecodeError> {
     let Some(declared) = block.enter(name) else { return Ok(None) };
+    if let Some(error) = error(declared) {
+        let what = format!("{}: the instrument reports {error}", declared.path());
+        declared.tree().flag(FlagCode::InstrumentError, what);
+    }
     Ok(value(declared)?.map(|value| Representative { label: label.into(), value }))
 }
 
@@ -154,8 +161,14 @@ pub fn error(list: El) -> Option<String> {
     Some(if error.text().is_empty() { "error".into() } else { error.text().to_owned() })
 }
 
-/// `E` is the maker's mark for a shot that it could not grade.
+/// `E` is the maker's mark for a shot that it could not grade. `LowConfidenceLevel` says it by
+/// standing there, even empty.
 fn confidence(list: El) -> Result<Option<Confidence>, DecodeError> {
+    if let Some(mark) = list.peek("LowConfidenceLevel") {
+        mark.done();
+        let as_sent = if mark.text().is_empty() { "*" } else { mark.text() }.to_owned();
+        return Ok(Some(Confidence { as_sent, scale: SCALE_OF_MARK.into(), low: true }));
+    }
     let Some(leaf) = list.leaf("ConfidenceIndex") else { return Ok(None) };
     let low = match leaf.text().as_bytes() {
         [b'1'..=b'9'] => leaf.text() < CONFIDENCE_MIN,

@@ -1,4 +1,6 @@
-//! Numbers in the refractor's columns: blanks stand for what is zero, and nowhere else.
+//! Numbers in the refractor's columns: blanks stand for what is zero. A zero in their place, a sign
+//! or a letter in front of 0.00 say the same and are read; a power without its sign and a prism
+//! without its direction are refused.
 //!
 //! | number         | columns                                                          |
 //! |----------------|------------------------------------------------------------------|
@@ -16,40 +18,39 @@ pub fn power(field: &Field) -> Result<Hundredths, DecodeError> {
     let [polarity, size] = field.cut([(1, field.name), (5, field.name)])?;
     let size = padded(&size)?;
     match (polarity.text, size.is_zero()) {
-        (" ", true) | ("+", false) => Ok(size),
+        (" " | "+" | "-", true) | ("+", false) => Ok(size),
         ("-", false) => Ok(Hundredths(-size.0)),
         _ => Err(field.malformed("a polarity is a sign, and a blank for 0.00 only")),
     }
 }
 
-/// `·2.75`, `10.00`.
+/// `·2.75`, `02.75`, `10.00`.
 fn padded(field: &Field) -> Result<Hundredths, DecodeError> {
-    if field.text.starts_with('0') {
-        return Err(field.malformed("no tens are a blank here, not a zero"));
-    }
     field.decimal("_0.00")
 }
 
-/// `··0`, `·45`, `180`.
+/// `··0`, `·45`, `045`, `180`.
 pub fn axis_deg(field: &Field) -> Result<i16, DecodeError> {
     field.expect_len(3)?;
     let digits = field.text.trim_start();
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_number || (digits.len() > 1 && digits.starts_with('0')) {
-        return Err(field.malformed("not an axis padded with blanks"));
+    if !is_number {
+        return Err(field.malformed("not an axis padded with blanks or zeros"));
     }
     let offset = field.offset + field.text.len() - digits.len();
     Field::new(digits, offset, field.name).axis_deg(&"000"[..digits.len()])
 }
 
-/// Sphere 6, cylinder 6, axis 3. Without a cylinder the axis column means nothing.
+/// Sphere 6, cylinder 6, axis 3. Without a cylinder the axis column means nothing and may be blank.
 pub fn sphere_cylinder_axis(field: &Field) -> Result<RefractionValue, DecodeError> {
     let [sphere, cylinder, axis] = field.cut([(6, "sphere"), (6, "cylinder"), (3, "axis")])?;
-    let (sphere, cylinder, axis) = (power(&sphere)?, power(&cylinder)?, axis_deg(&axis)?);
+    let (sphere, cylinder) = (power(&sphere)?, power(&cylinder)?);
+    let is_blank = cylinder.is_zero() && axis.text.trim().is_empty();
+    let axis = if is_blank { None } else { Some(axis_deg(&axis)?) };
     Ok(RefractionValue {
         sphere,
         cylinder,
-        axis_deg: (!cylinder.is_zero()).then_some(axis),
+        axis_deg: axis.filter(|_| !cylinder.is_zero()),
         spherical_equivalent: None,
     })
 }
@@ -73,7 +74,7 @@ fn component(
     let base = bases.into_iter().find(|(known, _)| *known == letter.text).map(|(_, base)| base);
     match (letter.text, base, amount.is_zero()) {
         (" ", _, true) => Ok(None),
-        (_, Some(base), false) => Ok(Some(PrismComponent { amount, base })),
+        (_, Some(base), _) => Ok(Some(PrismComponent { amount, base })),
         _ => Err(field.malformed("a base is one of its two letters, and a blank for 0.00 only")),
     }
 }

@@ -109,6 +109,7 @@ pub static SINGLE: &[Test] = &[
     test("ET", "ETDRS test", TEXT_4),
     test("WD", "working distance of the tests", &[part("", 2, Form::Number, CM)]),
     test("wd", "working distance of the final prescription", &[part("", 3, Form::Number, CM)]),
+    LENS_DISTANCE,
     test("AG", "age", &[part("", 3, Form::Number, "years")]),
     test(
         "TT",
@@ -131,9 +132,12 @@ pub static SINGLE: &[Test] = &[
     test("MGC", "Plus package, MGC", TEXT_3),
 ];
 
+/// Sent under `@LM` by the manual, and by an RT-5100 behind the distances of the last `@RT`.
+const LENS_DISTANCE: Test =
+    test("Wd", "working distance of the lenses", &[part("", 3, Form::Number, CM)]);
+
 /// Under `@LM`.
-pub static OF_LENSES: &[Test] =
-    &[test("Wd", "working distance of the lenses", &[part("", 3, Form::Number, CM)])];
+pub static OF_LENSES: &[Test] = &[LENS_DISTANCE];
 
 /// Under `@RT`, with `V` (far) or `v` (near) behind the letter: both eyes. Capitals are final.
 pub static BINOCULAR: &[Test] =
@@ -189,7 +193,8 @@ impl Test {
             values.push(OtherValue { name: part.name.into(), as_sent, unit });
         }
         // Without a cylinder the axis column means nothing.
-        let is_sphere = values.iter().any(|it| it.name == "cylinder" && it.as_sent == "0.00");
+        let is_zero = |text: &str| text.trim_start_matches(['+', '-', ' ', '0']) == ".00";
+        let is_sphere = values.iter().any(|it| it.name == "cylinder" && is_zero(&it.as_sent));
         values.retain(|value| !(is_sphere && value.name == AXIS));
         let name = format!("{} {vision}", self.name).trim_end().to_owned();
         let test = OtherTest { code: code.to_owned(), name, values };

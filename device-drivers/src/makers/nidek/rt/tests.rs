@@ -31,13 +31,25 @@ fn only(lines: &[&str]) -> Measurement {
 }
 
 #[test]
-fn numbers_are_padded_with_blanks_and_a_zero_has_no_polarity() {
-    assert_eq!(decoded(&["@RT", "FR- 2.75  0.00  0"]).measurements.len(), 1);
+fn numbers_are_padded_and_have_their_sign() {
+    let plain = decoded(&["@RT", "FR- 2.75  0.00  0"]).measurements;
     for line in [
         "FR-02.75  0.00  0",
+        "FR- 2.75- 0.00  0",
+        "FR- 2.75+00.00000",
+        "FR- 2.75  0.00   ",
+        "FR- 2.75  0.00 90",
+    ] {
+        assert_eq!(decoded(&["@RT", line]).measurements, plain, "{line}");
+    }
+    let with_axis = decoded(&["@RT", "FR+ 0.00- 0.50  5"]).measurements;
+    for line in ["FR  0.00- 0.50005", "FR- 0.00-00.50 05"] {
+        assert_eq!(decoded(&["@RT", line]).measurements, with_axis, "{line}");
+    }
+    for line in [
         "FR  2.75  0.00  0",
-        "FR- 0.00  0.00  0",
-        "FR- 2.75  0.00000",
+        "FR 02.75  0.00  0",
+        "FR- 2.75  0.50 90",
         "FR- 2.75- 0.501 0",
         "FR- 2.75- 0.50181",
         "FR- 2.75- 0.50   ",
@@ -59,7 +71,10 @@ fn a_prism_has_a_letter_or_is_zero() {
     let bases = [sent.horizontal, sent.vertical].map(|it| it.map(|it| (it.amount.0, it.base)));
     assert_eq!(bases, [Some((1025, Base::Out)), Some((50, Base::Up))]);
     assert_eq!(prism("PR  0.00  0.00"), Default::default());
-    for line in ["PR  0.50  0.00", "PRI 0.00  0.00", "PRU 0.50  0.00", "PRI 0.50I 0.50"] {
+    let zero = prism("PRI00.00D 0.00");
+    let bases = [zero.horizontal, zero.vertical].map(|it| it.map(|it| (it.amount.0, it.base)));
+    assert_eq!(bases, [Some((0, Base::In)), Some((0, Base::Down))]);
+    for line in ["PR  0.50  0.00", "PR 00.50  0.00", "PRU 0.50  0.00", "PRI 0.50I 0.50"] {
         assert_refused(&["@RT", line]);
     }
 }
@@ -74,6 +89,18 @@ fn the_same_code_is_read_by_its_source() {
     let unknown = decoded(&["@RT", "CR07.8107.65  5", "TR14.0", "@RM", "AR+ 1.25", "@XY", "AR+ 9"]);
     let texts: Vec<&str> = unknown.unknown_records.iter().map(|it| it.text.as_str()).collect();
     assert_eq!(texts, ["@RT CR07.8107.65  5", "@RT TR14.0", "@RM AR+ 1.25", "@XY AR+ 9"]);
+}
+
+/// As an RT-5100 sends them at the end of a report.
+#[test]
+fn the_distance_of_the_lenses_may_stand_among_the_tests() {
+    let of = |lines: &[&str]| match only(lines).measured {
+        Measured::OtherTest(test) => (test.code, test.values[0].as_sent.clone()),
+        other => panic!("{other:?}"),
+    };
+    for source in ["@LM", "@RT"] {
+        assert_eq!(of(&[source, "Wd 35"]), ("Wd".to_owned(), "35".to_owned()), "{source}");
+    }
 }
 
 #[test]

@@ -10,14 +10,18 @@ use crate::{
 };
 use chiasm_proto::{CornealSize, Keratometry, KeratometryValue, Measured, Meridian, PupilSize};
 
+/// The name of a picture.
+const UNUSED: [&str; 1] = ["KMImage"];
+
 pub fn read(el: El, conditions: &Conditions, side: &mut Side) -> Result<(), DecodeError> {
     for block in el.enter_all("KM") {
+        block.ignore(UNUSED);
         // Rings of different size see different corneas: never one set.
         let condition = block.node().attribute("condition").map_or("", str::trim);
         let keratometry = Keratometry {
             mire: (!condition.is_empty()).then(|| condition.to_owned()),
             refractive_index: conditions.refractive_index.clone(),
-            dioptre_step: None,
+            dioptre_step: conditions.keratometry_step,
             representative: representative(block, "KMMedian", "median", value)?,
             shots: shots(block, "KMList", value)?,
         };

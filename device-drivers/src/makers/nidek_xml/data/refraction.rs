@@ -10,8 +10,8 @@ use crate::{
     },
 };
 use chiasm_proto::{
-    AcuityCondition, Correction, Lensometry, Measured, OtherTest, Refraction, RefractionKind,
-    RefractionValue, Vision, VisualAcuity,
+    AcuityCondition, Correction, FlagCode, Lensometry, Measured, OtherTest, Refraction,
+    RefractionKind, RefractionValue, Vision, VisualAcuity,
 };
 
 /// How the serial line's driver calls them too.
@@ -25,6 +25,9 @@ const CONVERSIONS: [(&str, RefractionKind); 2] = [
     ("TrialLens", RefractionKind::TrialLens),
     ("ContactLens", RefractionKind::ContactLensEquivalent),
 ];
+
+const PERIPHERY: [(&str, &str); 2] =
+    [("ARPeriData", "peripheral refraction"), ("ARPeriDiff", "difference of the periphery")];
 
 const ACUITIES: [(&str, Correction, Vision, AcuityCondition); 5] = [
     ("UCVA", Correction::Unaided, Vision::Far, AcuityCondition::Standard),
@@ -72,8 +75,14 @@ pub fn read(el: El, conditions: &Conditions, side: &mut Side) -> Result<(), Deco
     Ok(())
 }
 
+/// A sphere alone is no refraction, for an empty cylinder is not zero: it stays text.
 fn value(el: El) -> Result<Option<RefractionValue>, DecodeError> {
     el.ignore(UNUSED);
+    if is_sphere_alone(el) {
+        let what = format!("{}: a sphere without a cylinder is kept as text", el.path());
+        el.tree().flag(FlagCode::Inconsistent, what);
+        return Ok(None);
+    }
     let sphere = number(el, "Sphere", DIOPTRES)?;
     let cylinder = number(el, "Cylinder", DIOPTRES)?;
     let axis_deg = axis_unless_zero(cylinder, whole(el, "Axis", DEGREES)?);
@@ -85,6 +94,11 @@ fn value(el: El) -> Result<Option<RefractionValue>, DecodeError> {
         (None, None) if spherical_equivalent.is_none() => Ok(None),
         _ => Err(el.malformed("sphere, cylinder and equivalent are not complete")),
     }
+}
+
+fn is_sphere_alone(el: El) -> bool {
+    let is_sent = |name: &str| el.peek(name).is_some_and(|leaf| !leaf.text().is_empty());
+    is_sent("Sphere") && !is_sent("Cylinder") && !is_sent("Axis")
 }
 
 /// Conversions of nothing: zeros mean that the eye was not measured, anything else stays unread.
@@ -101,14 +115,15 @@ fn lone_conversions(block: El, name: &str) {
 
 /// Under its own name and never as a refraction: where in the pupil it was measured is not said.
 fn periphery(block: El, side: &mut Side) {
-    for el in block.enter_all("ARPeriData") {
-        let parts = [("Sphere", "sphere"), ("Cylinder", "cylinder"), ("Axis", "axis")];
-        let parts = parts.into_iter().chain([("SE", "spherical equivalent")]);
-        let values: Vec<_> = parts.filter_map(|(key, name)| part(el, key, name)).collect();
-        if !values.is_empty() {
-            let name = "peripheral refraction".into();
-            let test = OtherTest { code: "ARPeriData".into(), name, values };
-            side.push(Measured::OtherTest(test));
+    for (code, name) in PERIPHERY {
+        for el in block.enter_all(code) {
+            let parts = [("Sphere", "sphere"), ("Cylinder", "cylinder"), ("Axis", "axis")];
+            let parts = parts.into_iter().chain([("SE", "spherical equivalent")]);
+            let values: Vec<_> = parts.filter_map(|(key, name)| part(el, key, name)).collect();
+            if !values.is_empty() {
+                let test = OtherTest { code: code.into(), name: name.into(), values };
+                side.push(Measured::OtherTest(test));
+            }
         }
     }
 }
@@ -116,6 +131,9 @@ fn periphery(block: El, side: &mut Side) {
 fn subjective(block: El, conditions: &Conditions, side: &mut Side) -> Result<(), DecodeError> {
     // A value that stands directly in the block, so nothing but its children is looked at.
     let value = value(block)?;
+    if is_sphere_alone(block) {
+        return Ok(());
+    }
     let add = number(block, "ADD", DIOPTRES)?;
     let working_distance_cm = number(block, "WorkingDistance", CENTIMETRES)?;
     match value {
