@@ -21,11 +21,8 @@ const SETS: [(&str, Light, Vision); 3] = [
 ];
 /// What stood before the eye in the parts of `measure_VA`: the refractor's value, the lens that was
 /// worn, the autorefractor's value.
-const ACUITIES: [(&str, Correction); 3] = [
-    ("REF", Correction::Subjective),
-    ("LM", Correction::Wearing),
-    ("AR", Correction::Objective),
-];
+const ACUITIES: [(&str, Correction); 3] =
+    [("REF", Correction::Subjective), ("LM", Correction::Wearing), ("AR", Correction::Objective)];
 /// `10/10`, `20/20`, `<0.05`.
 const ACUITY_LEN_MAX: usize = 16;
 const DISTANCES: [(&str, Vision); 2] = [("far_vision", Vision::Far), ("near_vision", Vision::Near)];
