@@ -178,8 +178,7 @@ impl<'a> Sheet<'a> {
         let fields = self.headings.iter().zip(&row.fields).zip(roles);
         let kept =
             fields.filter(|((_, field), role)| **role == Role::Kept && !field.trim().is_empty());
-        let texts: Vec<String> =
-            kept.map(|((heading, field), _)| format!("{heading}: {}", field.trim())).collect();
+        let texts: Vec<String> = kept.map(|((heading, field), _)| named(heading, field)).collect();
         if texts.len() > UNKNOWN_RECORDS_MAX {
             let more = texts.len() - UNKNOWN_RECORDS_MAX;
             let detail = format!("{more} more columns of unknown kind are in the raw row only");
@@ -195,6 +194,11 @@ impl<'a> Sheet<'a> {
     fn byte_len(&self, start: usize, len: usize) -> usize {
         if self.is_utf8 { len } else { self.text[start..start + len].chars().count() }
     }
+}
+
+/// Some makers write the colon themselves.
+fn named(heading: &str, field: &str) -> String {
+    format!("{}: {}", heading.trim_end_matches(':'), field.trim())
 }
 
 fn first_line(text: &str) -> &str {
