@@ -17,11 +17,13 @@ pub const PATIENT: &str = "PATIENT";
 /// Sections of which one at least makes a file ours.
 pub const KNOWN: [&str; 6] = ["SPHERE", "AR", "Sim_K", "TOPO", "KERATOCONUS", "KR"];
 /// Section and key of sphere, cylinder and axis, and which zone of the pupil they are of.
-const ZONES: [([(&str, &str); 3], &str); 4] = [
+const ZONES: [([(&str, &str); 3], &str); 6] = [
     ([("SPHERE", "r_3"), ("CYLINDER", "r_3"), ("AXIS", "r_3")], "3 mm"),
     ([("SPHERE", "r_5"), ("CYLINDER", "r_5"), ("AXIS", "r_5")], "5 mm"),
     ([("SPHERE", "r_7"), ("CYLINDER", "r_7"), ("AXIS", "r_7")], "7 mm"),
     ([("AR", "sphere_3"), ("AR", "cylinder_3"), ("AR", "axis_3")], "3 mm"),
+    ([("AR", "sphere_5"), ("AR", "cylinder_5"), ("AR", "axis_5")], "5 mm"),
+    ([("AR", "sphere_7"), ("AR", "cylinder_7"), ("AR", "axis_7")], "7 mm"),
 ];
 /// Keratometry in units that are not documented.
 const KERATOMETRY: [(&str, &str); 2] = [("Sim_K", "simulated keratometry"), ("KR", "keratometry")];
@@ -34,9 +36,7 @@ const KERATOMETRY_VALUES_MAX: usize = 64;
 
 pub fn read(ini: &Ini, options: &DriverOptions, decoded: &mut Decoded) -> Result<(), DecodeError> {
     decoded.instrument_time = time(ini, options)?;
-    if let Some(person) = ini.section(PATIENT) {
-        person.take_all(); // never read, never kept as text
-    }
+    ini.take_all(PATIENT); // never read, never kept as text
     for (keys, zone) in ZONES {
         refraction(ini, keys, zone, decoded)?;
     }
@@ -166,9 +166,8 @@ fn keratometry(
     name: &str,
     decoded: &mut Decoded,
 ) -> Result<(), DecodeError> {
-    let Some(found) = ini.section(section) else { return Ok(()) };
     let mut values = vec![];
-    for key in found.take_all() {
+    for key in ini.take_all(section) {
         let Some(sent) = ini.value(section, key)? else { continue };
         sent.number()?;
         let (name, as_sent) = (key.to_owned(), sent.text.to_owned());
