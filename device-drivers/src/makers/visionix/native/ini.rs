@@ -138,14 +138,10 @@ impl<'a> Ini<'a> {
         self.sections(name).next().is_some()
     }
 
-    /// All keys of a section, marked as read.
-    pub fn take_all(&self, section: &str) -> Vec<&'a str> {
-        let entries: Vec<&Entry> =
-            self.sections(section).flat_map(|section| &section.entries).collect();
-        entries.iter().for_each(|entry| entry.is_read.set(true));
-        let mut keys: Vec<&str> = entries.iter().map(|entry| entry.key).collect();
-        keys.dedup();
-        keys
+    /// Marks all keys of a section as read.
+    pub fn take_all(&self, section: &str) {
+        let entries = self.sections(section).flat_map(|section| &section.entries);
+        entries.for_each(|entry| entry.is_read.set(true));
     }
 
     /// A value; nothing if it is absent, empty or marked as missing. One that stands there twice is

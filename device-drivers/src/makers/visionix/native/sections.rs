@@ -31,8 +31,8 @@ const DISTANCES: [&str; 2] = ["GENERAL", "TOPO"];
 /// How far a radian may lie from a whole degree to be one: printed with six decimals it is far
 /// nearer.
 const DEGREE_GAP_MAX: f64 = 0.01;
-/// Most values of a keratometry.
-const KERATOMETRY_VALUES_MAX: usize = 64;
+/// Their keys; any other stays an unknown record.
+const KERATOMETRY_KEYS: [&str; 6] = ["k1", "k2", "k1_axis", "k2_axis", "cyl", "simk_cyl"];
 
 pub fn read(ini: &Ini, options: &DriverOptions, decoded: &mut Decoded) -> Result<(), DecodeError> {
     decoded.instrument_time = time(ini, options)?;
@@ -167,14 +167,11 @@ fn keratometry(
     decoded: &mut Decoded,
 ) -> Result<(), DecodeError> {
     let mut values = vec![];
-    for key in ini.take_all(section) {
+    for key in KERATOMETRY_KEYS {
         let Some(sent) = ini.value(section, key)? else { continue };
         sent.number()?;
-        let (name, as_sent) = (key.to_owned(), sent.text.to_owned());
+        let (name, as_sent) = (sent.name.trim().to_owned(), sent.text.to_owned());
         values.push(OtherValue { name, as_sent, unit: None });
-        if values.len() > KERATOMETRY_VALUES_MAX {
-            return Err(sent.malformed(format!("more than {KERATOMETRY_VALUES_MAX} values")));
-        }
     }
     if !values.is_empty() {
         let test = OtherTest { code: section.into(), name: name.into(), values };
