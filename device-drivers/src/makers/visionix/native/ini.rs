@@ -168,13 +168,13 @@ impl<'a> Ini<'a> {
 
     /// Whether a number has as many decimals as every other one of the file.
     fn is_whole(&self, last: &Entry) -> bool {
-        let decimals = |entry: &Entry| {
+        fn decimals(entry: &Entry) -> Option<usize> {
             let (_, decimals) = entry.value.text.split_once('.')?;
             decimals.bytes().all(|byte| byte.is_ascii_digit()).then_some(decimals.len())
-        };
+        }
         let others = self.sections.iter().flat_map(|section| &section.entries);
         let others: Vec<usize> =
-            others.filter(|entry| entry.is_ended).filter_map(|entry| decimals(entry)).collect();
+            others.filter(|entry| entry.is_ended).filter_map(decimals).collect();
         decimals(last).is_some_and(|own| {
             own > 0 && others.len() > 1 && others.iter().all(|found| *found == own)
         })

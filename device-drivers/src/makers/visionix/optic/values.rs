@@ -211,45 +211,15 @@ impl Side<'_> {
     /// A part that is not documented, as text: as an unknown record it would lose its eye.
     pub fn texts(&mut self, parent: El, key: &str, set: Option<&str>, name: &str) {
         let Some(part) = parent.enter(key) else { return };
-        let mut values = vec![];
-        if !part.text().is_empty() {
-            let as_sent = part.text().to_owned();
-            values.push(OtherValue { name: key.into(), as_sent, unit: unit(part) });
-            part.done();
-        }
-        texts_in(part, "", &mut values);
+        let value = |(name, leaf): (String, El)| {
+            let as_sent = leaf.text().to_owned();
+            OtherValue { name, as_sent, unit: unit(leaf) }
+        };
+        let values: Vec<OtherValue> = part.texts().into_iter().map(value).collect();
         if !values.is_empty() {
             let test = OtherTest { code: key.into(), name: name.into(), values };
             self.push(set, Measured::OtherTest(test));
         }
-    }
-}
-
-/// Most values of one part that is kept as text.
-const TEXTS_MAX: usize = 64;
-
-/// The texts inside an element, each under the names that lead to it: `day x`.
-fn texts_in(el: El, path: &str, values: &mut Vec<OtherValue>) {
-    for child in el.peek_all(AnyName) {
-        let name = child.node().local_name();
-        let name = if path.is_empty() { name.to_owned() } else { format!("{path} {name}") };
-        child.mark_entered();
-        if values.len() < TEXTS_MAX && !child.text().is_empty() {
-            child.done();
-            let as_sent = child.text().to_owned();
-            values.push(OtherValue { name: name.clone(), as_sent, unit: unit(child) });
-        }
-        texts_in(child, &name, values);
-    }
-}
-
-/// Every child.
-#[derive(Clone, Copy)]
-struct AnyName;
-
-impl Key for AnyName {
-    fn fits(self, _: El) -> bool {
-        true
     }
 }
 
