@@ -74,9 +74,10 @@ pub static SPEC: DriverSpec = DriverSpec {
         dry_test: "Export after one exam of a colleague: each row of the file becomes a reading.",
     },
     limits: "No patient id: both ids are the instrument's own numbers. The convention of the \
-             cylinder is not in the file. Status and gaze columns are kept as text. What is \
-             written for a value out of range is not known: such a row is refused. The PDF is not \
-             read. Not tried on an instrument.",
+             cylinder is not in the file. Status and gaze columns are kept as text, and so are \
+             numbers finer than hundredths or whole degrees, beside the ones that are shown. What \
+             is written for a value out of range is not known: such a row is refused. The PDF is \
+             not read. Not tried on an instrument.",
     sniff,
     new: |options| FileDecoder::boxed(&FORMAT, options),
 };

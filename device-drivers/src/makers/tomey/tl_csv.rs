@@ -60,7 +60,7 @@ pub static SPEC: DriverSpec = DriverSpec {
     models: &["TL-6100", "TL-2000C", "TL-6000 (CSV)", "TL-7000 (CSV)", "Rodenstock AL 6400"],
     yields: &["lensometry"],
     transport: Transport::Serial(LINES),
-    evidence: Evidence::SingleSource,
+    evidence: Evidence::Manual,
     ending: Ending::Silence,
     setup: Setup {
         wiring: "RS-232. Which cable is not published; if nothing arrives, try a crossed one.",
