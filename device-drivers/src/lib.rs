@@ -39,7 +39,8 @@
 //! * a wrong checksum or a malformed known record refuses the whole transmission, with the
 //!   position;
 //! * a last line without its line end is refused, for it may have been cut in the middle of a
-//!   number;
+//!   number, unless its last field is whole by its shape (two decimals as everywhere in this file, a
+//!   code of one digit);
 //! * a well-formed record of unknown kind is kept in `unknown_records`;
 //! * values are kept as sent: nothing rounded, converted, averaged or left out. A number with more
 //!   decimals than the types hold is kept as text ([`chiasm_proto::OtherTest`]);

@@ -69,6 +69,13 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &captures::ICARE,
     &captures::ZEISS,
     &captures::RIGHTON,
+    &captures::NIDEK,
+    &captures::TOMEY,
+    &captures::VISIONIX,
+    &captures::WELCH_ALLYN,
+    &captures::MEDMONT,
+    &captures::MARCO,
+    &captures::CSO,
 ];
 
 /// The driver of this name.

@@ -4,6 +4,7 @@
 use crate::{
     DateOrder, DecodeError, ErrorCode, flags,
     format::{
+        civil_time,
         file::Part,
         table::{self, Row},
         xml::{UNKNOWN_RECORDS_MAX, UNKNOWN_TEXT_LEN_MAX},
@@ -11,7 +12,6 @@ use crate::{
 };
 use chiasm_proto::{Decoded, Flag, FlagCode, InstrumentTime, UnknownRecord};
 use encoding_rs::WINDOWS_1252;
-use jiff::civil;
 
 /// Longest line of headings, in bytes. Each reading carries a copy of it.
 pub const HEADINGS_LEN_MAX: usize = 16 * 1024;
@@ -115,10 +115,17 @@ impl<'a> Sheet<'a> {
     ) -> Vec<Part> {
         let context = &self.raw[..self.byte_len(0, self.headings_len)];
         let mut parts = vec![Part::Control { what: "headings", len: context.len() }];
-        for row in &self.rows {
+        let mut rows = self.rows.clone();
+        let has_all = rows.last().is_some_and(|last| last.fields.len() == self.headings.len());
+        let is_text = roles.last() == Some(&Role::Kept);
+        let is_cleared = has_all && !self.has_tail && table::mend_last(&mut rows, is_text);
+        for (at, row) in rows.iter().enumerate() {
             let len = self.byte_len(row.start, row.len);
             parts.push(match self.reading(row, roles, read, context.len()) {
-                Ok(Some(decoded)) => {
+                Ok(Some(mut decoded)) => {
+                    if is_cleared && at + 1 == rows.len() {
+                        decoded.flags.push(table::cleared());
+                    }
                     let (decoded, context) = (Box::new(decoded), context.to_vec());
                     Part::Reading { decoded, context, len }
                 }
@@ -148,7 +155,7 @@ impl<'a> Sheet<'a> {
 
     /// A row has a field under each heading and, where the headings have one, a delimiter behind
     /// the last one. Without its line end it may have been cut inside whatever stands behind its
-    /// last delimiter.
+    /// last delimiter, unless [`table::mend_last`] knows better.
     fn check(&self, row: &Row, roles: &[Role]) -> Result<(), DecodeError> {
         let (count, width) = (row.fields.len(), self.headings.len());
         let has_tail = count == width + 1 && row.fields[width].trim().is_empty();
@@ -171,8 +178,7 @@ impl<'a> Sheet<'a> {
         let fields = self.headings.iter().zip(&row.fields).zip(roles);
         let kept =
             fields.filter(|((_, field), role)| **role == Role::Kept && !field.trim().is_empty());
-        let texts: Vec<String> =
-            kept.map(|((heading, field), _)| format!("{heading}: {}", field.trim())).collect();
+        let texts: Vec<String> = kept.map(|((heading, field), _)| named(heading, field)).collect();
         if texts.len() > UNKNOWN_RECORDS_MAX {
             let more = texts.len() - UNKNOWN_RECORDS_MAX;
             let detail = format!("{more} more columns of unknown kind are in the raw row only");
@@ -188,6 +194,11 @@ impl<'a> Sheet<'a> {
     fn byte_len(&self, start: usize, len: usize) -> usize {
         if self.is_utf8 { len } else { self.text[start..start + len].chars().count() }
     }
+}
+
+/// Some makers write the colon themselves.
+fn named(heading: &str, field: &str) -> String {
+    format!("{}: {}", heading.trim_end_matches(':'), field.trim())
 }
 
 fn first_line(text: &str) -> &str {
@@ -208,29 +219,12 @@ pub fn headings_of(bytes: &[u8]) -> Vec<String> {
     line.split(delimiter).map(|heading| heading.trim().trim_matches('"').to_owned()).collect()
 }
 
-/// The instrument's clock. Its date is understood only if its order is configured.
+/// The instrument's clock. Its date is understood if its order is configured or the year stands
+/// first.
 pub fn instrument_time(date: &str, time: &str, order: Option<DateOrder>) -> Option<InstrumentTime> {
-    let (date, time) = (date.trim(), time.trim());
-    let as_sent = [date, time].join(" ").trim().to_owned();
-    let local = order.and_then(|order| {
-        let time: civil::Time = time.parse().ok()?;
-        Some(day(date, order)?.to_datetime(time))
-    });
+    let as_sent = [date.trim(), time.trim()].join(" ").trim().to_owned();
+    let local = civil_time::local(date, time, order);
     (!as_sent.is_empty()).then_some(InstrumentTime { as_sent, local })
-}
-
-fn day(date: &str, order: DateOrder) -> Option<civil::Date> {
-    let parts: Vec<&str> = date.split(['/', '.', '-']).collect();
-    let [a, b, c] = parts[..] else { return None };
-    let (year, month, day) = match order {
-        DateOrder::DayFirst => (c, b, a),
-        DateOrder::MonthFirst => (c, a, b),
-        DateOrder::YearFirst => (a, b, c),
-    };
-    if year.len() != 4 {
-        return None;
-    }
-    civil::Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
 }
 
 #[cfg(test)]

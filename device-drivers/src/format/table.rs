@@ -5,6 +5,7 @@
 //! table stands in its driver.
 
 use crate::{DecodeError, ErrorCode, format::fields::Field};
+use chiasm_proto::{Flag, FlagCode};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 /// Most rows of a table.
@@ -35,6 +36,63 @@ impl Row {
     pub fn malformed(&self, message: impl Into<String>) -> DecodeError {
         DecodeError::new(ErrorCode::Malformed, 0, message)
     }
+}
+
+/// What a last row without its line end is worth, for other programs that save a table leave it
+/// out. Its last field is whole if its shape says so: with as many decimals as all others of its
+/// column have, or with two decimals where every number of the table has them. A number of a column
+/// that is only kept as text is cleared instead, which the returned yes tells. Anything else leaves
+/// the row as one that may have been cut.
+pub fn mend_last(rows: &mut [Row], is_text: bool) -> bool {
+    let Some((last, before)) = rows.split_last_mut() else { return false };
+    if last.is_ended || last.fields.len() < 2 {
+        return false;
+    }
+    if is_whole(last, before) {
+        last.is_ended = true;
+        return false;
+    }
+    if is_text {
+        last.fields.last_mut().into_iter().for_each(String::clear);
+        last.is_ended = true;
+    }
+    is_text
+}
+
+/// Tells that [`mend_last`] cleared a field.
+pub fn cleared() -> Flag {
+    let detail = "the last row has no line end: its last field may have been cut and was not \
+                  taken over";
+    Flag { code: FlagCode::Inconsistent, detail: detail.into() }
+}
+
+fn is_whole(last: &Row, before: &[Row]) -> bool {
+    let (Some((field, others)), count) = (last.fields.split_last(), last.fields.len()) else {
+        return false;
+    };
+    let Some(own) = decimals(field) else { return false };
+    let alike = before.iter().filter(|row| row.fields.len() == count);
+    // A heading, of which the first row may consist, does not begin like a number.
+    let is_number = |text: &&str| {
+        text.starts_with(['+', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
+    };
+    let column =
+        alike.filter_map(|row| row.fields.last()).map(|text| text.trim()).filter(is_number);
+    let mut column = column.map(decimals).peekable();
+    if column.peek().is_some() {
+        return column.all(|found| found == Some(own));
+    }
+    let all = before.iter().flat_map(|row| &row.fields).chain(others);
+    let all: Vec<usize> = all.filter_map(|text| decimals(text)).collect();
+    own == 2 && all.len() >= 2 && all.iter().all(|found| *found == own)
+}
+
+/// Decimals of a number that has some.
+fn decimals(text: &str) -> Option<usize> {
+    let text = text.trim();
+    let (whole, decimals) = text.strip_prefix(['+', '-']).unwrap_or(text).split_once(['.', ','])?;
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    (is_digits(whole) && is_digits(decimals)).then_some(decimals.len())
 }
 
 /// Cuts a text into rows. Blank lines belong to the row before them, or to the first one.
@@ -115,6 +173,31 @@ mod tests {
         assert_eq!(rows.iter().map(|row| row.len).sum::<usize>(), text.len());
         assert_eq!(rows.iter().map(|row| row.is_ended).collect::<Vec<_>>(), [true, true, false]);
         assert_eq!(&text[rows[1].start..], "\"x;\"\"y\";2\n\n\nlast;3");
+    }
+
+    #[test]
+    fn a_last_row_without_its_end_is_whole_by_its_shape() {
+        let ended = |text: &str, is_text: bool| {
+            let mut rows = rows(text, b';').unwrap();
+            let is_cleared = mend_last(&mut rows, is_text);
+            let last = rows.last().unwrap();
+            (last.is_ended, is_cleared, last.fields.last().unwrap().clone())
+        };
+        for (text, is_ended) in [
+            ("1;2,5\n1;3,5", true),
+            ("1;2,50\n1;3,5", false),
+            ("1;2\n1;3", false),
+            ("K1;K2\n7,81;7,66", false),
+            ("AL;K1;K2\n24,13;7,81;7,66", true),
+            ("AL;K1;K2\n24,1;7,8;7,6", false),
+            ("AL;K1;K2\n24,13;7,8;7,66", false),
+            ("AL;K1;K2\n24,13;7,81;7,", false),
+            ("1;2,5\n1;3,5\n", true),
+        ] {
+            assert_eq!(ended(text, false).0, is_ended, "{text}");
+        }
+        assert_eq!(ended("1;ok\n1;fail", true), (true, true, String::new()));
+        assert_eq!(ended("1;2,5\n1;3,5", true), (true, false, "3,5".into()));
     }
 
     #[test]

@@ -51,6 +51,15 @@ const TOPCON_LINE: &[LineSettings] = &[
     with(2400, 7, Parity::Even, 2),
 ];
 
+/// What is usual for NIDEK's instruments.
+const NIDEK_LINE: &[LineSettings] = &[
+    with(9600, 8, Parity::Odd, 1),
+    with(9600, 8, Parity::Even, 1),
+    line(9600),
+    with(2400, 7, Parity::Even, 2),
+    line(2400),
+];
+
 /// One maker's instruments of which nothing is read.
 const fn capture(
     id: &'static str,
@@ -192,6 +201,82 @@ pub static RIGHTON: DriverSpec = capture(
      is set. Retinomax 5: 115200 baud is unproved.",
     "No values are read. Missing: the layouts of all of them. Speedy-K through its PC software \
      writes XML, which is another driver's.",
+);
+
+pub static NIDEK: DriverSpec = capture(
+    "nidek_capture",
+    "NIDEK",
+    &["NT-2000", "LM-970", "any model set to NCP20"],
+    NIDEK_LINE,
+    "Set the serial output of the instrument as its manual says; where it offers NCP10 and NCP20, \
+     choose NCP10 and the driver of its model. 9600 baud 8 O 1 and 2400 baud 7 E 2 are usual, \
+     neither is proved for these models.",
+    "No values are read. Missing: everything about the tonometer NT-2000 and the lensmeter LM-970, \
+     and about NCP20, whose two directions are not published.",
+);
+
+pub static TOMEY: DriverSpec = capture(
+    "tomey_capture",
+    "Tomey",
+    &["CF-2000", "FT-1000", "MR-6000"],
+    UNKNOWN_LINE,
+    NOT_STATED,
+    "No values are read. Missing: everything about the tonometer FT-1000 and about the CF-2000; \
+     the MR-6000 is said to write XML files, which no published one proves.",
+);
+
+pub static VISIONIX: DriverSpec = capture(
+    "visionix_capture",
+    "Visionix",
+    &["VX650 (serial)"],
+    UNKNOWN_LINE,
+    "Prefer the XML export (optic), driver visionix_optic: it keeps the VX650's pressure as text. \
+     Where only a line can be had, set it as the manual says and the same at the gateway.",
+    "No values are read. Missing: everything the VX650 sends on a line, and the block of its \
+     pressure in the XML export: an export of one, with the screen photographed, helps as well.",
+);
+
+pub static WELCH_ALLYN: DriverSpec = capture(
+    "welch_allyn_capture",
+    "Welch Allyn",
+    &["SureSight"],
+    UNKNOWN_LINE,
+    NOT_STATED,
+    "No values are read. Missing: everything; what the SureSight sends to its printer is not \
+     published.",
+);
+
+pub static MEDMONT: DriverSpec = capture(
+    "medmont_capture",
+    "Medmont",
+    &["E300"],
+    UNKNOWN_LINE,
+    "The E300 hands its maps to the maker's software on a PC. Export one exam from there by every \
+     way that it offers, and send the files to us.",
+    "No values are read. Missing: everything: no layout of an export is published.",
+);
+
+pub static MARCO: DriverSpec = capture(
+    "marco_capture",
+    "Marco",
+    &["units that Marco sells under its own name"],
+    NIDEK_LINE,
+    "Try the driver of the NIDEK model first that the unit is built as: ARK, LM, NT, TONOREF or RT. \
+     Only if nothing is read, take this one.",
+    "No values are read. Missing: a recording of any unit. Marco sells NIDEK instruments under its \
+     name; that they send the same bytes is likely and not proved.",
+);
+
+pub static CSO: DriverSpec = capture(
+    "cso_capture",
+    "CSO",
+    &["any topographer"],
+    UNKNOWN_LINE,
+    "The topographers hand their maps to the maker's software on a PC. Export one exam as text \
+     from there and send the file to us.",
+    "No values are read. Missing: the headings of the text export. Known is only that some 24 \
+     lines of them stand above rings of 256 values, with decimal commas, and that -1 and -1000 \
+     are missing.",
 );
 
 /// A serial line whose transmissions are kept and not read.

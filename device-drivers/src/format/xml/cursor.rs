@@ -15,6 +15,9 @@ pub const TEXT_LEN_MAX: usize = 1024;
 /// Most shots of one document, all eyes and tests together. Instruments keep about ten of each.
 pub const SHOTS_MAX: usize = 1000;
 
+/// Most texts of one element that is kept as text.
+const TEXTS_MAX: usize = 64;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
     No,
@@ -40,6 +43,16 @@ impl Key for &str {
 impl<const N: usize> Key for [&str; N] {
     fn fits(self, el: El) -> bool {
         self.contains(&el.node.local_name())
+    }
+}
+
+/// Every child.
+#[derive(Clone, Copy)]
+pub struct AnyName;
+
+impl Key for AnyName {
+    fn fits(self, _: El) -> bool {
+        true
     }
 }
 
@@ -208,6 +221,27 @@ impl<'t> El<'t> {
             }
             tree.seen[index].set(Seen::Done);
         }
+    }
+
+    /// Every text in this element, which has to be entered, under the names that lead to it: `day
+    /// x`; its own under its own name. At most [`TEXTS_MAX`], the others stay unread.
+    pub fn texts(self) -> Vec<(String, El<'t>)> {
+        let mut found = vec![];
+        let mut open = vec![(String::new(), self)];
+        while let Some((path, el)) = open.pop() {
+            let name = if path.is_empty() { el.node.local_name() } else { &path };
+            if !el.text().is_empty() && found.len() < TEXTS_MAX {
+                el.done();
+                found.push((name.to_owned(), el));
+            }
+            for child in el.peek_all(AnyName).into_iter().rev() {
+                child.mark_entered();
+                let name = child.node.local_name();
+                let path = if path.is_empty() { name.into() } else { format!("{path} {name}") };
+                open.push((path, child));
+            }
+        }
+        found
     }
 
     /// Counts this element as a shot.

@@ -5,8 +5,9 @@
 //!
 //! | element                                   | meaning                                          |
 //! |-------------------------------------------|--------------------------------------------------|
+//! | `EXAMINATION`                             | the root, or the only one in a root of any name  |
 //! | `EXAMINATION/DATE`                        | `yyyy.mm.dd hh:mm:ss`                            |
-//! | `EXAMINATION/PATIENT`                     | never read                                       |
+//! | `EXAMINATION/PATIENT`, `COMMENT`          | never read                                       |
 //! | `EYE` with `side`                         | `OD`, `OS`                                       |
 //! | `A-SCAN/AXIAL_LENGTH` `AQUEOUS_DEPTH`     | mm                                               |
 //! | `A-SCAN/LENSE_THICKNESS`                  | mm; spelt so                                     |
@@ -16,6 +17,7 @@
 //! | `KERATOMETRY/STEEP_MERIDIAN`              | the same unit                                    |
 //! | `WHITE-WHITE/DIAMETER`, `BARYCENTER_X/Y`  | mm; the circle's centre as text                  |
 //! | `PUPILLOMETRY/DIAMETER`, `BARYCENTER_X/Y` | mm; the pupil's centre as text                   |
+//! | `IMAGEAXIS`, `CHECK`, any other in `EYE`  | text of this eye                                 |
 //!
 //! ```text
 //! <EXAMINATION><DATE>2026.05.06 10:11:12</DATE><EYE side="OD">
@@ -35,7 +37,7 @@ use crate::{
     flags,
     format::{
         biometer::{Curvature, Meridians, Sent, length, thickness_um},
-        xml::{Document, El, Tree, XmlDecoder, XmlFormat},
+        xml::{AnyName, Document, El, Tree, XmlDecoder, XmlFormat},
     },
 };
 use chiasm_proto::{
@@ -45,10 +47,13 @@ use chiasm_proto::{
 use jiff::civil;
 use std::ops::RangeInclusive;
 
+/// Most parts of one element that are not known and kept as text of their eye.
+const UNKNOWN_PARTS_MAX: usize = 8;
+const EXAM: &str = "EXAMINATION";
 /// Longest document; such a one has about 2 KiB.
 const DOCUMENT_LEN_MAX: usize = 1 << 20;
-/// Most measurements of one document; two eyes have at most fourteen.
-const MEASUREMENTS_MAX: usize = 64;
+/// Most measurements of one document; two eyes have at most fourteen, and parts that are not known.
+const MEASUREMENTS_MAX: usize = 128;
 /// How far into a document its first eye may stand.
 const SNIFF_LEN_MAX: usize = 16 * 1024;
 /// What is taken for a radius, in millimetres, and for a power, in dioptres.
@@ -98,11 +103,7 @@ fn sniff(bytes: &[u8]) -> Sniff {
 fn read(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeError> {
     let document = Document::parse_western(raw)?;
     let tree = Tree::new(&document);
-    let root = tree.root();
-    if root.node().local_name() != "EXAMINATION" || root.peek("EYE").is_none() {
-        let what = "not an EXAMINATION with an EYE";
-        return Err(DecodeError::new(ErrorCode::WrongKind, root.node().offset(), what));
-    }
+    let root = exam(tree.root())?;
     root.ignore(["PATIENT"]); // a birth date and whatever else a site adds
     let instrument = Instrument {
         vendor: SPEC.vendor.into(),
@@ -127,6 +128,21 @@ fn read(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeError> {
     Ok(decoded)
 }
 
+/// The examination: the root, or the only one in it.
+fn exam(root: El) -> Result<El, DecodeError> {
+    let refuse = |what| Err(DecodeError::new(ErrorCode::WrongKind, root.node().offset(), what));
+    let found = match root.node().local_name() {
+        EXAM => vec![root],
+        _ => root.enter_all(EXAM),
+    };
+    root.ignore(["COMMENT", "PATIENT"]); // free text of a person, and about one
+    match found[..] {
+        [exam] if exam.peek("EYE").is_some() => Ok(exam),
+        [_] | [] => refuse("not an EXAMINATION with an EYE"),
+        _ => refuse("more than one EXAMINATION"),
+    }
+}
+
 fn read_eye(el: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
     let token = el.node().attribute("side").map(str::trim);
     let eye = match token {
@@ -138,9 +154,11 @@ fn read_eye(el: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
     let mut measured = vec![];
     for scan in el.enter_all("A-SCAN") {
         a_scan(scan, &mut measured)?;
+        unknown_parts(scan, &mut measured);
     }
     for meridians in el.enter_all("KERATOMETRY") {
         measured.extend(keratometry(meridians, token.unwrap_or("?"))?);
+        unknown_parts(meridians, &mut measured);
     }
     for circle in el.enter_all("WHITE-WHITE") {
         let diameter = Sent::in_child(circle, "DIAMETER")?;
@@ -149,6 +167,7 @@ fn read_eye(el: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
         let size = |diameter_mm| Measured::CornealSize(CornealSize { diameter_mm });
         measured.extend(diameter_mm.map(size));
         measured.extend(centre(circle, "WHITE-WHITE", "centre of the white-to-white circle")?);
+        unknown_parts(circle, &mut measured);
     }
     for pupil in el.enter_all("PUPILLOMETRY") {
         let diameter = Sent::in_child(pupil, "DIAMETER")?;
@@ -157,13 +176,34 @@ fn read_eye(el: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
             |diameter_mm| Measured::PupilSize(PupilSize { diameter_mm, state_as_sent: None });
         measured.extend(diameter_mm.map(size));
         measured.extend(centre(pupil, "PUPILLOMETRY", "centre of the pupil")?);
+        unknown_parts(pupil, &mut measured);
     }
+    unknown_parts(el, &mut measured);
     let of_eye = |measured| match token {
         Some(token) if !token.is_empty() => Measurement::of(eye, token, measured),
         _ => Measurement::without_token(eye, measured),
     };
     into.extend(measured.into_iter().map(of_eye));
     Ok(())
+}
+
+/// What is not known, as text of its eye, which an unknown record would lose.
+fn unknown_parts(el: El, into: &mut Vec<Measured>) {
+    for part in el.peek_all(AnyName).into_iter().take(UNKNOWN_PARTS_MAX) {
+        part.mark_entered();
+        let value = |(name, leaf): (String, El)| {
+            let as_sent = leaf.text().to_owned();
+            OtherValue { name, as_sent, unit: None }
+        };
+        let values: Vec<OtherValue> = part.texts().into_iter().map(value).collect();
+        if !values.is_empty() {
+            let code = part.node().local_name().to_owned();
+            let what = format!("{} is not known and kept as text", part.path());
+            el.tree().flag(FlagCode::UnknownRecord, what);
+            let name = "part of the export that is not known".into();
+            into.push(Measured::OtherTest(OtherTest { code, name, values }));
+        }
+    }
 }
 
 fn a_scan(scan: El, into: &mut Vec<Measured>) -> Result<(), DecodeError> {
@@ -294,7 +334,8 @@ mod tests {
         let decoded = read(&bytes, &DriverOptions::default()).unwrap();
         let Measured::Biometry(biometry) = &decoded.measurements[0].measured else { panic!() };
         assert_eq!(biometry.lens_status_as_sent.as_deref(), Some("phak\u{e9}"));
-        assert_eq!(decoded.unknown_records[0].text, "<NOTE>f\u{fc}r</NOTE>");
+        let Measured::OtherTest(note) = &decoded.measurements[1].measured else { panic!() };
+        assert_eq!((note.code.as_str(), note.values[0].as_sent.as_str()), ("NOTE", "f\u{fc}r"));
     }
 }
 

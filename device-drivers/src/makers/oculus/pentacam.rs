@@ -1,34 +1,37 @@
 //! Oculus Pentacam: keratometry of exported CSV tables.
 //!
-//! Source: one description of such exports. Proved against constructed tables only.
+//! Source: one description of such exports and the headings that three public readers of them
+//! expect. Proved against constructed tables only.
 //!
 //! | column                                | meaning                                             |
 //! |---------------------------------------|-----------------------------------------------------|
-//! | `Last Name` `First Name` `D.o.Birth`  | never read                                          |
+//! | `Last Name` `First Name` `D.o.Birth`  | never read, nor is `Exam Comment`                   |
 //! | `Pat-ID`                              | the patient's id, as typed into the Oculus software |
 //! | `Exam Date` `Exam Time`               | the date in the order of the site's settings        |
-//! | `Exam Eye`                            | `Right` `Left`, often with a blank behind it        |
+//! | `Exam Eye`                            | `Right` `Left`, `OD` `OS`; often a blank behind it  |
 //! | `Status`                              | only `OK` is a measurement                          |
-//! | `K1` `K2`                             | flat and steep meridian, dioptres                   |
+//! | `K1` `K2`, or `K1 F (D)` `K2 F (D)`   | flat and steep meridian of the front, dioptres      |
 //!
 //! ```text
 //! Last Name;First Name;Pat-ID;D.o.Birth;Exam Date;Exam Time;Exam Eye;Status;K1;K2;
 //! DOE;J;B-17;5/6/1961;4/2/2026;10:11:12;Left ;OK;42.9;43.6;
 //! ```
 //!
-//! Traps: `;` whatever the locale, and one behind the last field; Windows-1252. A row whose status
+//! Traps: most headings have a colon at their end, in other exports none has. `;` whatever the
+//! locale, and one behind the last field; Windows-1252. `K1 B (D)` is of the back of the cornea. A row whose status
 //! is another one gives no numbers, but a failed shot with the status as its error, so that a
 //! person sees that this eye has to be measured again. The software writes rows twice: both become
 //! readings, of which the second is known as a repetition later. Each row is one exam of one eye.
 //!
-//! Unknown: the axes' columns; all other columns are kept as text.
+//! Radii (`Rf F (mm)`), axes (`Axis F (flat)`, with a decimal) and all other columns are kept as
+//! text. Tables of the same software without K1 and K2 (`INDEX`, `PACHY`…) are refused.
 
 use crate::{
     DecodeError, DriverOptions, DriverSpec, Ending, ErrorCode, Evidence, Setup, Sniff, Transport,
     format::{
         biometer::{Curvature, Meridians, Sent},
         file::{FileDecoder, FileFormat, Part},
-        sheet::{Sheet, headings_of, instrument_time},
+        sheet::{Role, Sheet, headings_of, instrument_time},
         table::Row,
     },
     registry::PENDING_LEN_MAX,
@@ -41,6 +44,11 @@ use chiasm_proto::{
 const TEXT_LEN_MAX: usize = 128;
 /// What the status of a measurement says that may be used.
 const USABLE: &str = "OK";
+/// Headings of the meridians, without the colon; the first that stands there counts.
+const K1: [&str; 2] = ["K1", "K1 F (D)"];
+const K2: [&str; 2] = ["K2", "K2 F (D)"];
+/// Free text of a person.
+const COMMENT: &str = "Exam Comment";
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "oculus_pentacam",
@@ -59,8 +67,8 @@ pub static SPEC: DriverSpec = DriverSpec {
         dry_test: "Measure the test eye that comes with the instrument and export it: the lane \
                    shows its K1 and K2.",
     },
-    limits: "Only K1 and K2 are read, without axes; other columns are kept as text, at most 32 of \
-             a row. Rows whose status is not OK give a failed shot and no numbers. A row that is \
+    limits: "Only K1 and K2 of the front are read, without radii and axes; other columns are kept \
+             as text, at most 32 of a row. Rows whose status is not OK give a failed shot and no numbers. A row that is \
              missing at the end of a file cannot be noticed. Not tried on an instrument.",
     sniff,
     new: |options| FileDecoder::boxed(&FORMAT, options),
@@ -70,11 +78,29 @@ static FORMAT: FileFormat = FileFormat { len_max: PENDING_LEN_MAX, read };
 
 fn sniff(bytes: &[u8]) -> Sniff {
     let headings = headings_of(bytes);
-    let has = |name: &str| headings.iter().any(|heading| heading == name);
+    let has = |name: &str| headings.iter().any(|heading| plain(heading) == name);
     match (has("Exam Eye") && has("Status"), has("Pat-ID")) {
         (true, true) => Sniff::Yes,
         (true, false) => Sniff::Perhaps,
         (false, _) => Sniff::No,
+    }
+}
+
+/// A heading without the colon at its end.
+fn plain(heading: &str) -> &str {
+    heading.trim_end_matches([':', ' '])
+}
+
+/// The column of a heading. Two of the same are refused: which one is meant is not known.
+fn column(sheet: &Sheet, name: &str) -> Result<Option<usize>, DecodeError> {
+    let mut found = (0..sheet.headings.len()).filter(|at| plain(&sheet.headings[*at]) == name);
+    let first = found.next();
+    match found.next() {
+        Some(_) => {
+            let what = format!("two columns are called {name}");
+            Err(DecodeError::new(ErrorCode::Malformed, 0, what))
+        }
+        None => Ok(first),
     }
 }
 
@@ -91,20 +117,23 @@ struct Columns {
 
 impl Columns {
     fn find(sheet: &Sheet) -> Result<Self, DecodeError> {
-        let needed = |heading: &str| {
-            sheet.column(heading)?.ok_or_else(|| {
-                let what = format!("no column is called {heading}");
-                DecodeError::new(ErrorCode::WrongKind, 0, what)
-            })
+        let needed = |names: &[&str]| {
+            for name in names {
+                if let Some(column) = column(sheet, name)? {
+                    return Ok(column);
+                }
+            }
+            let what = format!("no column is called {}", names.join(" or "));
+            Err(DecodeError::new(ErrorCode::WrongKind, 0, what))
         };
         Ok(Self {
-            eye: needed("Exam Eye")?,
-            status: needed("Status")?,
-            k1: needed("K1")?,
-            k2: needed("K2")?,
-            id: sheet.column("Pat-ID")?,
-            date: sheet.column("Exam Date")?,
-            time: sheet.column("Exam Time")?,
+            eye: needed(&["Exam Eye"])?,
+            status: needed(&["Status"])?,
+            k1: needed(&K1)?,
+            k2: needed(&K2)?,
+            id: column(sheet, "Pat-ID")?,
+            date: column(sheet, "Exam Date")?,
+            time: column(sheet, "Exam Time")?,
         })
     }
 
@@ -117,7 +146,12 @@ impl Columns {
 fn read(raw: &[u8], options: &DriverOptions) -> Result<Vec<Part>, DecodeError> {
     let sheet = Sheet::read(raw)?;
     let columns = Columns::find(&sheet)?;
-    let roles = sheet.roles(|column| columns.holds(column));
+    let mut roles = sheet.roles(|column| columns.holds(column));
+    for (role, heading) in roles.iter_mut().zip(&sheet.headings) {
+        if plain(heading) == COMMENT {
+            *role = Role::Ignored;
+        }
+    }
     Ok(sheet.parts(&roles, &|row| exam(row, &columns, options)))
 }
 
@@ -143,13 +177,13 @@ fn exam(row: &Row, columns: &Columns, options: &DriverOptions) -> Result<Decoded
     decoded.claimed_patient = (!id.is_empty())
         .then(|| ClaimedPatient { id: id.to_owned(), found_in: "Pat-ID column".into() });
     let token = text(Some(columns.eye));
-    let eye = match token {
-        "Right" => Eye::Right,
-        "Left" => Eye::Left,
+    let eye = match token.to_ascii_lowercase().as_str() {
+        "right" | "od" => Eye::Right,
+        "left" | "os" => Eye::Left,
         _ => return Err(row.malformed("an eye is Right or Left").in_field("Exam Eye")),
     };
     let measured = match status {
-        USABLE => keratometry(row, columns)?,
+        ok if ok.eq_ignore_ascii_case(USABLE) => keratometry(row, columns)?,
         "" => return Err(row.malformed("no status").in_field("Status")),
         error => Some(Measured::Keratometry(Keratometry {
             shots: vec![Shot::failed(error)],

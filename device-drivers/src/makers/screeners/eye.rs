@@ -16,6 +16,7 @@ use chiasm_proto::{
 const ID_LEN_MAX: usize = 128;
 
 /// The columns of one eye. The token is the heading's, where there is one.
+#[derive(Clone, Copy)]
 pub struct EyeColumns<'a> {
     pub eye: Eye,
     pub token: Option<&'a str>,
@@ -23,11 +24,13 @@ pub struct EyeColumns<'a> {
     pub cylinder: Field<'a>,
     pub axis: Field<'a>,
     pub equivalent: Option<Field<'a>>,
+    /// Sphere, cylinder and axis once more, as the instrument shows them.
+    pub shown: Option<[Field<'a>; 3]>,
     pub pupil: Option<Field<'a>>,
     pub gaze: Option<[Field<'a>; 2]>,
 }
 
-impl EyeColumns<'_> {
+impl<'a> EyeColumns<'a> {
     /// Takes the eye over. `conditions` hold everything but the value; `error` is the instrument's
     /// for the whole exam.
     pub fn read(
@@ -85,7 +88,10 @@ impl EyeColumns<'_> {
                 None => {
                     let measured = self.as_text(equivalent, decoded);
                     self.push(decoded, measured);
-                    return Ok(());
+                    match self.shown_value() {
+                        Some(value) => Some(value),
+                        None => return Ok(()),
+                    }
                 }
             },
             _ => return Err(self.sphere.malformed("sphere and cylinder are not complete")),
@@ -96,11 +102,19 @@ impl EyeColumns<'_> {
         Ok(())
     }
 
+    /// What the instrument shows where it writes finer numbers beside; nothing if that is not whole.
+    fn shown_value(&self) -> Option<RefractionValue> {
+        let [sphere, cylinder, axis] = self.shown?;
+        let axis = axis.text.trim_matches(|next: char| !next.is_ascii_digit());
+        let shown = Self { axis: Field { text: axis, ..self.axis }, sphere, cylinder, ..*self };
+        [sphere, cylinder].iter().all(is_sent).then(|| shown.value(None).ok().flatten()).flatten()
+    }
+
     /// Nothing if a number has more decimals than are kept.
     fn value(&self, equivalent: Option<Field>) -> Result<Option<RefractionValue>, DecodeError> {
         let numbers = (self.sphere.number()?, self.cylinder.number()?);
         let equivalent = equivalent.map(|field| field.number()).transpose()?;
-        let axis = is_sent(&self.axis).then(|| self.axis.free_axis_deg()).transpose()?;
+        let axis = is_sent(&self.axis).then(|| self.axis_deg()).transpose()?;
         let spherical_equivalent = match equivalent {
             Some(Number::Finer(_)) => return Ok(None),
             Some(Number::Hundredths(equivalent)) => Some(equivalent),
@@ -109,11 +123,23 @@ impl EyeColumns<'_> {
         let (Number::Hundredths(sphere), Number::Hundredths(cylinder)) = numbers else {
             return Ok(None);
         };
-        if axis.is_none() && !cylinder.is_zero() {
-            return Err(self.axis.malformed("a cylinder without an axis"));
-        }
-        let axis_deg = axis.filter(|_| !cylinder.is_zero());
+        let axis_deg = match axis {
+            _ if cylinder.is_zero() => None,
+            Some(None) => return Ok(None),
+            Some(axis_deg) => axis_deg,
+            None => return Err(self.axis.malformed("a cylinder without an axis")),
+        };
         Ok(Some(RefractionValue { sphere, cylinder, axis_deg, spherical_equivalent }))
+    }
+
+    /// Nothing if it lies between two whole degrees.
+    fn axis_deg(&self) -> Result<Option<i16>, DecodeError> {
+        let is_axis = |whole: &str| whole.parse().is_ok_and(|whole: u16| whole < 180);
+        match self.axis.number()? {
+            Number::Hundredths(axis) if axis.0 % 100 == 0 => self.axis.free_axis_deg().map(Some),
+            _ if is_axis(self.axis.text.trim().split(['.', ',']).next().unwrap_or("")) => Ok(None),
+            _ => Err(self.axis.malformed("an axis is 0 to 180 degrees")),
+        }
     }
 
     fn as_text(&self, equivalent: Option<Field>, decoded: &mut Decoded) -> Measured {
@@ -184,6 +210,6 @@ fn kept_as_text(decoded: &mut Decoded, code: &str, name: &str, text: &str) -> Me
 }
 
 fn flag_text(decoded: &mut Decoded, what: &str) {
-    let detail = format!("{what} is kept as text: finer than hundredths");
+    let detail = format!("{what} is kept as text: finer than hundredths or whole degrees");
     decoded.flags.push(Flag { code: FlagCode::Unusual, detail });
 }

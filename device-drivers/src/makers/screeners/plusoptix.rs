@@ -118,7 +118,8 @@ fn exam(row: &Row, options: &DriverOptions) -> Result<Decoded, DecodeError> {
     if !is_time(time.text) {
         return Err(time.malformed("not a time of RFC 3339"));
     }
-    sheet::check(row, true)?;
+    // A result is one digit: without a line end behind it, it is whole as well.
+    sheet::check(row, !matches!(at(19, "result").text, "0" | "1" | "2"))?;
     let instrument = Instrument {
         vendor: "Plusoptix".into(),
         model: options.model.clone().unwrap_or_default(),
@@ -141,6 +142,7 @@ fn exam(row: &Row, options: &DriverOptions) -> Result<Decoded, DecodeError> {
             cylinder: at(sphere + 1, "cylinder"),
             axis: at(sphere + 2, "axis"),
             equivalent: None,
+            shown: None,
             pupil: Some(at(sphere + 3, "pupil")),
             gaze: None,
         };

@@ -49,6 +49,16 @@ pub fn lines(raw: &[u8], delimiter: u8) -> Result<Vec<Line>, DecodeError> {
     Ok(rows.into_iter().enumerate().map(line).collect())
 }
 
+/// See [`table::mend_last`]: whether the last field was cleared.
+pub fn mend_last(lines: &mut [Line], is_text: bool) -> bool {
+    let mut rows: Vec<Row> = lines.iter().map(|line| line.row.clone()).collect();
+    let is_cleared = table::mend_last(&mut rows, is_text);
+    if let (Some(line), Some(row)) = (lines.last_mut(), rows.pop()) {
+        line.row = row;
+    }
+    is_cleared
+}
+
 /// Refuses a row that a lost quote or a cut file has made of more or less than one line. Without
 /// its line end it is whole only if nothing is read from its last column.
 pub fn check(row: &Row, is_last_read: bool) -> Result<(), DecodeError> {

@@ -1,7 +1,7 @@
 //! Welch Allyn Spot VS100: `db/SpotResultsExtended.csv` and `db/SpotResults.csv` of the USB stick.
 //!
-//! Proved against: files constructed from the layout in the maker's manual and one public reader.
-//! No recording of an instrument was seen.
+//! Proved against: files constructed from the layout in the maker's manual and the headings that one
+//! public reader of software 3.1 expects. No recording of an instrument was seen.
 //!
 //! A line of headings, then one exam per row. Columns are known by their headings, in any order and
 //! in capitals or not:
@@ -11,9 +11,12 @@
 //! | `Record ID` (`Id` where there is none)         | running number                             |
 //! | `Timestamp`, `SW Version`                      | clock, software                            |
 //! | `Od DS` `Od DC` `Od Axis` `Od SE`, `OS …`      | refraction                                 |
+//! | `Formatted Od DS` `… DC` `… Axis` (`@12°`)     | the same as shown, where the others are    |
+//! |                                                | finer than a value can hold                |
 //! | `Od Pupil Size`, `Od Gaze X`, `Od Gaze Y`…     | pupil size, gaze as text                   |
+//! | `Which Eye`                                    | the eye that was examined, or both         |
 //! | `Interpupil`                                   | pupillary distance                         |
-//! | with `Status` or `Result` in it                | result as text, 1 = pass, 2 = fail         |
+//! | with `Status`, `Result` or `Termination` in it | result as text, 1 = pass, 2 = fail         |
 //! | names, birth date, all else among them         | never read                                 |
 //! | anything else behind them                      | unknown record, if it holds text           |
 //!
@@ -23,11 +26,14 @@
 //! ```
 //!
 //! Traps: the same spelling is not used for both eyes (`Od`, `OS`). The order of day and month is a
-//! setting of the instrument. Both ids are the instrument's own numbers, no patient's. The result
+//! setting of the instrument, unless the year stands first. Both ids are the instrument's own numbers, no patient's. The result
 //! is a word in the extended file and a number in the other. Both files hold the same exams: the
 //! second one comes as a repeat. `SpotCriteria.csv` has no values and is refused.
 //!
-//! Unknown: the headings of the status columns; what stands in place of a value out of range, so
+//! Where one eye alone was examined, the columns of the other one hold no measurement, whatever
+//! number stands there.
+//!
+//! Unknown: what stands in place of a value out of range, so
 //! anything that is no number refuses the row.
 
 use super::{
@@ -40,7 +46,7 @@ use crate::{
         civil_time,
         fields::Field,
         file::{FileDecoder, FileFormat, Part},
-        table::Row,
+        table::{self, Row},
     },
 };
 use chiasm_proto::{
@@ -68,9 +74,10 @@ pub static SPEC: DriverSpec = DriverSpec {
         dry_test: "Export after one exam of a colleague: each row of the file becomes a reading.",
     },
     limits: "No patient id: both ids are the instrument's own numbers. The convention of the \
-             cylinder is not in the file. Status and gaze columns are kept as text. What is \
-             written for a value out of range is not known: such a row is refused. The PDF is not \
-             read. Not tried on an instrument.",
+             cylinder is not in the file. Status and gaze columns are kept as text, and so are \
+             numbers finer than hundredths or whole degrees, beside the ones that are shown. What \
+             is written for a value out of range is not known: such a row is refused. The PDF is \
+             not read. Not tried on an instrument.",
     sniff,
     new: |options| FileDecoder::boxed(&FORMAT, options),
 };
@@ -85,13 +92,18 @@ fn sniff(bytes: &[u8]) -> Sniff {
 }
 
 fn read(raw: &[u8], options: &DriverOptions) -> Result<Vec<Part>, DecodeError> {
-    let lines = sheet::lines(raw, b',')?;
+    let mut lines = sheet::lines(raw, b',')?;
+    let heading = Heading::read(&lines[0].row)?;
+    let is_whole = lines.last().is_some_and(|last| last.row.fields.len() == heading.names.len());
+    let is_cleared = is_whole && sheet::mend_last(&mut lines, heading.is_last_text());
     let (first, rest) = lines.split_first().expect("a table has rows");
-    let heading = Heading::read(&first.row)?;
     let context = &raw[..first.len];
     let mut parts = vec![Part::Control { what: "heading", len: first.len }];
     let exam = |line: &Line| sheet::part(line, context, heading.exam(&line.row, options));
     parts.extend(rest.iter().map(exam));
+    if let (true, Some(Part::Reading { decoded, .. })) = (is_cleared, parts.last_mut()) {
+        decoded.flags.push(table::cleared());
+    }
     Ok(parts)
 }
 
@@ -104,6 +116,11 @@ struct Heading {
     persons_end: usize,
 }
 
+const WHICH_EYE: &str = "which eye";
+/// In front of the headings of what the instrument shows.
+const SHOWN: &str = "formatted";
+/// Words in headings of results.
+const RESULTS: [&str; 3] = ["status", "result", "termination"];
 const REQUIRED: [&str; 6] = ["od ds", "od dc", "od axis", "os ds", "os dc", "os axis"];
 /// Known and never read: the person, and the instrument's own second number.
 const UNUSED: [&str; 6] =
@@ -150,6 +167,11 @@ impl Heading {
         Ok(Self { names, as_sent, persons_end })
     }
 
+    /// Nothing but text is taken from the last column.
+    fn is_last_text(&self) -> bool {
+        self.names.last().is_some_and(|name| !is_known(name) && name != WHICH_EYE)
+    }
+
     fn column(&self, name: &str) -> Option<usize> {
         self.names.iter().position(|known| known == name)
     }
@@ -185,14 +207,22 @@ impl Heading {
                 .and_then(|(date, time)| civil_time::local(date, time, options.date_order));
             InstrumentTime { as_sent, local }
         });
+        let only = only_eye(&text(WHICH_EYE).unwrap_or_default());
         for (eye, prefix) in [(Eye::Right, "od"), (Eye::Left, "os")] {
+            if only.is_some_and(|only| only != eye) {
+                let detail =
+                    format!("{WHICH_EYE} was one: nothing of the columns {prefix} is read");
+                decoded.flags.push(Flag { code: FlagCode::Unusual, detail });
+                continue;
+            }
             self.eye(row, eye, prefix).read(
                 &Refraction::new(RefractionKind::Autorefraction),
                 None,
                 &mut decoded,
             )?;
         }
-        if let Some(distance) = self.field(row, "interpupil") {
+        // From one eye there is no distance, whatever stands there.
+        if let Some(distance) = self.field(row, "interpupil").filter(|_| only.is_none()) {
             eye::distance(distance, &mut decoded)?;
         }
         self.rest(row, &mut decoded);
@@ -203,6 +233,7 @@ impl Heading {
         let field = |name: &str| self.field(row, &format!("{prefix} {name}"));
         let required = |name: &str| field(name).unwrap_or(Field::new("", row.start, ""));
         let token = self.column(&format!("{prefix} ds")).map(|at| &self.as_sent[at][..2]);
+        let shown = |name: &str| self.field(row, &format!("{SHOWN} {prefix} {name}"));
         EyeColumns {
             eye,
             token,
@@ -210,6 +241,10 @@ impl Heading {
             cylinder: required("dc"),
             axis: required("axis"),
             equivalent: field("se"),
+            shown: shown("ds")
+                .zip(shown("dc"))
+                .zip(shown("axis"))
+                .map(|((sphere, cylinder), axis)| [sphere, cylinder, axis]),
             pupil: field("pupil size"),
             gaze: field("gaze x").zip(field("gaze y")).map(|(x, y)| [x, y]),
         }
@@ -224,13 +259,12 @@ impl Heading {
                 continue;
             }
             let heading = &self.as_sent[column];
-            if name.contains("status") || name.contains("result") {
+            if RESULTS.iter().any(|word| name.contains(word)) {
                 let test = OtherTest::one(heading, "screening result", text, None);
                 let measured = Measured::OtherTest(test);
-                decoded.measurements.push(match name.get(..3) {
-                    Some("od ") => Measurement::of(Eye::Right, &heading[..2], measured),
-                    Some("os ") => Measurement::of(Eye::Left, &heading[..2], measured),
-                    _ => Measurement::without_token(Eye::Both, measured),
+                decoded.measurements.push(match token_in(heading) {
+                    Some((eye, token)) => Measurement::of(eye, token, measured),
+                    None => Measurement::without_token(Eye::Both, measured),
                 });
             } else if column >= self.persons_end {
                 if decoded.unknown_records.len() >= UNKNOWN_RECORDS_MAX {
@@ -243,6 +277,28 @@ impl Heading {
             }
         }
     }
+}
+
+/// The eye that alone was examined; nothing for both, or for a word that is not known.
+fn only_eye(text: &str) -> Option<Eye> {
+    match text.to_ascii_lowercase().as_str() {
+        "od" | "right" => Some(Eye::Right),
+        "os" | "left" => Some(Eye::Left),
+        _ => None,
+    }
+}
+
+/// The eye in a heading, if it names exactly one.
+fn token_in(heading: &str) -> Option<(Eye, &str)> {
+    let mut found = heading.split_whitespace().filter_map(|word| {
+        let eye = match word.to_ascii_lowercase().as_str() {
+            "od" => Eye::Right,
+            "os" => Eye::Left,
+            _ => return None,
+        };
+        Some((eye, word))
+    });
+    found.next().filter(|_| found.next().is_none())
 }
 
 /// Whether a column is read elsewhere, or never.

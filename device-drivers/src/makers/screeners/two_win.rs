@@ -123,8 +123,9 @@ fn exam(row: &Row, options: &DriverOptions) -> Result<Decoded, DecodeError> {
     if count > FIELDS && !is_date(at(BIRTH_DATE, "birth date").text) {
         return Err(row.malformed("more fields than columns, and no birth date to tell which"));
     }
-    sheet::check(row, true)?;
     let code = at(CODE, "code");
+    // No longer number begins with a zero, so this one is whole without a line end behind it.
+    sheet::check(row, code.text != "0")?;
     let is_code = !code.text.is_empty() && code.text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_code {
         return Err(code.malformed("not a code"));
@@ -155,6 +156,7 @@ fn exam(row: &Row, options: &DriverOptions) -> Result<Decoded, DecodeError> {
             cylinder: at(sphere - 1, "cylinder"),
             axis: at(sphere - 2, "axis"),
             equivalent: None,
+            shown: None,
             pupil: Some(at(sphere - 3, "pupil")),
             gaze: Some([at(gaze, "gaze x"), at(gaze - 1, "gaze y")]),
         };
@@ -218,7 +220,10 @@ mod tests {
         assert_eq!(sphere_of(&nameless.replace("SAMPLE,", "SAMPLE, JR,")), None);
         assert_eq!(sphere_of(&ROW.replace("A-88,,", "A-88,Room 1, left,")), None);
         assert_eq!(sphere_of(&ROW.replace("-0.75,", "-0,75,")), None);
-        assert_eq!(sphere_of(ROW.trim_end()), None, "cut before its line end");
+        assert_eq!(sphere_of(ROW.trim_end()), Some(-75), "a zero is whole");
+        let other_code = ROW.replace(",ok,0", ",small pupil,1");
+        assert_eq!(sphere_of(&other_code), Some(-75));
+        assert_eq!(sphere_of(other_code.trim_end()), None, "cut in its code");
     }
 
     #[test]

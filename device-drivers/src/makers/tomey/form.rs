@@ -1,12 +1,13 @@
 //! Tomey RC-5000 and RC-800, Rodenstock CX 2000, output "Form": lines of tags.
 //!
-//! Source: two independent readers that agree on the tags. Proved against constructed transmissions
+//! Source: three independent readers that agree on the tags. Proved against constructed transmissions
 //! only; not tried on an instrument.
 //!
 //! | tag                | fields                               | read as                          |
 //! |--------------------|--------------------------------------|----------------------------------|
-//! | `[PT_ID]`          | id                                   | claimed patient                  |
-//! | `[VD]` `[PD]`      | mm                                   | vertex, pupillary distance       |
+//! | `[PT_ID]`          | id, perhaps behind a `*`             | claimed patient                  |
+//! | `[VD]` `[PD]`      | mm                                   | vertex, pupillary distance; the  |
+//! |                    |                                      | first counts if there are more   |
 //! | `[FM_IF]`          | `REF` or `KERATO`, …                 | opens a part                     |
 //! | `[N_R]` `[N_L]`    | counts                               | ignored: readers distrust them   |
 //! | `[POWER_x]`        | `A` or number, sphere, cyl, axis, …  | average, or one reading          |
@@ -24,7 +25,7 @@
 //!
 //! Traps: lines end in CR LF (RC-5000) or LF (RC-800); a `*` may stand before the first tag;
 //! numbers may have a leading blank; a reader that takes the last `POWER` line takes the average
-//! only because it happens to come last. Without an `A` line none is chosen here. Where one
+//! only because it happens to come last. Blank powers were not measured. Without an `A` line none is chosen here. Where one
 //! transmission ends and the next begins without a pause is known by `[PT_ID]`, or by the tag that
 //! opened the first one.
 //!
@@ -38,8 +39,9 @@
 use super::{
     form_cornea::{Block, exactly},
     values::{
-        EYES, LEN_MAX, SHOTS_MAX, SILENCE, VENDOR, chosen, distance, draft, eye_at, finish,
-        free_value, keep_unknown, line, line_starts, measurement, once, whole_lines,
+        EYES, LEN_MAX, Last, SHOTS_MAX, SILENCE, VENDOR, chosen, claim, distance, draft, eye_at,
+        finish, free_value, is_blank, is_whole, keep_unknown, line, line_starts, measurement, once,
+        whole_lines,
     },
 };
 use crate::{
@@ -51,8 +53,8 @@ use crate::{
     },
 };
 use chiasm_proto::{
-    ClaimedPatient, Decoded, Eye, Hundredths, Keratometry, Measured, Measurement,
-    PupillaryDistance, Refraction, RefractionKind, RefractionValue, Shot,
+    Decoded, Eye, Hundredths, Keratometry, Measured, Measurement, PupillaryDistance, Refraction,
+    RefractionKind, RefractionValue, Shot,
 };
 
 const FAMILY: &str = "RC-5000 / CX 2000 / RC-800";
@@ -60,8 +62,6 @@ const AVERAGE: &str = "average";
 /// Tags with which a transmission may begin.
 const OPENINGS: [&[u8]; 3] = [PATIENT, b"[VD],", b"[FM_IF],"];
 const PATIENT: &[u8] = b"[PT_ID],";
-/// The standard output has four characters.
-const PATIENT_ID_LEN_MAX: usize = 32;
 /// Fields of a `POWER` line with its tag: five have a meaning, readers expect at least six.
 const POWER_FIELDS: std::ops::RangeInclusive<usize> = 5..=8;
 
@@ -125,13 +125,32 @@ fn ends(bytes: &[u8]) -> End {
 
 fn read(bytes: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, DecodeError> {
     let mut print = Print::new(draft(options, FAMILY));
-    for (index, line) in whole_lines(bytes)?.into_iter().enumerate() {
+    for (index, line) in whole_lines(bytes, last, &mut print.decoded)?.into_iter().enumerate() {
         match line.text {
             "*" if index == 0 => {}
             _ => print.line(line, index == 0)?,
         }
     }
     print.finish()
+}
+
+/// A `POWER` line is whole with anything behind its axis, which is not read.
+fn last(line: &Field) -> Last {
+    let fields = line.split(',');
+    let (Ok(name), [_, .., value]) = (tag(&fields[0], false), &fields[..]) else {
+        return Last::Cut;
+    };
+    let has_decimal =
+        |text: &str| text.rsplit_once('.').is_some_and(|(_, decimals)| !decimals.trim().is_empty());
+    let is_last_whole = match name.rsplit_once('_').map_or(name, |(name, _)| name) {
+        "POWER" => fields.len() > *POWER_FIELDS.start() || is_whole(value),
+        "K1" | "K2" => fields.len() == 4 && is_whole(value),
+        "AV" | "CYL" => fields.len() == 3 && is_whole(value),
+        "PD" | "VD" => has_decimal(value.text),
+        "PT" | "FM" | "N" | "INF" => false,
+        _ => return Last::Text,
+    };
+    if is_last_whole { Last::Whole } else { Last::Cut }
 }
 
 /// What was read so far.
@@ -174,13 +193,18 @@ impl<'a> Print<'a> {
         let (name, eye) = side.map_or((tag, None), |(name, eye)| (name, Some(eye)));
         match (name, eye) {
             ("PT_ID", None) => self.patient(&fields),
-            ("VD", None) => {
+            ("VD" | "PD", None) => {
                 let [_, value] = exactly(&fields)?;
-                once(&mut self.vertex_distance_mm, distance(&value)?, &value)
-            }
-            ("PD", None) => {
-                let [_, value] = exactly(&fields)?;
-                once(&mut self.far_mm, distance(&value)?, &value)
+                let sent = distance(&value)?;
+                let known = match name {
+                    "VD" => &mut self.vertex_distance_mm,
+                    _ => &mut self.far_mm,
+                };
+                // Each part may have its own; what says otherwise than the first is told.
+                if *known.get_or_insert(sent) != sent {
+                    keep_unknown(&mut self.decoded, &line);
+                }
+                Ok(())
             }
             ("FM_IF", None) => {
                 let part = fields.get(1).map_or("", |field| field.text.trim());
@@ -190,7 +214,7 @@ impl<'a> Print<'a> {
                 }
                 Ok(())
             }
-            ("N", Some(_)) => fields[1..].iter().try_for_each(|count| number(count).map(drop)),
+            ("N", Some(_)) => Ok(()),
             ("POWER", Some(eye)) if self.is_known_part => self.power(eye, &fields),
             ("INF", Some(eye)) if self.is_known_part => self.block(eye, line, &fields),
             ("K1" | "K2" | "AV" | "CYL", Some(eye)) if self.is_known_part => {
@@ -207,15 +231,10 @@ impl<'a> Print<'a> {
 
     fn patient(&mut self, fields: &[Field]) -> Result<(), DecodeError> {
         let [_, id] = exactly(fields)?;
-        let text = id.text.trim();
-        if text.len() > PATIENT_ID_LEN_MAX {
-            return Err(id.malformed("longer than any patient id"));
+        match claim(&id)? {
+            Some(claim) => once(&mut self.decoded.claimed_patient, claim, &id),
+            None => Ok(()),
         }
-        if !text.is_empty() {
-            let claim = ClaimedPatient { id: text.into(), found_in: "[PT_ID]".into() };
-            once(&mut self.decoded.claimed_patient, claim, &id)?;
-        }
-        Ok(())
     }
 
     fn power(&mut self, eye: usize, fields: &[Field]) -> Result<(), DecodeError> {
@@ -224,6 +243,9 @@ impl<'a> Print<'a> {
         };
         if !POWER_FIELDS.contains(&fields.len()) {
             return Err(tag.malformed(format!("{} fields", fields.len())));
+        }
+        if is_blank([sphere, cylinder, axis]) {
+            return Ok(()); // not measured
         }
         let value = free_value(sphere, cylinder, axis)?;
         let eye = &mut self.refracted[eye];
@@ -331,6 +353,25 @@ mod tests {
         ] {
             assert!(decode(&format!("[FM_IF],REF\n{line}\n")).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_last_line_without_its_end_is_read_if_nothing_can_be_missing() {
+        for (last, is_read) in [
+            ("[PD],63.5", true),
+            ("[PD],63.", false),
+            ("[PD],63", false),
+            ("[POWER_L],A,-1.75,-0.50,14,", true),
+            ("[POWER_L],A,-1.75,-0.50,14", false),
+            ("[POWER_L],A,-1.75,-0.50,140", true),
+            ("[KAI_L],  4.0,34", true),
+            ("[KAI", false),
+        ] {
+            let read = decode(&format!("[FM_IF],REF\n[POWER_R],A,-1.75,-0.50,14,9\n{last}"));
+            assert_eq!(read.is_ok(), is_read, "{last}");
+        }
+        let cornea = "[FM_IF],KERATO\n[INF_R],A,\n[K1_R], 7.81, 43.21,12\n[K2_R], 7.68, 43.95,102";
+        assert!(decode(cornea).is_ok() && decode(&cornea[..cornea.len() - 1]).is_err());
     }
 
     #[test]

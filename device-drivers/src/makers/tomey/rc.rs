@@ -20,9 +20,10 @@
 //! CR 7.7043.75171 7.5544.75 81 7.62- 1.00
 //! ```
 //!
-//! Traps: the published example prints the digit zero in `0R`, the reader looks for the letter;
-//! both are read. The left cornea stands in `CL`: a reader is known that takes it from `CR`. `CR`
-//! is a cornea here, while other makers' `CR` is a contact lens.
+//! Traps: radii of zero are a cornea that was not measured. The published example prints the digit
+//! zero in `0R`, the reader looks for the letter; both are read. The left cornea stands in `CL`: a
+//! reader is known that takes it from `CR`. `CR` is a cornea here, while other makers' `CR` is a
+//! contact lens.
 //!
 //! The four characters behind SOH `*` are claimed as the patient's id unless blank. They may be a
 //! running number; see `form.rs` why claiming is the safe side.
@@ -120,9 +121,11 @@ struct Print {
 fn read(bytes: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, DecodeError> {
     let text = ascii(bytes)?;
     let whole = Field::new(text, 0, "transmission");
-    let body = text.strip_suffix("\r\x04").ok_or_else(|| {
-        DecodeError::new(ErrorCode::Incomplete, text.len(), "the last line has no CR")
+    let body = text.strip_suffix('\x04').ok_or_else(|| {
+        DecodeError::new(ErrorCode::Incomplete, text.len(), "no EOT behind the last line")
     })?;
+    // All columns are counted, so that a CR may be missing before EOT, or an LF follow one.
+    let body = body.trim_end_matches(['\r', '\n']);
     let mut lines = Field { text: body, ..whole }.split('\r').into_iter();
     let mut decoded = draft(options, FAMILY);
     if let Some(opening) = lines.next() {
@@ -132,9 +135,11 @@ fn read(bytes: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, Decode
     }
     let mut print = Print::default();
     for line in lines {
-        let text = line.text.strip_prefix(STX);
+        let text = line.text.trim_start_matches('\n');
+        let text = text.strip_prefix(STX);
         let text = text.ok_or_else(|| line.malformed("no STX before it"))?;
-        let line = Field::new(text, line.offset + 1, text.get(..2).unwrap_or("line"));
+        let offset = line.offset + line.text.len() - text.len();
+        let line = Field::new(text, offset, text.get(..2).unwrap_or("line"));
         expect_printable(&line)?;
         print.line(&line, &mut decoded)?;
     }
@@ -150,7 +155,15 @@ impl Print {
         }
         match (&code.text[..1], eye_at(&code.text[1..])) {
             ("O" | "0", Some(eye)) => once(&mut self.refracted[eye], column_value(line)?, line),
-            ("C", Some(eye)) => once(&mut self.cornea[eye], cornea(line)?, line),
+            ("C", Some(eye)) => {
+                let value = cornea(line)?;
+                let radii = [value.r1.radius_mm, value.r2.radius_mm];
+                if radii == [Some(Hundredths::ZERO); 2] {
+                    keep_unknown(decoded, line); // no cornea is flat: it was not measured
+                    return Ok(());
+                }
+                once(&mut self.cornea[eye], value, line)
+            }
             _ if code.text == "DB" => {
                 let [_, value] = line.cut([(2, "DB"), (4, "DB")])?;
                 once(&mut self.far_mm, distance(&padded(&value)?)?, line)

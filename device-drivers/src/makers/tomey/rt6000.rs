@@ -21,8 +21,8 @@
 //! Unknown: the parity, the order of lines, all fields of keratometry and pupillary distance.
 
 use super::values::{
-    EYES, LEN_MAX, SILENCE, VENDOR, chosen, draft, finish, free_value, keep_unknown, line,
-    line_starts, measurement, once, whole_lines,
+    EYES, LEN_MAX, Last, SILENCE, VENDOR, chosen, draft, finish, free_value, is_whole,
+    keep_unknown, line, line_starts, measurement, once, whole_lines,
 };
 use crate::{
     DecodeError, DriverOptions, DriverSpec, Ending, Evidence, LineSettings, Parity, Setup, Sniff,
@@ -109,14 +109,27 @@ fn ends(bytes: &[u8]) -> End {
     End::NotYet
 }
 
+/// Only a line with a star gives a value.
+fn last(line: &Field) -> Last {
+    let fields = line.split(',');
+    match fields[0].text.ends_with(STAR) {
+        true if fields.len() == 4 && is_whole(&fields[3]) => Last::Whole,
+        true => Last::Cut,
+        false => Last::Text,
+    }
+}
+
 fn read(bytes: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, DecodeError> {
     let mut decoded = draft(options, FAMILY);
     let mut eyes: [Option<RefractionValue>; 2] = [None; 2];
-    for line in whole_lines(bytes)? {
+    for line in whole_lines(bytes, last, &mut decoded)? {
         let fields = line.split(',');
         let name = fields[0].text;
         if !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
             return Err(line.malformed("a line does not begin with a name"));
+        }
+        if ["Ref_", "Kerato_"].iter().any(|name| line.text.rfind(name).is_some_and(|at| at > 0)) {
+            return Err(line.malformed("a second name: a line end was lost"));
         }
         let fields: Vec<Field> = fields.iter().map(|field| field.named(name)).collect();
         let eye = EYES.iter().position(|(_, letter)| name == format!("Ref_{letter}{STAR}"));
@@ -144,6 +157,18 @@ fn read(bytes: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, Decode
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_last_line_without_its_end_is_read_if_nothing_can_be_missing() {
+        let read = |text: &str| read(text.as_bytes(), &DriverOptions::default());
+        let whole = "Ref_R*,-1.75,-0.50,14\nRef_L*,+2.25,-0.25,103";
+        assert_eq!(read(whole).unwrap().unwrap().measurements.len(), 2);
+        let distance = read(&format!("{whole}\nPD,6")).unwrap().unwrap();
+        assert!(distance.unknown_records.is_empty() && distance.measurements.len() == 2);
+        assert!(distance.flags.iter().any(|flag| flag.detail.contains("line end")));
+        assert!(read(whole.trim_end_matches('3')).is_err());
+        assert!(read("PD,63Ref_R*,-1.75,-0.50,14\nRef_L*,+2.25,-0.25,103\n").is_err());
+    }
 
     #[test]
     fn several_readings_of_a_section_are_one_transmission() {

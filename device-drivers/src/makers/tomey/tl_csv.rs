@@ -1,12 +1,16 @@
 //! Tomey TL-6100, TL-2000C, TL-6000, TL-7000 and Rodenstock AL 6400 lensmeters: lines of tags.
 //!
-//! Source: one working reader. Proved against constructed transmissions only; not tried on an
+//! Source: two working readers, one of them of a practice system. Proved against constructed transmissions only; not tried on an
 //! instrument.
 //!
 //! | tag                     | fields                 | meaning                                   |
 //! |-------------------------|------------------------|-------------------------------------------|
-//! | `[POWER_R]` `[POWER_L]` | sphere, cylinder, axis | one lens                                  |
-//! | `[ADD_R]` `[ADD_L]`     | addition               | of the lens before it; blank: none        |
+//! | `[PT_ID]`               | id                     | claimed patient                           |
+//! | `[POWER_R]` `[POWER_L]` | sphere, cylinder, axis | one lens; blank: not measured             |
+//! | `[ADD_R]` `[ADD_L]`     | addition, second one   | of the lens before it; blank: none        |
+//! | `[PRISM_SEL_R]` `…_L`   | 1 if prism is measured | else the next tag is kept as text         |
+//! | `[PRISM_R]` `[PRISM_L]` | horizontal, vertical   | prism of unverified direction             |
+//! | `[UV_R]` `[UV_L]`       | transmission, percent  | kept as text                              |
 //!
 //! ```text
 //! [POWER_R],-2.50,-0.75,171
@@ -15,14 +19,15 @@
 //!
 //! Traps: the autorefractors' "Form" has the same tag with other columns: an `A` or a number of a
 //! reading stands first there. A transmission is taken for a lensmeter's only if every `POWER` line
-//! begins with a sphere of two decimals and has no field too many. A second line of the same lens
-//! begins the next transmission.
+//! begins with a sphere of two decimals and has no field too many. A second line of the same lens,
+//! or another `[PT_ID]`, begins the next transmission.
 //!
-//! Unknown: line settings, a single lens without a side, prism (kept as text).
+//! Unknown: line settings, a single lens without a side. One reader takes a positive prism for out
+//! and up, a negative one for in and down, in both eyes alike; nothing else confirms it.
 
 use super::values::{
-    EYES, LEN_MAX, SILENCE, VENDOR, draft, eye_at, finish, free_value, keep_unknown, line,
-    line_starts, measurement, once, power, whole_lines,
+    EYES, LEN_MAX, Last, SILENCE, VENDOR, claim, draft, eye_at, finish, free_value, is_blank,
+    is_whole, keep_unknown, line, line_starts, measurement, once, power, whole_lines,
 };
 use crate::{
     DecodeError, DriverOptions, DriverSpec, Ending, Evidence, LineSettings, Parity, Setup, Sniff,
@@ -32,9 +37,12 @@ use crate::{
         stream::{End, Protocol, StreamDecoder},
     },
 };
-use chiasm_proto::{Decoded, Dioptres, Lensometry, Measured, RefractionValue};
+use chiasm_proto::{
+    Base, Decoded, Dioptres, Lensometry, Measured, Prism, PrismComponent, RefractionValue,
+};
 
 const FAMILY: &str = "TL-6100 / AL 6400";
+const PATIENT: &[u8] = b"[PT_ID],";
 const POWERS: [&[u8]; 2] = [b"[POWER_R],", b"[POWER_L],"];
 /// Blanks before the sphere.
 const BLANKS_MAX: usize = 4;
@@ -52,7 +60,7 @@ pub static SPEC: DriverSpec = DriverSpec {
     models: &["TL-6100", "TL-2000C", "TL-6000 (CSV)", "TL-7000 (CSV)", "Rodenstock AL 6400"],
     yields: &["lensometry"],
     transport: Transport::Serial(LINES),
-    evidence: Evidence::SingleSource,
+    evidence: Evidence::Manual,
     ending: Ending::Silence,
     setup: Setup {
         wiring: "RS-232. Which cable is not published; if nothing arrives, try a crossed one.",
@@ -61,10 +69,13 @@ pub static SPEC: DriverSpec = DriverSpec {
         dry_test: "Measure a trial lens on each side and print: the lane shows the values of the \
                    paper strip.",
     },
-    limits: "Not tried on an instrument. Known from one source. Prism is kept as text. The same \
-             lines written to a file, and the XML file of TL-6000 and TL-7000, are not read by \
+    limits: "Not tried on an instrument. The direction of a prism is not sure: it has its sign as \
+             sent. UV transmission is kept as text. The same lines written to a file, and the XML file of TL-6000 and TL-7000, are not read by \
              this driver. No mark ends a transmission.",
-    sniff: |bytes| if begins(bytes).is_some() { Sniff::Yes } else { Sniff::No },
+    sniff: |bytes| {
+        let mut starts = std::iter::once(0).chain(line_starts(bytes));
+        if starts.any(|at| lens_at(&bytes[at..]).is_some()) { Sniff::Yes } else { Sniff::No }
+    },
     new: |options| StreamDecoder::boxed(&PROTOCOL, options),
 };
 
@@ -83,12 +94,16 @@ fn lens_at(bytes: &[u8]) -> Option<usize> {
 }
 
 fn begins(bytes: &[u8]) -> Option<usize> {
-    (0..bytes.len()).find(|at| lens_at(&bytes[*at..]).is_some())
+    let is_opening = |bytes: &[u8]| bytes.starts_with(PATIENT) || lens_at(bytes).is_some();
+    (0..bytes.len()).find(|at| is_opening(&bytes[*at..]))
 }
 
 fn ends(bytes: &[u8]) -> End {
     let mut seen = [false; 2];
     for at in std::iter::once(0).chain(line_starts(bytes)) {
+        if at > 0 && bytes[at..].starts_with(PATIENT) {
+            return End::After(at);
+        }
         if let Some(lens) = lens_at(&bytes[at..])
             && std::mem::replace(&mut seen[lens], true)
         {
@@ -100,42 +115,107 @@ fn ends(bytes: &[u8]) -> End {
 
 fn read(bytes: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, DecodeError> {
     let mut decoded = draft(options, FAMILY);
-    let mut lenses: [Option<RefractionValue>; 2] = [None; 2];
-    let mut adds: [Option<Option<Dioptres>>; 2] = [None; 2];
-    for line in whole_lines(bytes)? {
+    let mut lenses: [Lens; 2] = Default::default();
+    for line in whole_lines(bytes, last, &mut decoded)? {
         let fields = line.split(',');
         let tag = &fields[0];
         let name = tag.text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
         let name = name.ok_or_else(|| tag.malformed("not a tag in brackets"))?;
+        if let Some(field) = fields[1..].iter().find(|field| field.text.contains(['[', ']'])) {
+            return Err(field.malformed("a second tag: a line end was lost"));
+        }
         let side = name.rsplit_once('_').and_then(|(name, letter)| Some((name, eye_at(letter)?)));
         let fields: Vec<Field> = fields.iter().map(|field| field.named(name)).collect();
         match (side, &fields[1..]) {
-            (Some(("POWER", eye)), [sphere, cylinder, axis]) => {
-                once(&mut lenses[eye], free_value(sphere, cylinder, axis)?, &line)?;
-            }
-            (Some(("ADD", eye)), [add]) if lenses[eye].is_some() => {
-                let add = Some(add).filter(|add| !add.text.trim().is_empty());
-                once(&mut adds[eye], add.map(power).transpose()?, &line)?;
-            }
-            (Some(("ADD", _)), [_]) => return Err(fields[0].malformed("no lens before it")),
-            (Some(("POWER" | "ADD", _)), fields) => {
-                return Err(line.malformed(format!("{} fields behind the tag", fields.len())));
-            }
+            (Some((name, eye)), values) if lenses[eye].line(name, values, &line)? => {}
+            (None, [id]) if name == "PT_ID" => decoded.claimed_patient = claim(id)?,
             _ => keep_unknown(&mut decoded, &line),
         }
     }
-    for (at, value) in (0..EYES.len()).zip(lenses) {
-        let lens = value.map(|value| Lensometry {
-            sphere: Some(value.sphere),
-            cylinder: Some(value.cylinder),
-            axis_deg: value.axis_deg,
-            add: adds[at].flatten(),
-            ..Lensometry::default()
-        });
-        let measured = lens.map(Measured::Lensometry);
+    for (at, lens) in (0..EYES.len()).zip(lenses) {
+        let measured = lens.measured().map(Measured::Lensometry);
         decoded.measurements.extend(measured.map(|measured| measurement(at, measured)));
     }
     finish(decoded)
+}
+
+fn last(line: &Field) -> Last {
+    let fields = line.split(',');
+    let tag = fields[0].text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    match (tag, fields.last()) {
+        (Some(tag), Some(value)) if tag.starts_with("POWER_") || tag.starts_with("ADD_") => {
+            if is_whole(value) {
+                Last::Whole
+            } else {
+                Last::Cut
+            }
+        }
+        (Some(tag), _) if tag != "PT_ID" && fields.len() > 1 => Last::Text,
+        _ => Last::Cut,
+    }
+}
+
+/// What was sent of one lens; an inner none is a tag without a value.
+#[derive(Default)]
+struct Lens {
+    value: Option<Option<RefractionValue>>,
+    adds: Option<[Option<Dioptres>; 2]>,
+    is_prism_measured: bool,
+    prism: Option<Prism>,
+}
+
+impl Lens {
+    /// Reads a line; not if it is of unknown kind.
+    fn line(&mut self, name: &str, values: &[Field], line: &Field) -> Result<bool, DecodeError> {
+        let sent = |field: &Field| -> Result<Option<Dioptres>, DecodeError> {
+            Some(field).filter(|field| !field.text.trim().is_empty()).map(power).transpose()
+        };
+        match (name, values) {
+            ("POWER", [sphere, cylinder, axis]) => {
+                let value = match is_blank([sphere, cylinder, axis]) {
+                    true => None,
+                    false => Some(free_value(sphere, cylinder, axis)?),
+                };
+                once(&mut self.value, value, line)?;
+            }
+            ("ADD", [add, more @ ..]) if more.len() <= 2 => {
+                let second = more.first().map(&sent).transpose()?.flatten();
+                let adds = [sent(add)?, second];
+                if self.value.is_none() || self.value == Some(None) && adds != [None; 2] {
+                    return Err(line.malformed("no lens before it"));
+                }
+                once(&mut self.adds, adds, line)?;
+            }
+            ("PRISM_SEL", [chosen]) => self.is_prism_measured = chosen.text.trim() == "1",
+            ("PRISM", [horizontal, vertical]) if self.is_prism_measured => {
+                let component = |field: &Field| -> Result<Option<PrismComponent>, DecodeError> {
+                    let base = Base::Unverified;
+                    Ok(sent(field)?.map(|amount| PrismComponent { amount, base }))
+                };
+                let (horizontal, vertical) = (component(horizontal)?, component(vertical)?);
+                once(&mut self.prism, Prism { horizontal, vertical, ..Prism::default() }, line)?;
+            }
+            ("POWER" | "ADD", values) => {
+                return Err(line.malformed(format!("{} fields behind the tag", values.len())));
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn measured(self) -> Option<Lensometry> {
+        let value = self.value.flatten()?;
+        let [add, add2] = self.adds.unwrap_or_default();
+        Some(Lensometry {
+            sphere: Some(value.sphere),
+            cylinder: Some(value.cylinder),
+            axis_deg: value.axis_deg,
+            add,
+            add2,
+            prism: self.prism.filter(|prism| *prism != Prism::default()),
+            ..Lensometry::default()
+        })
+    }
 }
 
 #[cfg(test)]
@@ -149,6 +229,26 @@ mod tests {
             assert_eq!(begins(line.as_bytes()), None, "{line}");
             let both = format!("[POWER_R],-1.75,-0.50,14\n{line}");
             assert!(read(both.as_bytes(), &DriverOptions::default()).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_last_line_without_its_end_is_read_if_nothing_can_be_missing() {
+        let first = "[POWER_L],-1.75,-0.50,14\n";
+        for (last, is_read) in [
+            ("[ADD_L],1.75", true),
+            ("[ADD_L],1.7", false),
+            ("[POWER_R],-1.75,-0.50,170", true),
+            ("[POWER_R],-1.75,-0.50,17", false),
+            ("[POWER_R],-1.75,-0.50", false),
+            ("[UV_R],4", true),
+            ("[UV_", false),
+        ] {
+            let text = format!("{first}{last}");
+            let read = read(text.as_bytes(), &DriverOptions::default());
+            assert_eq!(read.is_ok(), is_read, "{last}");
+            let is_told = |decoded: &Decoded| !decoded.unknown_records.is_empty();
+            assert!(!read.ok().flatten().as_ref().is_some_and(is_told), "{last}");
         }
     }
 

@@ -5,8 +5,8 @@ use crate::{
     format::fields::{self, Field},
 };
 use chiasm_proto::{
-    Decoded, Eye, Hundredths, Instrument, Integrity, Measured, Measurement, RefractionValue,
-    Representative, UnknownRecord,
+    ClaimedPatient, Decoded, Eye, Flag, FlagCode, Hundredths, Instrument, Integrity, Measured,
+    Measurement, RefractionValue, Representative, UnknownRecord,
 };
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ pub const VENDOR: &str = "Tomey";
 pub const LEN_MAX: usize = 8 * 1024;
 /// So long after the last byte nothing more comes; also where silence is the only end.
 pub const SILENCE: Duration = Duration::from_millis(1500);
+/// The standard output of RC-5000 has four characters.
+const PATIENT_ID_LEN_MAX: usize = 32;
 /// Most readings of one eye.
 pub const SHOTS_MAX: usize = 32;
 /// The two eyes, in the order in which readings list them.
@@ -76,17 +78,60 @@ pub fn expect_printable(field: &Field) -> Result<(), DecodeError> {
     }
 }
 
-/// The lines of a transmission that only silence ends, without blank ones. One without its line end
-/// may have been cut in the middle of a number.
-pub fn whole_lines(bytes: &[u8]) -> Result<Vec<Field<'_>>, DecodeError> {
+/// What a last line without its line end is worth.
+pub enum Last {
+    /// Its shape shows that nothing is missing.
+    Whole,
+    /// It gives no value: it is left out and that is told.
+    Text,
+    /// It may have been cut in the middle of a number.
+    Cut,
+}
+
+/// The lines of a transmission that only silence ends, without blank ones.
+pub fn whole_lines<'a>(
+    bytes: &'a [u8],
+    last: fn(&Field) -> Last,
+    decoded: &mut Decoded,
+) -> Result<Vec<Field<'a>>, DecodeError> {
     let mut lines = fields::lines(ascii(bytes)?);
-    if let Some(last) = lines.iter().find(|line| !line.is_ended) {
-        let message = "the last line has no line end: it may have been cut short";
-        return Err(DecodeError::new(ErrorCode::Incomplete, last.field.offset, message));
+    if let Some(end) = lines.pop_if(|line| !line.is_ended) {
+        match last(&end.field) {
+            Last::Whole => lines.push(end),
+            Last::Text => {
+                let detail = "the last line has no line end and was not taken over".into();
+                decoded.flags.push(Flag { code: FlagCode::Inconsistent, detail });
+            }
+            Last::Cut => {
+                let message = "the last line has no line end: it may have been cut short";
+                return Err(DecodeError::new(ErrorCode::Incomplete, end.field.offset, message));
+            }
+        }
     }
     lines.retain(|line| !line.field.text.is_empty());
     lines.iter().try_for_each(|line| expect_printable(&line.field))?;
     Ok(lines.into_iter().map(|line| line.field).collect())
+}
+
+/// An axis that can have no further digit, or a number with its two decimals.
+pub fn is_whole(field: &Field) -> bool {
+    let field = field.trimmed();
+    field.has_shape("000") || power(&field).is_ok()
+}
+
+/// Three fields with nothing in them: not measured.
+pub fn is_blank(fields: [&Field; 3]) -> bool {
+    fields.iter().all(|field| field.text.trim().is_empty())
+}
+
+/// The id of a `[PT_ID]` line; some have an asterisk in front.
+pub fn claim(id: &Field) -> Result<Option<ClaimedPatient>, DecodeError> {
+    let text = id.text.trim().trim_start_matches('*').trim_start();
+    if text.len() > PATIENT_ID_LEN_MAX {
+        return Err(id.malformed("longer than any patient id"));
+    }
+    let claim = ClaimedPatient { id: text.into(), found_in: "[PT_ID]".into() };
+    Ok((!text.is_empty()).then_some(claim))
 }
 
 /// Positions at which a line begins, but for the first one.

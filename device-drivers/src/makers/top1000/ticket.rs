@@ -25,7 +25,8 @@
 //!
 //! Traps: `--.-` is missing. Where one eye has fewer shots, only the column tells whose a number
 //! is: it has to stand under (here: over) the word `Right` or `Left`, give or take
-//! [`COLUMN_SLACK`] columns, else the ticket is refused. The running number is no patient's id.
+//! [`COLUMN_SLACK`] columns, else the ticket is refused. Two numbers in a line are right and left by
+//! their order, unless their columns say otherwise. The running number is no patient's id.
 //!
 //! Unknown: how a shot of low quality is marked (anything but a number refuses the ticket), whether
 //! the first shot stands at the top or, as the ticket does, at the bottom (kept in the order sent),
@@ -36,7 +37,7 @@ use crate::{
     DecodeError, DriverOptions, DriverSpec, Ending, ErrorCode, Evidence, LineSettings, Parity,
     Setup, Sniff, Transport, flags,
     format::{
-        fields::{Field, lines, printable},
+        fields::{Field, Line, lines, printable},
         stream::{End, Protocol, StreamDecoder, find},
     },
 };
@@ -59,6 +60,8 @@ const INDENT_MAX: usize = 20;
 const DASHES_MIN: usize = 5;
 const MAKERS: [&str; 3] = ["Rodenstock", "TOMEY", "Tomey"];
 const LABELS: [&str; 3] = ["C.IOP", "CCT", "Avg."];
+/// Last words of a ticket, whole even without a line end behind them.
+const MODELS: [&str; 3] = ["TopaScope", "Topascope", "TOP-1000"];
 const EYES: [(Eye, &str); 2] = [(Eye::Right, "Right"), (Eye::Left, "Left")];
 
 const fn line(baud: u32) -> LineSettings {
@@ -90,7 +93,7 @@ pub static SPEC: DriverSpec = DriverSpec {
 };
 
 static PROTOCOL: Protocol =
-    Protocol { begins, ends, silence: SILENCE_MAX, ends_by_silence: false, len_max: LEN_MAX, read };
+    Protocol { begins, ends, silence: SILENCE_MAX, ends_by_silence: true, len_max: LEN_MAX, read };
 
 fn sniff(bytes: &[u8]) -> Sniff {
     let has = |text: &str| find(bytes, text.as_bytes()).is_some();
@@ -159,6 +162,7 @@ fn read(bytes: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, Decode
         .map(|line| Field { text: line.field.text.trim_end(), ..line.field })
         .filter(|field| !field.text.is_empty())
         .collect();
+    check_end(&all)?;
     let heads = heads(&records)?;
     let mut ticket = Ticket::new(options);
     let mut columns = [Column::default(), Column::default()];
@@ -201,6 +205,20 @@ fn read(bytes: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, Decode
     Ok(Some(ticket.decoded))
 }
 
+/// The model stands behind the running number, and is whole.
+fn check_end(lines: &[Line]) -> Result<(), DecodeError> {
+    let mut filled = lines.iter().filter(|line| !line.field.text.trim().is_empty()).rev();
+    let is_model =
+        filled.next().is_some_and(|last| last.is_ended || MODELS.contains(&last.field.text.trim()));
+    let has_number = filled.next().is_some_and(|line| line.field.text.trim().starts_with("No."));
+    if is_model && has_number {
+        return Ok(());
+    }
+    let end = lines.last().map_or(0, |line| line.field.offset + line.field.text.len());
+    let message = "the transmission stopped before its end";
+    Err(DecodeError::new(ErrorCode::Incomplete, end, message))
+}
+
 fn is_dashes(text: &str) -> bool {
     let text = text.trim();
     text.len() >= DASHES_MIN && text.bytes().all(|byte| byte == b'-')
@@ -231,7 +249,7 @@ fn values<'a>(
     words: &[Field<'a>],
 ) -> Result<Vec<(usize, Field<'a>)>, DecodeError> {
     let mut found: Vec<(usize, Field<'a>)> = vec![];
-    for word in words {
+    for (at_word, word) in words.iter().enumerate() {
         let at = span(line, word);
         let is_near = |head: &&Range<usize>| {
             at.start < head.end + COLUMN_SLACK && head.start < at.end + COLUMN_SLACK
@@ -239,12 +257,16 @@ fn values<'a>(
         let eye = match heads.each_ref().map(|head| is_near(&head)) {
             [true, false] => 0,
             [false, true] => 1,
+            _ if words.len() == EYES.len() => at_word,
             _ => return Err(word.malformed("in neither eye's column")),
         };
         if found.iter().any(|(other, _)| *other == eye) {
             return Err(word.malformed("a second value in the same column"));
         }
         found.push((eye, *word));
+    }
+    if let [(1, first), (0, _)] = found[..] {
+        return Err(first.malformed("left in front of right"));
     }
     found.retain(|(_, word)| !is_missing(word.text));
     Ok(found)
@@ -339,6 +361,16 @@ mod tests {
     }
 
     #[test]
+    fn only_a_known_model_is_whole_without_its_line_end() {
+        let whole = ticket("          13            18\n");
+        let is_read = |text: &str| read(text.as_bytes(), &DriverOptions::default()).is_ok();
+        assert!(is_read(&whole) && is_read(whole.trim_end()));
+        let cut = whole.trim_end().len();
+        assert!(!is_read(&whole[..cut - 1]), "half a model");
+        assert!(!is_read(&whole[..cut - "TOP-1000".len()]), "no model");
+    }
+
+    #[test]
     fn a_lone_number_belongs_to_the_column_in_which_it_stands() {
         let lone = |shots: &str| {
             let decoded = read(ticket(shots).as_bytes(), &DriverOptions::default())?.unwrap();
@@ -351,6 +383,7 @@ mod tests {
         assert_eq!(lone("          13\n"), Ok(vec![1, 0]));
         assert_eq!(lone("                        18\n"), Ok(vec![0, 1]));
         assert_eq!(lone("         --.-           18\n"), Ok(vec![0, 1]));
+        assert_eq!(lone("   13             18\n"), Ok(vec![1, 1]), "two by their order");
         for shots in ["13\n", "                 18\n", "        13 14\n", "          13*\n"] {
             assert!(lone(shots).is_err(), "{shots:?}");
         }

@@ -83,7 +83,7 @@ fn sniff(bytes: &[u8]) -> Sniff {
 }
 
 fn read(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeError> {
-    let document = Document::parse(raw)?;
+    let document = Document::parse_western(raw)?;
     let tree = Tree::new(&document);
     let root = tree.root();
     check_root(root)?;
@@ -236,6 +236,13 @@ mod tests {
         assert_eq!(mm.unwrap_err().field.as_deref(), Some("Eye/CCT"));
         let none = read_text(&format!("<Measurement cct_unit=\"um\">{eye}"));
         assert_eq!(none.unwrap_err().code, ErrorCode::WrongKind);
+    }
+
+    #[test]
+    fn the_micro_sign_of_western_europe_is_read() {
+        let text = b"<Measurement iop_unit=\"mmHg\" cct_unit=\"\xB5m\"><Eye type=\"OD\">\
+                     <CCT>541</CCT></Eye></Measurement>";
+        assert_eq!(read(text, &DriverOptions::default()).unwrap().measurements.len(), 1);
     }
 
     #[test]

@@ -10,8 +10,8 @@
 //! | all  | `[PATIENT]` `CurrentDate` `CurrentTime`, names  | clock; the person is never read |
 //! | WF   | `[SPHERE]` `[CYLINDER]` `[AXIS]`: `r_3 r_5 r_7` | refraction of 3, 5 and 7 mm     |
 //! | Topo | `[Sim_K]`, `[TOPO] pd`, `[KERATOCONUS] kpi`     | text; pupillary distance; text  |
-//! | ARK  | `[AR] sphere_3 cylinder_3 axis_3`, `[KR]`       | refraction of 3 mm; text        |
-//! | ARK  | `[GENERAL] pd`                                  | pupillary distance, the whole   |
+//! | ARK  | `[AR] sphere_3 cylinder_3 axis_3`, `…_5`, `…_7` | refraction of 3, 5 and 7 mm     |
+//! | ARK  | `[KR]`; `[GENERAL]` or `[TOPO] pd`              | text; pupillary distance, whole |
 //!
 //! ```text
 //! [AR]
@@ -26,7 +26,7 @@
 //! only, so every value of an eye is without a side and a person has to give it. Axes are radians:
 //! one within a hundredth of a degree of a whole number is kept as that and flagged with the text
 //! as sent; any other leaves the whole value as text. So does a power with more than two decimals
-//! that are not zero. A text with `#QNAN0` is missing. Here the pupillary distance is the whole
+//! that are not zero. A text with `#QNAN0` and the like is missing. Here the pupillary distance is the whole
 //! one, in `<optic>` documents it is half. Files of other folders (Tono, Retro, Pachy) are refused.
 //!
 //! Unknown: units of the keratometry's numbers and of its axes, so they stay text.

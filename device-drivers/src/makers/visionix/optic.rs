@@ -10,9 +10,11 @@
 //! | `patient/ID`                           | claimed patient                                     |
 //! | `objective_mesurement/measure_WF`      | refraction by day, by night, near; pupil; half PDs  |
 //! | `…/measure_TOPO`                       | keratometry (`sim_k`), `kpi`                        |
-//! | `…/ACA`                                | white to white, iridocorneal angle                  |
+//! | `…/ACA`                                | corneal size; angle, depth, pachymetry as text      |
 //! | `…/TONO`                               | non-contact tonometry, corrected by shot (`PIOc`)   |
-//! | `subjective_mesurement/measure_REF`    | subjective refraction, far and near                 |
+//! | `…/ACCO`, `…/pupillo`                  | text                                                |
+//! | `subjective_mesurement/measure_REF`    | subjective refraction, far and near; half PDs       |
+//! | `subjective_mesurement/measure_VA`     | acuities with `REF`, `LM`, `AR` before the eye      |
 //! | `LSM_mesurement`                       | lens per eye, half PDs; `ID` is the job's number    |
 //!
 //! ```text
@@ -22,7 +24,8 @@
 //! <cylinder>-1.00</cylinder><axis>    12</axis><addition>    </addition></ref_right>…
 //! ```
 //!
-//! Traps: every spelling is the maker's (`mesurement`, two words for the half distance). The whole
+//! Traps: every spelling is the maker's (`mesurement`, two words for the half distance, `mesure1`
+//! where others have `measure1`). The whole
 //! tree is written always, so only a number says that something was measured, and a text of blanks
 //! is none. Numbers are padded with blanks and carry signs, distances too. Units stand in
 //! attributes, often missing, sometimes wrong (`diopter_step unit="deg"`): they are not checked,
@@ -31,8 +34,11 @@
 //! nothing but a patient: it is refused. Lens values in a document of an instrument that measures
 //! no lenses were passed on by it.
 //!
-//! Unknown: what `prism` holds, the parts of `measure_VA`, the points of the pachymetry, the
-//! tonometry of a VX650; all are kept as text.
+//! What is not documented is text of its eye, not an unknown record, where the element's name alone
+//! tells the eye.
+//!
+//! Unknown: signs and base of `prism`, the unit of the pachymetry, what the two parts of
+//! `white_to_white` are, the tonometry of a VX650; all are kept as text.
 
 mod document;
 mod head;
@@ -65,6 +71,7 @@ pub static SPEC: DriverSpec = DriverSpec {
         "tonometry",
         "corneal_size",
         "lensometry",
+        "visual_acuity",
         "other_test",
     ],
     transport: Transport::Folder { extension: "xml" },
@@ -79,11 +86,11 @@ pub static SPEC: DriverSpec = DriverSpec {
         dry_test: "Measure the model eye, or a trial lens on the VX40, and export: the file is \
                    read within seconds and the lane shows its values.",
     },
-    limits: "Prism of any kind is kept as text: its signs and parts are not documented. Acuities, \
-             contact lens part, pachymetry points and the keratoconus numbers beside kpi are kept \
-             as text. Zernike coefficients, meridian zones, geometry, eccentricity, magnification, \
-             opening, cataract and IOL modes are not taken over. The VX650's tonometry is not \
-             known. Not tried on an instrument.",
+    limits: "Prism of any kind is kept as text: its signs and base are not documented. Contact \
+             lens part, pachymetry points, angles, accommodation, pupillometry and the keratoconus \
+             numbers are kept as text. Zernike coefficients, meridian zones, geometry, eccentricity, \
+             magnification, opening, cataract and IOL modes are not taken over. The VX650's \
+             tonometry is not known. Not tried on an instrument.",
     sniff,
     new: |options| XmlDecoder::boxed(&FORMAT, options),
 };
@@ -93,8 +100,12 @@ static FORMAT: XmlFormat = XmlFormat { len_max: DOCUMENT_LEN_MAX, read: document
 fn sniff(bytes: &[u8]) -> Sniff {
     let head = &bytes[..bytes.len().min(SNIFF_LEN_MAX)];
     let text: String = head.iter().filter(|byte| **byte != 0).map(|b| char::from(*b)).collect();
-    let is_root = text.contains("<optic>") || text.contains("<optic ");
-    if is_root && text.contains("<optometry") { Sniff::Yes } else { Sniff::No }
+    let has = |name: &str| {
+        [format!("<{name}>"), format!("<{name} "), format!(":{name}>"), format!(":{name} ")]
+            .iter()
+            .any(|tag| text.contains(tag))
+    };
+    if has("optic") && has("optometry") { Sniff::Yes } else { Sniff::No }
 }
 
 #[cfg(test)]

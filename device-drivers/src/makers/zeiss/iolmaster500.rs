@@ -24,7 +24,8 @@
 //!
 //! Traps: decimal commas; `;`, tab or `,` between fields. The depth of the anterior chamber is
 //! measured from the front of the cornea, so it is no aqueous depth and kept as text. A last row
-//! without its line end may have been cut inside its last number and is refused.
+//! without its line end may have been cut inside its last number and is refused, unless the shape of
+//! that number shows that it is whole.
 
 use crate::{
     DecodeError, DriverOptions, DriverSpec, Ending, ErrorCode, Evidence, Setup, Sniff, Transport,

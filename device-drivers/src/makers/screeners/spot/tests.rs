@@ -49,6 +49,19 @@ fn a_last_row_without_its_end_is_refused() {
 }
 
 #[test]
+fn a_last_row_without_its_end_is_read_if_its_number_is_whole() {
+    let decoded = |text: &str| run(&SPEC, [text.as_bytes()]).decoded().len();
+    let file = format!("{HEAD}{ROW}{}", ROW.trim_end());
+    assert_eq!(decoded(&file), 2, "a decimal as in the row above");
+    assert_eq!(decoded(file.trim_end_matches('5')), 1, "cut behind the point");
+    let file = format!("{},Result\n{},pas", HEAD.trim_end(), ROW.trim_end());
+    let outcome = run(&SPEC, [file.as_bytes()]);
+    let flags = &outcome.decoded()[0].flags;
+    assert!(flags.iter().any(|flag| flag.detail.contains("not taken over")), "{flags:?}");
+    assert!(!format!("{:?}", outcome.decoded()).contains("pas"), "half a word");
+}
+
+#[test]
 fn other_tables_are_of_another_kind() {
     for text in ["Age,Myopia\n1,2\n", "Record ID,Od DS\nx,1\n", &HEAD.replace("OS DS", "Od DS")] {
         let outcome = run(&SPEC, [text.as_bytes()]);

@@ -14,8 +14,8 @@ const LINES_MAX: usize = 50_000;
 pub const UNKNOWN_SECTIONS_MAX: usize = 32;
 /// Longest text of one of them, in bytes.
 pub const UNKNOWN_TEXT_LEN_MAX: usize = 4096;
-/// Stands in a value that was not measured.
-const MISSING: &str = "#QNAN0";
+/// Stands in a value that was not measured: `-1.#QNAN0`, `1.#INF00`, `-1.#IND00`.
+const MISSING: [&str; 3] = ["#QNAN", "#INF", "#IND"];
 
 /// A file as text, and the way back to its bytes.
 pub struct Source {
@@ -85,8 +85,7 @@ pub struct Ini<'a> {
 }
 
 impl<'a> Ini<'a> {
-    /// Cuts a file. A line that is neither a section nor a pair is refused, and so is a section or
-    /// key that stands there twice: which one would count is anyone's guess.
+    /// Cuts a file. A line that is neither a section nor a pair is a key without a value.
     pub fn read(source: &'a Source) -> Result<Self, DecodeError> {
         let lines = fields::lines(&source.text);
         if lines.len() > LINES_MAX {
@@ -104,20 +103,20 @@ impl<'a> Ini<'a> {
                 continue;
             }
             // A line end that was lost would hide a whole section in the value before it.
-            if text.text.contains('[') {
+            if text.text.contains(['[', ']']) {
                 return Err(text.malformed("a section inside a line"));
             }
-            let Some((key, _)) = text.text.split_once('=') else {
-                return Err(text.malformed("neither a section nor key and value"));
+            let (key, value) = match text.text.split_once('=') {
+                Some((key, _)) => {
+                    let from = key.len() + 1;
+                    let value = text.columns(from, text.text.len() - from, "value")?;
+                    (key.trim(), value.trimmed().named(key))
+                }
+                None => (text.text, text),
             };
-            let value = text.columns(key.len() + 1, text.text.len() - key.len() - 1, "value")?;
-            let (key, value) = (key.trim(), value.trimmed().named(key));
             let Some(section) = ini.sections.last_mut() else {
                 return Err(text.malformed("a value before any section"));
             };
-            if section.entry(key).is_some() {
-                return Err(text.malformed("a key that stands there twice"));
-            }
             let is_read = Cell::new(false);
             let entry = Entry { key, value, line: text, is_ended: line.is_ended, is_read };
             section.entries.push(entry);
@@ -127,37 +126,58 @@ impl<'a> Ini<'a> {
 
     fn begin(&mut self, inner: &'a str, line: Field<'a>) -> Result<(), DecodeError> {
         let name = inner.strip_suffix(']').ok_or_else(|| line.malformed("not a section"))?;
-        if self.has(name) {
-            return Err(line.malformed("a section that stands there twice"));
-        }
         self.sections.push(Section { name, start: line.offset, entries: vec![] });
         Ok(())
     }
 
-    pub fn section(&self, name: &str) -> Option<&Section<'a>> {
-        self.sections.iter().find(|section| section.name.eq_ignore_ascii_case(name))
+    fn sections(&self, name: &str) -> impl Iterator<Item = &Section<'a>> {
+        self.sections.iter().filter(move |section| section.name.eq_ignore_ascii_case(name))
     }
 
     pub fn has(&self, name: &str) -> bool {
-        self.section(name).is_some()
+        self.sections(name).next().is_some()
     }
 
-    /// A value; nothing if it is absent, empty or marked as missing. A last line without its end
-    /// may have been cut in the middle of a number.
+    /// Marks all keys of a section as read.
+    pub fn take_all(&self, section: &str) {
+        let entries = self.sections(section).flat_map(|section| &section.entries);
+        entries.for_each(|entry| entry.is_read.set(true));
+    }
+
+    /// A value; nothing if it is absent, empty or marked as missing. One that stands there twice is
+    /// refused unless it is the same: which one would count is anyone's guess. A last line without
+    /// its end may have been cut in the middle of a number.
     pub fn value(&self, section: &str, key: &str) -> Result<Option<Field<'a>>, DecodeError> {
-        let Some(entry) = self.section(section).and_then(|section| section.entry(key)) else {
-            return Ok(None);
-        };
-        entry.is_read.set(true);
-        if entry.value.text.contains(MISSING) {
+        let all = self.sections(section).flat_map(|section| &section.entries);
+        let all: Vec<&Entry> = all.filter(|entry| entry.key.eq_ignore_ascii_case(key)).collect();
+        let Some(entry) = all.first() else { return Ok(None) };
+        all.iter().for_each(|entry| entry.is_read.set(true));
+        if let Some(other) = all.iter().find(|other| other.value.text != entry.value.text) {
+            return Err(other.value.malformed("a second value of the same key"));
+        }
+        if MISSING.iter().any(|mark| entry.value.text.contains(mark)) {
             return Ok(None);
         }
-        if !entry.is_ended {
+        if !entry.is_ended && !self.is_whole(entry) {
             let message = "the file stopped inside its last line";
             let error = DecodeError::new(ErrorCode::Incomplete, entry.value.offset, message);
             return Err(error.in_field(entry.key));
         }
         Ok(Some(entry.value).filter(|value| !value.text.is_empty()))
+    }
+
+    /// Whether a number has as many decimals as every other one of the file.
+    fn is_whole(&self, last: &Entry) -> bool {
+        fn decimals(entry: &Entry) -> Option<usize> {
+            let (_, decimals) = entry.value.text.split_once('.')?;
+            decimals.bytes().all(|byte| byte.is_ascii_digit()).then_some(decimals.len())
+        }
+        let others = self.sections.iter().flat_map(|section| &section.entries);
+        let others: Vec<usize> =
+            others.filter(|entry| entry.is_ended).filter_map(decimals).collect();
+        decimals(last).is_some_and(|own| {
+            own > 0 && others.len() > 1 && others.iter().all(|found| *found == own)
+        })
     }
 
     /// Keys that nobody has read, one record for each section; and how many sections more.
@@ -171,16 +191,6 @@ impl<'a> Ini<'a> {
 }
 
 impl<'a> Section<'a> {
-    fn entry(&self, key: &str) -> Option<&Entry<'a>> {
-        self.entries.iter().find(|entry| entry.key.eq_ignore_ascii_case(key))
-    }
-
-    /// All its keys, marked as read.
-    pub fn take_all(&self) -> Vec<&'a str> {
-        self.entries.iter().for_each(|entry| entry.is_read.set(true));
-        self.entries.iter().map(|entry| entry.key).collect()
-    }
-
     fn unread(&self) -> Option<UnknownRecord> {
         let is_told =
             |entry: &&Entry| !entry.is_read.get() && !entry.value.text.is_empty() && entry.is_ended;

@@ -17,11 +17,13 @@ pub const PATIENT: &str = "PATIENT";
 /// Sections of which one at least makes a file ours.
 pub const KNOWN: [&str; 6] = ["SPHERE", "AR", "Sim_K", "TOPO", "KERATOCONUS", "KR"];
 /// Section and key of sphere, cylinder and axis, and which zone of the pupil they are of.
-const ZONES: [([(&str, &str); 3], &str); 4] = [
+const ZONES: [([(&str, &str); 3], &str); 6] = [
     ([("SPHERE", "r_3"), ("CYLINDER", "r_3"), ("AXIS", "r_3")], "3 mm"),
     ([("SPHERE", "r_5"), ("CYLINDER", "r_5"), ("AXIS", "r_5")], "5 mm"),
     ([("SPHERE", "r_7"), ("CYLINDER", "r_7"), ("AXIS", "r_7")], "7 mm"),
     ([("AR", "sphere_3"), ("AR", "cylinder_3"), ("AR", "axis_3")], "3 mm"),
+    ([("AR", "sphere_5"), ("AR", "cylinder_5"), ("AR", "axis_5")], "5 mm"),
+    ([("AR", "sphere_7"), ("AR", "cylinder_7"), ("AR", "axis_7")], "7 mm"),
 ];
 /// Keratometry in units that are not documented.
 const KERATOMETRY: [(&str, &str); 2] = [("Sim_K", "simulated keratometry"), ("KR", "keratometry")];
@@ -29,14 +31,12 @@ const DISTANCES: [&str; 2] = ["GENERAL", "TOPO"];
 /// How far a radian may lie from a whole degree to be one: printed with six decimals it is far
 /// nearer.
 const DEGREE_GAP_MAX: f64 = 0.01;
-/// Most values of a keratometry.
-const KERATOMETRY_VALUES_MAX: usize = 64;
+/// Their keys; any other stays an unknown record.
+const KERATOMETRY_KEYS: [&str; 6] = ["k1", "k2", "k1_axis", "k2_axis", "cyl", "simk_cyl"];
 
 pub fn read(ini: &Ini, options: &DriverOptions, decoded: &mut Decoded) -> Result<(), DecodeError> {
     decoded.instrument_time = time(ini, options)?;
-    if let Some(person) = ini.section(PATIENT) {
-        person.take_all(); // never read, never kept as text
-    }
+    ini.take_all(PATIENT); // never read, never kept as text
     for (keys, zone) in ZONES {
         refraction(ini, keys, zone, decoded)?;
     }
@@ -166,16 +166,12 @@ fn keratometry(
     name: &str,
     decoded: &mut Decoded,
 ) -> Result<(), DecodeError> {
-    let Some(found) = ini.section(section) else { return Ok(()) };
     let mut values = vec![];
-    for key in found.take_all() {
+    for key in KERATOMETRY_KEYS {
         let Some(sent) = ini.value(section, key)? else { continue };
         sent.number()?;
-        let (name, as_sent) = (key.to_owned(), sent.text.to_owned());
+        let (name, as_sent) = (sent.name.trim().to_owned(), sent.text.to_owned());
         values.push(OtherValue { name, as_sent, unit: None });
-        if values.len() > KERATOMETRY_VALUES_MAX {
-            return Err(sent.malformed(format!("more than {KERATOMETRY_VALUES_MAX} values")));
-        }
     }
     if !values.is_empty() {
         let test = OtherTest { code: section.into(), name: name.into(), values };

@@ -70,12 +70,30 @@ fn what_is_not_whole_is_refused() {
         ("[AR]\nsphere_3=-1.000000\ncylinder_3=0.000000\n[GENERAL]\npd=6", ErrorCode::Incomplete),
         ("[AR]\nsphere_3=-1.0O0000\ncylinder_3=0.000000\n", ErrorCode::Malformed),
         ("[AR]\nsphere_3=1\nsphere_3=2\ncylinder_3=0.000000\n", ErrorCode::Malformed),
-        ("[AR]\n[AR]\n", ErrorCode::Malformed),
+        ("[AR]\nsphere_3=1\ncylinder_3=0\n[AR]\nsphere_3=2\n", ErrorCode::Malformed),
+        ("[AR]\n[AR]\n", ErrorCode::WrongKind),
         ("[AR\n", ErrorCode::Malformed),
         ("[PACHY]\nmin=512\n", ErrorCode::WrongKind),
     ] {
         assert_eq!(refused(body), code, "{body}");
     }
+}
+
+#[test]
+fn what_nobody_reads_may_have_any_form() {
+    let map = "[MAP]\nrow=1 2\nrow=3 4\n5.1 5.2\n[MAP]\nx=1.#INF00\n";
+    let reading = decoded(&format!("{}{map}[GENERAL]\npd=-1.#IND00\n", ar("0.000000")));
+    assert_eq!(reading.measurements.len(), 1);
+    let kept: Vec<&str> = reading.unknown_records.iter().map(|it| it.text.as_str()).collect();
+    assert_eq!(kept, ["[MAP]\nrow=1 2\nrow=3 4\n5.1 5.2", "[MAP]\nx=1.#INF00"]);
+}
+
+#[test]
+fn the_last_number_is_whole_with_all_its_decimals() {
+    let whole = format!("{}[GENERAL]\npd=61.500000", ar("0.000000"));
+    assert_eq!(decoded(&whole).measurements.len(), 2);
+    assert_eq!(refused(whole.trim_end_matches('0')), ErrorCode::Incomplete);
+    assert_eq!(refused(&whole[..whole.len() - 1]), ErrorCode::Incomplete);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use chiasm_proto::Decoded;
 const MEASUREMENTS_MAX: usize = 256;
 
 pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeError> {
-    let document = Document::parse(raw)?;
+    let document = Document::parse_western(raw)?;
     let tree = Tree::new(&document);
     let root = tree.root();
     let refuse =

@@ -28,10 +28,12 @@ pub fn decode(part: El, model: &str, into: &mut Vec<Measurement>) -> Result<(), 
         } else if let Some(lens) = lens(&numbers, el, &conditions)? {
             side.push(None, Measured::Lensometry(lens));
         }
+        side.texts(el, "prism", None, "prism of the lens");
         halves.read(el, &mut side)?;
     }
     found.extend(halves.measurement());
-    let measures_lenses = model.is_empty() || LENSMETERS.iter().any(|it| model.starts_with(it));
+    let plain = model.replace([' ', '-'], "").to_ascii_uppercase();
+    let measures_lenses = plain.is_empty() || LENSMETERS.iter().any(|it| plain.starts_with(it));
     let relayed = |it: Measurement| if measures_lenses { it } else { it.relayed() };
     into.extend(found.into_iter().map(relayed));
     Ok(())

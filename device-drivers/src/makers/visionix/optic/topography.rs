@@ -5,8 +5,8 @@ use crate::{DecodeError, format::xml::El};
 use chiasm_proto::{Keratometry, KeratometryValue, Measured, Measurement, Meridian, Shot};
 
 /// Known and not taken over: maps and shapes, not values of the exam.
-const UNUSED: [&str; 6] =
-    ["axis_step", "cylinder_mode", "meridians", "geometry", "eccentricity", "zernike"];
+const UNUSED: [&str; 7] =
+    ["axis_step", "cylinder_mode", "meridians", "geometry", "eccentricity", "zernike", "image"];
 
 pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
     for (eye, token) in SIDES {
@@ -23,7 +23,11 @@ pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErro
         }
         if let Some(keratoconus) = el.enter("keratoconus") {
             side.result(keratoconus, "kpi", None, "keratoconus probability index")?;
+            for key in ["si", "AGC", "ak"] {
+                side.texts(keratoconus, key, None, "keratoconus number");
+            }
         }
+        side.texts(el, "CL_fitting", None, "contact lens");
     }
     Ok(())
 }

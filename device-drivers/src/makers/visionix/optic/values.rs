@@ -207,6 +207,20 @@ impl Side<'_> {
         }
         Ok(())
     }
+
+    /// A part that is not documented, as text: as an unknown record it would lose its eye.
+    pub fn texts(&mut self, parent: El, key: &str, set: Option<&str>, name: &str) {
+        let Some(part) = parent.enter(key) else { return };
+        let value = |(name, leaf): (String, El)| {
+            let as_sent = leaf.text().to_owned();
+            OtherValue { name, as_sent, unit: unit(leaf) }
+        };
+        let values: Vec<OtherValue> = part.texts().into_iter().map(value).collect();
+        if !values.is_empty() {
+            let test = OtherTest { code: key.into(), name: name.into(), values };
+            self.push(set, Measured::OtherTest(test));
+        }
+    }
 }
 
 /// A quantity that has a type of its own but does not fit it: a person has to look.
