@@ -184,6 +184,21 @@ impl Session {
         }
     }
 
+    /// Waits for something while no port is open. What a restart found in the journal may be a whole
+    /// transmission that only silence ends, and that must not wait until somebody calls again.
+    pub async fn waiting<F: Future>(&mut self, future: F) -> Result<F::Output, SessionError> {
+        let mut future = pin!(future);
+        loop {
+            let deadline = self.guard(|decoder| decoder.poll_timeout()).flatten();
+            let wake = deadline.map(tokio::time::Instant::from_std);
+            tokio::select! {
+                output = &mut future => return Ok(output),
+                () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)),
+                    if wake.is_some() => self.time_out().await?,
+            }
+        }
+    }
+
     /// Takes bytes that have just arrived.
     pub async fn input(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
         let arrival = document::now();

@@ -20,7 +20,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -168,6 +168,19 @@ async fn a_driver_that_panics_costs_its_bytes_and_nothing_else() {
     let world = reopened(dir.path()).await;
     // What the same input held before and behind the fatal line went with the driver.
     assert_eq!(world.said().await, ["one", "driver_fault: two|PANIC|three|", "four"]);
+    world.close().await;
+}
+
+/// What only silence ends is not kept waiting because nobody has connected since a restart.
+#[tokio::test]
+async fn what_a_restart_found_is_timed_out_without_a_port() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path()).await;
+    world.session.input(b"one\nhalf").await.unwrap();
+    world.kill().await;
+    let mut world = reopened(dir.path()).await;
+    world.session.waiting(tokio::time::sleep(Duration::from_millis(50))).await.unwrap();
+    assert_eq!(world.said().await, ["one", "incomplete: half"]);
     world.close().await;
 }
 

@@ -65,7 +65,9 @@ pub(super) async fn run(
             }
             Err(error) => health.down(&link.id, &error.to_string()),
         }
-        backoff.pause().await;
+        if let Err(error) = session.waiting(backoff.pause()).await {
+            return error;
+        }
     }
 }
 

@@ -28,7 +28,11 @@ pub(super) async fn run_client(
 ) -> SessionError {
     let mut backoff = Backoff::new();
     loop {
-        match connect(address).await {
+        let connected = match session.waiting(connect(address)).await {
+            Ok(connected) => connected,
+            Err(error) => return error,
+        };
+        match connected {
             Ok(mut stream) => {
                 health.up(&link.id);
                 backoff.reset();
@@ -45,7 +49,9 @@ pub(super) async fn run_client(
             }
             Err(error) => health.down(&link.id, &format!("cannot reach {address}: {error}")),
         }
-        backoff.pause().await;
+        if let Err(error) = session.waiting(backoff.pause()).await {
+            return error;
+        }
     }
 }
 
@@ -87,7 +93,9 @@ pub(super) async fn run_server(
             }
             Err(error) => health.down(&link.id, &format!("cannot listen on {listen}: {error}")),
         }
-        backoff.pause().await;
+        if let Err(error) = session.waiting(backoff.pause()).await {
+            return error;
+        }
     }
 }
 
@@ -98,9 +106,10 @@ async fn serve(link: &Link, listener: &TcpListener, session: &mut Session) -> Se
     loop {
         let (mut stream, peer) = match waiting.take() {
             Some(accepted) => accepted,
-            None => match accept(listener).await {
-                Ok(accepted) => accepted,
-                Err(error) => return SessionError::Port(error),
+            None => match session.waiting(accept(listener)).await {
+                Ok(Ok(accepted)) => accepted,
+                Ok(Err(error)) => return SessionError::Port(error),
+                Err(error) => return error,
             },
         };
         tracing::info!(link = %link.id, %peer, "connected");
