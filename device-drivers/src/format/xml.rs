@@ -34,6 +34,8 @@ pub const ELEMENTS_MAX: usize = 100_000;
 pub const ATTRIBUTES_MAX: usize = 64;
 /// Most namespace declarations in scope.
 const NAMESPACES_MAX: usize = 64;
+/// So many leaves of one name in a row are kept as they are; numbers that follow join the last.
+const RUN_LEN: usize = 4;
 
 /// A parsed document; the root element is the first.
 pub struct Document<'a> {
@@ -66,14 +68,20 @@ pub struct Node<'d> {
 impl<'a> Document<'a> {
     /// Reads one whole document. Offsets in errors count from the first of these bytes.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        Self::of(Text::decode(bytes)?)
+        Self::of(Text::decode(bytes)?, false)
+    }
+
+    /// The same for documents that hold matrices: in a long run of elements of one name that hold a
+    /// number each, the later ones count as one, so that matrices do not count as elements.
+    pub fn parse_with_matrices(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::of(Text::decode(bytes)?, true)
     }
     /// The same for a maker whose eight-bit text is Windows-1252 unless declared otherwise.
     pub fn parse_western(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        Self::of(Text::decode_western(bytes)?)
+        Self::of(Text::decode_western(bytes)?, false)
     }
-    fn of(source: Text<'a>) -> Result<Self, DecodeError> {
-        let elements = match build(&source.text) {
+    fn of(source: Text<'a>, joins_numbers: bool) -> Result<Self, DecodeError> {
+        let elements = match build(&source.text, joins_numbers) {
             Ok(elements) => elements,
             Err(error) => {
                 return Err(DecodeError { offset: source.offset_of(error.offset), ..error });
@@ -160,11 +168,11 @@ fn malformed(position: usize, message: impl Into<String>) -> DecodeError {
     error(ErrorCode::Malformed, position, message)
 }
 
-fn build(text: &str) -> Result<Vec<Element>, DecodeError> {
+fn build(text: &str, joins_numbers: bool) -> Result<Vec<Element>, DecodeError> {
     refuse_control_characters(text)?;
     let mut reader = NsReader::from_str(text);
     reader.resolver_mut().set_max_namespace_bindings(NAMESPACES_MAX);
-    let mut tree = Builder { elements: vec![], open: vec![], position: 0 };
+    let mut tree = Builder { elements: vec![], open: vec![], position: 0, joins_numbers };
     loop {
         tree.position = position(reader.buffer_position());
         let (namespace, event) = match reader.read_resolved_event() {
@@ -252,6 +260,7 @@ struct Builder {
     open: Vec<usize>,
     /// Where the event that is being looked at begins.
     position: usize,
+    joins_numbers: bool,
 }
 
 impl Builder {
@@ -296,7 +305,35 @@ impl Builder {
     fn close(&mut self, end: usize) {
         if let Some(index) = self.open.pop() {
             self.elements[index].end = end;
+            if self.joins_numbers {
+                self.join_number(index);
+            }
         }
+    }
+
+    /// Joins a leaf with a number to the one before it, if it stands in a long run of its like.
+    fn join_number(&mut self, index: usize) -> Option<()> {
+        let element = &self.elements[index];
+        let text = element.text.trim();
+        let is_leaf = index + 1 == self.elements.len();
+        if !is_leaf || !(text.is_empty() || text.parse::<f64>().is_ok()) {
+            return None;
+        }
+        let parent = element.parent?;
+        let (_, before) = self.elements[parent].children.split_last()?;
+        let run = &before[before.len().checked_sub(RUN_LEN)?..];
+        let is_like = |other: &usize| {
+            let other = &self.elements[*other];
+            other.name == element.name && other.children.is_empty()
+        };
+        let last = *run.last().filter(|_| run.iter().all(is_like))?;
+        let element = self.elements.pop()?;
+        self.elements[parent].children.pop();
+        let joined = &mut self.elements[last];
+        joined.text.push(' ');
+        joined.text.push_str(element.text.trim());
+        joined.end = element.end;
+        Some(())
     }
 
     /// `before`: characters of markup in front of the text.

@@ -27,8 +27,8 @@ use chiasm_proto::{Eye, Hundredths, KeratometryValue, Meridian, RefractionValue}
 
 /// Lines of the distances and of both refractions.
 const REFRACTION_LINES: usize = 10;
-/// Lines of a cornea, with and without the one of unknown meaning.
-const CORNEA_LINES: [usize; 2] = [10, 9];
+/// The same with both corneas, each with the line of unknown meaning or without it.
+const ALL_LINES: [usize; 2] = [REFRACTION_LINES + 20, REFRACTION_LINES + 18];
 /// Thousandfold difference of the index by which a keratometer turns millimetres into dioptres.
 const INDEX: f64 = 337.5;
 /// So far may power and radius, or an equivalent and its parts, be apart by rounding.
@@ -59,15 +59,14 @@ pub fn read<'a>(body: &[Field<'a>]) -> Result<Values<'a>, DecodeError> {
 /// The lines at their places: as they came, without blank ones behind the last place, or, if there
 /// are more or fewer of them, without any blank one.
 fn placed<'a>(body: &[Field<'a>]) -> Result<Vec<Field<'a>>, DecodeError> {
-    let counts = [REFRACTION_LINES + 20, REFRACTION_LINES + 18, REFRACTION_LINES];
     let used = body.iter().rposition(has_words).map_or(0, |last| last + 1);
-    let with_places = [counts[0], counts[2]];
-    let fits = |count: &&usize| **count == body.len() || (used <= **count && **count < body.len());
-    if let Some(count) = with_places.iter().rev().find(fits) {
-        return Ok(body[..*count].to_vec());
+    for count in [REFRACTION_LINES, ALL_LINES[0]] {
+        if used <= count && count <= body.len() {
+            return Ok(body[..count].to_vec());
+        }
     }
     let dense: Vec<Field> = body.iter().copied().filter(has_words).collect();
-    if counts.contains(&dense.len()) {
+    if ALL_LINES.contains(&dense.len()) || dense.len() == REFRACTION_LINES {
         return Ok(dense);
     }
     let found = dense.len();
