@@ -12,7 +12,7 @@ mod splitter;
 pub mod values;
 
 pub use cursor::{
-    El, Key, SHOTS_MAX, TEXT_LEN_MAX, Tree, UNKNOWN_RECORDS_MAX, UNKNOWN_TEXT_LEN_MAX,
+    Anything, El, Key, SHOTS_MAX, TEXT_LEN_MAX, Tree, UNKNOWN_RECORDS_MAX, UNKNOWN_TEXT_LEN_MAX,
 };
 pub use decoder::{SILENCE_MAX, XmlDecoder, XmlFormat};
 pub use encoding::Text;

@@ -43,6 +43,16 @@ impl<const N: usize> Key for [&str; N] {
     }
 }
 
+/// Any child.
+#[derive(Debug, Clone, Copy)]
+pub struct Anything;
+
+impl Key for Anything {
+    fn fits(self, _: El) -> bool {
+        true
+    }
+}
+
 /// A document and what of it has been read.
 pub struct Tree<'d> {
     document: &'d Document<'d>,

@@ -36,7 +36,7 @@ use crate::{
     flags,
     format::{
         biometer::{Curvature, Meridians, Sent, length},
-        xml::{Document, El, Key, Node, Tree, XmlDecoder, XmlFormat},
+        xml::{Anything, Document, El, Node, Tree, XmlDecoder, XmlFormat},
     },
     registry::PENDING_LEN_MAX,
 };
@@ -46,7 +46,8 @@ use chiasm_proto::{
 };
 
 const ROOT: &str = "XMLDataPolarExportation";
-/// Longest document. Several MiB are said to be usual, most of them matrices in UTF-16.
+/// Longest document. Several MiB are said to be usual, most of them matrices in UTF-16; a longer
+/// file the gateway does not take from a folder.
 const DOCUMENT_LEN_MAX: usize = PENDING_LEN_MAX;
 /// How far into a document its root may stand.
 const SNIFF_LEN_MAX: usize = 1024;
@@ -242,16 +243,6 @@ fn measurements(mut records: Vec<Record>) -> Vec<Measurement> {
         }
     }
     all
-}
-
-/// Every child.
-#[derive(Clone, Copy)]
-struct Anything;
-
-impl Key for Anything {
-    fn fits(self, _: El) -> bool {
-        true
-    }
 }
 
 /// Unread children that are matrices, and the mark of missing values where it is one of those
