@@ -9,8 +9,8 @@
 //! | refraction    | `S-R-R` `S-R-L`, then fields between blanks | right, left                    |
 //! | · sphere      | `+00.00`                                    | D; zero also as `-00.00`       |
 //! | · cylinder    | `+00.00`                                    | D                              |
-//! | · axis        | `+000`                                      | degrees, signed, 0 as sent     |
-//! | · PD          | `00`, may be missing                        | mm, in each record             |
+//! | · axis        | `+000` `000`                                | degrees, 0 as sent             |
+//! | · PD          | `00` `00.0`, may be missing                 | mm, in each record             |
 //! | keratometry   | `S-K-R` `S-K-L`                             | not proved: kept as text       |
 //! | end of record | `E`                                         | the next one follows at once   |
 //!
@@ -21,7 +21,8 @@
 //! Traps: the `E` in front of an `S` closes the record before it, or, if that is closed already or
 //! there is none, leads the next one. Nothing marks the end of a transmission: a record repeated
 //! for the same eye, a head, or silence begins the next one. Text between records may hold an `E`,
-//! so it is never split there. `00` for the distance is none.
+//! so it is never split there. `00` for the distance is none. Powers have all their digits: there
+//! is no checksum, and one digit that was lost would make another power.
 //!
 //! Unknown: the layout of keratometry and of the head, whose running number and two letters are
 //! therefore not taken over; whether an instrument puts its name in front (it is told as noise).
@@ -212,7 +213,7 @@ impl Draft {
 
     fn refraction(&mut self, side: usize, record: Field) -> Result<(), DecodeError> {
         let names = NAMES[side];
-        let words = record.words();
+        let words = fields(&record);
         let (sphere, cylinder, axis, distance) = match words[..] {
             [sphere, cylinder, axis] => (sphere, cylinder, axis, None),
             [sphere, cylinder, axis, distance] => (sphere, cylinder, axis, Some(distance)),
@@ -220,9 +221,12 @@ impl Draft {
         };
         let sphere = sphere.decimal("+00.00")?;
         let cylinder = cylinder.named(names[1]).decimal("+00.00")?;
-        let axis_deg = axis.named(names[2]).axis_deg("+000")?;
+        let axis = axis.named(names[2]);
+        let shape = if axis.has_shape("000") { "000" } else { "+000" };
+        let axis_deg = axis.axis_deg(shape)?;
         if let Some(distance) = distance {
-            let distance = distance.named(names[3]).decimal("00")?;
+            let shape = if distance.has_shape("00.0") { "00.0" } else { "00" };
+            let distance = distance.named(names[3]).decimal(shape)?;
             if !distance.is_zero() && !self.distances.contains(&distance) {
                 self.distances.push(distance);
             }
@@ -290,6 +294,21 @@ impl Draft {
     }
 }
 
+/// The fields between blanks, of which any kind may be; a sign begins one as well.
+fn fields<'a>(record: &Field<'a>) -> Vec<Field<'a>> {
+    let mut fields = vec![];
+    for word in record.words_between(&[' ', '\t', '\r', '\n']) {
+        let mut from = 0;
+        let signs = word.text.match_indices(['+', '-']).map(|(at, _)| at);
+        for at in signs.chain([word.text.len()]).filter(|at| *at > 0) {
+            let text = &word.text[from..at];
+            fields.push(Field { text, offset: word.offset + from, ..word });
+            from = at;
+        }
+    }
+    fields
+}
+
 /// `S No=00218 R B`, perhaps with the `E` of the first record.
 fn is_head(text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else { return false };
@@ -342,6 +361,23 @@ mod tests {
         let text = "S No=00001 R B ES-R-R +01.25 -00.75 +172 64 E\r\n\
                     S No=00002 R B ES-R-L +02.25 -00.75 +172 64 E\r\n";
         assert_eq!(read_all(text).len(), 2);
+    }
+
+    #[test]
+    fn signs_and_any_blanks_separate_the_fields() {
+        let usual = read_all("ES-R-R -02.50 -01.25 +015 61 E\r\n");
+        for text in [
+            "ES-R-R-02.50-01.25+015 61 E\r\n",
+            "ES-R-R\t-02.50\t-01.25\t+015\t61\tE\r\n",
+            "ES-R-R\r\n-02.50 -01.25 015 61.0\r\nE\r\n",
+        ] {
+            let readings = read_all(text);
+            assert_eq!(readings.len(), 1, "{text}");
+            assert_eq!(readings[0].measurements, usual[0].measurements, "{text}");
+        }
+        for text in ["ES-R-R 02.50 -01.25 +015 E", "ES-R-R -2.50 -01.25 +015 E"] {
+            assert!(read_all(text).is_empty(), "{text}");
+        }
     }
 
     #[test]
