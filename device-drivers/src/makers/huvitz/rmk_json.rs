@@ -1,8 +1,8 @@
 //! Xiongbo RMK-800 in its other mode: one JSON object with the averages of both eyes.
 //!
 //! Source: two public readers, which show the keys; one of them only those of the refraction. The
-//! other reads the same keys from Tianle's instruments. Proved against constructed objects only. In its
-//! usual mode the instrument sends the `S-R-R` text.
+//! other reads the same keys from Tianle's instruments. Proved against constructed objects only. In
+//! its usual mode the instrument sends the `S-R-R` text.
 //!
 //! | key                                       | form                   | meaning                |
 //! |-------------------------------------------|------------------------|------------------------|
@@ -17,9 +17,9 @@
 //! ```
 //!
 //! Traps: an average may have more decimals than an instrument's step; such an eye is kept as text
-//! and is not rounded. `null` and an empty text were not measured, and neither was a radius, a power
-//! of a cornea or a distance of zero. A key that is sent twice refuses
-//! the object: a usual reader would silently take the last.
+//! and is not rounded. `null` and an empty text were not measured, and neither was a radius, a
+//! power of a cornea or a distance of zero. A key that is sent twice refuses the object: a usual
+//! reader would silently take the last.
 //!
 //! Unknown: all other keys, which are kept as text unless their name says that they are about the
 //! patient; the line settings.

@@ -102,10 +102,11 @@ pub static SPEC: DriverSpec = DriverSpec {
              Standard or High Precision; other sets and binocular tests are kept as text. \
              Documents of other makers with the common namespaces are read too, not tried on any \
              of their instruments; what stands beside their subjective refraction is marked as \
-             measured by another. Sizes of cornea and pupil are known from one reader. The format has no addition and none is computed. \
-             The direction of a lensmeter's prism is not documented and stays unverified. No \
-             average of pachymetry: the instrument sends none. IOL and cataract modes, steps of \
-             axis and prism, Abbe number and wavelength are not taken over.",
+             measured by another. Sizes of cornea and pupil are known from one reader. The format \
+             has no addition and none is computed. The direction of a lensmeter's prism is not \
+             documented and stays unverified. No average of pachymetry where the instrument \
+             sends none. IOL and cataract modes, steps of axis and prism, Abbe number and \
+             wavelength are not taken over.",
     sniff,
     new: |options| XmlDecoder::boxed(&FORMAT, options),
 };

@@ -80,9 +80,9 @@ pub static SPEC: DriverSpec = DriverSpec {
     limits: "A reading is sent together with its document, so that one of more than half a MiB is \
              kept at the gateway as a capture and gives no reading: export without images and \
              matrices if that can be chosen. Topographic matrices are not read; pupil and \
-             white-to-white are kept as text. The patient's id is not claimed, for the export seems to hold the instrument's own \
-             number. Radii with more than two decimals are kept as text. Not tried on an \
-             instrument.",
+             white-to-white are kept as text. The patient's id is not claimed, for the export \
+             seems to hold the instrument's own number. Radii with more than two decimals are \
+             kept as text. Not tried on an instrument.",
     sniff,
     new: |options| XmlDecoder::boxed(&FORMAT, options),
 };
