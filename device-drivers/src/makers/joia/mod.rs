@@ -20,8 +20,8 @@
 //! IMAGEnet holds beside the subjective refraction was measured by another instrument and is marked
 //! so; a file that keeps the name of the instrument that measured is that instrument's own.
 //!
-//! Published documents (KR-1, CL-300, SOLOS, CT-800A, CT-1P, KR-800S, CV-5000, three of a TRK-2P)
-//! were read value by value.
+//! Published documents (KR-1, CL-300, SOLOS, CT-800A, CT-1P, CV-5000, three of a TRK-2P) were read
+//! value by value; of one of a KR-800S the layout was compared, not each value.
 //!
 //! The format is common to the makers, so documents of others are read under their `Company` where
 //! they use its namespaces. None of theirs is public: Canon's RK-F2 and TX-20P and a refractor with

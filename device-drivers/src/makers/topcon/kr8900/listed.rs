@@ -8,8 +8,8 @@
 //! | 3     | right cornea, horizontal: D, mm, axis                                              |
 //! | 3     | vertical                                                                           |
 //! | 2     | mean: D, mm                                                                        |
-//! | 1 / 0 | by one version of the reader an axis of the mean, which has none: taken for the    |
-//! |       | cylinder if it has decimals and the next line is a whole axis, else not read       |
+//! | 1 / 0 | for the reader an axis of the mean, which has none: taken for the cylinder if it   |
+//! |       | has decimals and the next line is a whole axis, else not read                      |
 //! | 1     | corneal cylinder, or its axis                                                      |
 //! | 9, 10 | left cornea, alike; both may be missing                                            |
 //!
