@@ -9,8 +9,10 @@ use crate::{
 };
 
 /// Most bytes that a decoder may hold back without having made an event of them: one whole document
-/// of a driver that reads files. A longer transmission is refused as too long.
-pub const PENDING_LEN_MAX: usize = 4 << 20;
+/// that holds matrices. A longer transmission is refused as too long.
+pub const PENDING_LEN_MAX: usize = 8 << 20;
+/// The same for a driver that reads other files.
+pub const FILE_PENDING_LEN_MAX: usize = 4 << 20;
 /// The same for a driver that reads a line.
 pub const LINE_PENDING_LEN_MAX: usize = 16 * 1024;
 

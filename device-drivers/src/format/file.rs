@@ -30,7 +30,7 @@ impl Part {
 
 /// What is particular to one family.
 pub struct FileFormat {
-    /// Longest file, in bytes; at most [`crate::registry::PENDING_LEN_MAX`].
+    /// Longest file, in bytes; at most [`crate::registry::FILE_PENDING_LEN_MAX`].
     pub len_max: usize,
     /// Cuts a whole file. An error refuses all of it.
     pub read: fn(&[u8], &DriverOptions) -> Result<Vec<Part>, DecodeError>,

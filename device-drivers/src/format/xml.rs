@@ -5,6 +5,7 @@
 //! document types, entities other than the five predefined ones, depth. The tree stands in one
 //! list, so neither building nor dropping it recurses.
 
+mod builder;
 mod cursor;
 mod decoder;
 mod encoding;
@@ -19,12 +20,8 @@ pub use encoding::Text;
 pub use splitter::{Piece, Splitter};
 
 use crate::{DecodeError, ErrorCode};
-use quick_xml::{
-    NsReader, XmlVersion,
-    escape::EscapeError,
-    events::{BytesRef, BytesStart, Event},
-    name::ResolveResult,
-};
+use builder::Builder;
+use quick_xml::{NsReader, events::Event, name::ResolveResult};
 
 /// Deepest nesting of elements.
 pub const DEPTH_MAX: usize = 64;
@@ -34,6 +31,8 @@ pub const ELEMENTS_MAX: usize = 100_000;
 pub const ATTRIBUTES_MAX: usize = 64;
 /// Most namespace declarations in scope.
 const NAMESPACES_MAX: usize = 64;
+/// So many leaves of one name in a row are kept as they are; numbers that follow join the last.
+const RUN_LEN: usize = 4;
 
 /// A parsed document; the root element is the first.
 pub struct Document<'a> {
@@ -66,14 +65,20 @@ pub struct Node<'d> {
 impl<'a> Document<'a> {
     /// Reads one whole document. Offsets in errors count from the first of these bytes.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        Self::of(Text::decode(bytes)?)
+        Self::of(Text::decode(bytes)?, false)
+    }
+
+    /// The same for documents that hold matrices: in a long run of elements of one name that hold a
+    /// number each, the later ones count as one, so that matrices do not count as elements.
+    pub fn parse_with_matrices(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::of(Text::decode(bytes)?, true)
     }
     /// The same for a maker whose eight-bit text is Windows-1252 unless declared otherwise.
     pub fn parse_western(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        Self::of(Text::decode_western(bytes)?)
+        Self::of(Text::decode_western(bytes)?, false)
     }
-    fn of(source: Text<'a>) -> Result<Self, DecodeError> {
-        let elements = match build(&source.text) {
+    fn of(source: Text<'a>, joins_numbers: bool) -> Result<Self, DecodeError> {
+        let elements = match build(&source.text, joins_numbers) {
             Ok(elements) => elements,
             Err(error) => {
                 return Err(DecodeError { offset: source.offset_of(error.offset), ..error });
@@ -160,11 +165,11 @@ fn malformed(position: usize, message: impl Into<String>) -> DecodeError {
     error(ErrorCode::Malformed, position, message)
 }
 
-fn build(text: &str) -> Result<Vec<Element>, DecodeError> {
+fn build(text: &str, joins_numbers: bool) -> Result<Vec<Element>, DecodeError> {
     refuse_control_characters(text)?;
     let mut reader = NsReader::from_str(text);
     reader.resolver_mut().set_max_namespace_bindings(NAMESPACES_MAX);
-    let mut tree = Builder { elements: vec![], open: vec![], position: 0 };
+    let mut tree = Builder { elements: vec![], open: vec![], position: 0, joins_numbers };
     loop {
         tree.position = position(reader.buffer_position());
         let (namespace, event) = match reader.read_resolved_event() {
@@ -245,123 +250,6 @@ fn refusal(err: &quick_xml::Error, at: usize) -> DecodeError {
         Error::IllFormed(_) => malformed(at, "not well-formed: a tag or reference does not fit"),
         _ => malformed(at, "not well-formed"),
     }
-}
-
-struct Builder {
-    elements: Vec<Element>,
-    open: Vec<usize>,
-    /// Where the event that is being looked at begins.
-    position: usize,
-}
-
-impl Builder {
-    fn open(
-        &mut self,
-        namespace: Result<Option<String>, String>,
-        start: &BytesStart,
-    ) -> Result<(), DecodeError> {
-        let at = self.position;
-        if self.open.len() >= DEPTH_MAX {
-            return Err(error(ErrorCode::Hostile, at, format!("deeper than {DEPTH_MAX}")));
-        }
-        if self.elements.len() >= ELEMENTS_MAX {
-            let what = format!("more than {ELEMENTS_MAX} elements");
-            return Err(error(ErrorCode::Hostile, at, what));
-        }
-        let parent = self.open.last().copied();
-        if parent.is_none() && !self.elements.is_empty() {
-            return Err(malformed(at, "a second root element"));
-        }
-        let namespace =
-            namespace.map_err(|_| malformed(at, "a namespace prefix that is not declared"))?;
-        let index = self.elements.len();
-        self.elements.push(Element {
-            namespace,
-            name: start.name().0.to_owned(),
-            attributes: attributes(start, at)?,
-            text: String::new(),
-            start: at,
-            text_start: None,
-            end: at,
-            parent,
-            children: vec![],
-        });
-        if let Some(parent) = parent {
-            self.elements[parent].children.push(index);
-        }
-        self.open.push(index);
-        Ok(())
-    }
-
-    fn close(&mut self, end: usize) {
-        if let Some(index) = self.open.pop() {
-            self.elements[index].end = end;
-        }
-    }
-
-    /// `before`: characters of markup in front of the text.
-    fn add_text(&mut self, text: &str, before: usize) -> Result<(), DecodeError> {
-        let blank = text.len() - text.trim_start().len();
-        match self.open.last() {
-            Some(index) => {
-                let element = &mut self.elements[*index];
-                if blank < text.len() && element.text_start.is_none() {
-                    element.text_start = Some(self.position + before + blank);
-                }
-                element.text.push_str(text);
-                Ok(())
-            }
-            None if blank == text.len() => Ok(()),
-            None => Err(malformed(self.position + blank, "text outside the root element")),
-        }
-    }
-
-    /// A character reference or one of the five predefined entities.
-    fn resolve(&self, reference: &BytesRef) -> Result<char, DecodeError> {
-        let predefined = match &**reference {
-            "amp" => Some('&'),
-            "lt" => Some('<'),
-            "gt" => Some('>'),
-            "apos" => Some('\''),
-            "quot" => Some('"'),
-            _ => None,
-        };
-        if let Some(character) = predefined {
-            return Ok(character);
-        }
-        let refuse = || malformed(self.position, "a reference to no character");
-        match reference.resolve_char_ref().map_err(|_| refuse())? {
-            Some(character) if character < ' ' && !matches!(character, '\t' | '\n' | '\r') => {
-                Err(refuse())
-            }
-            Some(character) => Ok(character),
-            None => Err(error(
-                ErrorCode::Hostile,
-                self.position,
-                "a reference to an entity, which no instrument sends",
-            )),
-        }
-    }
-}
-
-fn attributes(start: &BytesStart, at: usize) -> Result<Vec<(String, String)>, DecodeError> {
-    let mut attributes = vec![];
-    for attribute in start.attributes() {
-        let attribute = attribute.map_err(|_| malformed(at, "an attribute is not well-formed"))?;
-        if attributes.len() >= ATTRIBUTES_MAX {
-            let what = format!("more than {ATTRIBUTES_MAX} attributes");
-            return Err(error(ErrorCode::Hostile, at, what));
-        }
-        let value =
-            attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|err| match err {
-                quick_xml::Error::Escape(EscapeError::UnrecognizedEntity(..)) => {
-                    error(ErrorCode::Hostile, at, "a reference to an entity in an attribute")
-                }
-                _ => malformed(at, "an attribute's value is not well-formed"),
-            })?;
-        attributes.push((attribute.key.0.to_owned(), value.into_owned()));
-    }
-    Ok(attributes)
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// What is particular to one family.
 pub struct XmlFormat {
-    /// Longest document, in bytes; at most [`crate::registry::PENDING_LEN_MAX`].
+    /// Longest document, in bytes; at most [`crate::registry::FILE_PENDING_LEN_MAX`],
+    /// or [`crate::registry::PENDING_LEN_MAX`] with matrices.
     pub len_max: usize,
     pub read: fn(&[u8], &DriverOptions) -> Result<Decoded, DecodeError>,
 }

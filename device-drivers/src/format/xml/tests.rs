@@ -26,6 +26,25 @@ fn a_tree_with_namespaces_text_and_offsets() {
 }
 
 #[test]
+fn numbers_of_a_matrix_count_as_few_elements() {
+    let row = format!("<row>{}</row>", "<v a='1'>7.81</v>".repeat(300));
+    let text = format!("<r><k>1</k><k>2</k>{}<n>x</n></r>", row.repeat(500));
+    assert_eq!(code(&text), ErrorCode::Hostile, "150000 elements");
+    let document = Document::parse_with_matrices(text.as_bytes()).unwrap();
+    let children: Vec<Node> = document.root().children().collect();
+    let [first, second, row, .., note] = &children[..] else { panic!("{}", children.len()) };
+    assert_eq!((first.text(), second.text(), note.text()), ("1", "2", "x"));
+    assert_eq!(row.children().count(), RUN_LEN);
+    let words = |node: Node| node.text().split_whitespace().count();
+    assert_eq!(row.children().map(words).sum::<usize>(), 300);
+    assert_eq!(row.markup().len(), text.find("</row>").unwrap() + 6 - text.find("<row>").unwrap());
+    let mixed = "<r><v>1</v><v>1</v><v>1</v><v>1</v><v>x</v><v>2</v><w>3</w></r>";
+    let document = Document::parse_with_matrices(mixed.as_bytes()).unwrap();
+    let texts: Vec<&str> = document.root().children().map(|node| node.text()).collect();
+    assert_eq!(texts, ["1", "1", "1", "1", "x 2", "3"]);
+}
+
+#[test]
 fn what_no_instrument_sends_is_hostile() {
     let entity = "<!DOCTYPE r [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]><r>&b;</r>";
     assert_eq!(code(entity), ErrorCode::Hostile);

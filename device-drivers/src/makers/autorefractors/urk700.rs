@@ -18,6 +18,8 @@
 //! Trap: without an eye or a number the others would move up, so exactly these ten words have to
 //! stand there, in this order; else nothing is read.
 //!
+//! The same application reads Xinyuan's FA-6500K alike; configure it under this driver.
+//!
 //! Unknown: the line settings; what the instrument sends of one eye alone.
 
 use super::{
@@ -52,8 +54,9 @@ pub static SPEC: DriverSpec = DriverSpec {
         dry_test: DRY_TEST,
     },
     limits: "Not tried on an instrument; the exact bytes are not proved, so anything but R, L and \
-             PD with exactly seven numbers is refused: also a measurement of one eye. Keratometry \
-             is not known. The line settings are not stated.",
+             PD with exactly seven numbers is refused: also a measurement of one eye. Xinyuan's \
+             FA-6500K is said to send the same. Keratometry is not known. The line settings are \
+             not stated.",
     sniff: |bytes| fits(&PROTOCOL, bytes),
     new: |options| StreamDecoder::boxed(&PROTOCOL, options),
 };

@@ -1,39 +1,41 @@
 //! Huvitz HDR-9000 digital refractor: a document of flat elements with long names.
 //!
-//! Source: one public reader, which shows a few names and no whole document. Proved against
-//! constructed documents only.
+//! Source: one public reader, which shows names and no whole document. Proved against constructed
+//! documents only.
 //!
 //! | element                                 | form       | meaning                            |
 //! |-----------------------------------------|------------|------------------------------------|
 //! | `Product_Model`                         | `HDR-9000` | by which a document is known       |
 //! | `Patient_ID`                            | text       | as entered at the refractor        |
 //! | `Measurement_Date`                      | `YYYYMMDD` | day                                |
-//! | `Final_Prescription_Data_FAR_Sph-Right` | `-1.75`    | final, far: sphere; `Cyl`, `Axis`, |
-//! |                                         |            | `Left` by the same pattern         |
-//! | `Far_PD_OU`                             | `63.0`     | distance of both eyes, mm          |
+//! | `Final_Prescription_Data_FAR_Sph-Right` | `-1.75`    | final, far: sphere; also `Cyl`     |
+//! |                                         |            | `Axis` `VA` `ADD`, and `Left`      |
+//! | `Final_Prescription_Data_NEAR_Sph-Left` | `+0.25`    | near: `Sph` `Cyl` `Axis` `VA`      |
+//! | `Far_PD_OU` `Near_PD_OU`                | `63.0`     | distance of both eyes, mm          |
 //!
 //! ```xml
 //! <Final_Prescription_Data_FAR_Sph-Right>-0.75</Final_Prescription_Data_FAR_Sph-Right>
 //! ```
 //!
-//! Traps: only `Sph-Right` and `Far_PD_OU` are seen in the source; cylinder, axis and the left eye
-//! follow their pattern. An eye is read only if its three elements are all there, else they stay
-//! text. Everything about the patient but the id is ignored on purpose.
+//! Traps: the reader looks for its names anywhere in the document, so they are found inside other
+//! elements as well. The powers of an eye are read only if sphere, cylinder and axis are all there,
+//! else they stay text. Everything about the patient but the id is ignored on purpose.
 //!
-//! Unknown: the root element, so any is taken; the names of near values, additions, prism, acuity
-//! and of other sets than the final one, which are kept as text.
+//! Unknown: the root element, so any is taken; the notation of the acuity; the names of prism and
+//! of other sets than the final one, which are kept as text.
 
 use crate::{
     DecodeError, DriverOptions, DriverSpec, Ending, ErrorCode, Evidence, Setup, Sniff, Transport,
     flags,
     format::xml::{
-        Document, El, Key, Tree, XmlDecoder, XmlFormat,
+        AnyName, Document, El, Key, Tree, XmlDecoder, XmlFormat,
         values::{DEGREES, DIOPTRES, MILLIMETRES, axis_unless_zero, number, whole},
     },
 };
 use chiasm_proto::{
-    ClaimedPatient, Decoded, Eye, Instrument, InstrumentTime, Integrity, Measured, Measurement,
-    PupillaryDistance, Refraction, RefractionKind, RefractionValue, Representative,
+    ClaimedPatient, Correction, Decoded, Eye, Instrument, InstrumentTime, Integrity, Measured,
+    Measurement, PupillaryDistance, Refraction, RefractionKind, RefractionValue, Representative,
+    Vision, VisualAcuity,
 };
 
 /// Longest document; a refractor has some hundred elements.
@@ -45,6 +47,7 @@ const ID_LEN_MAX: usize = 128;
 const MODEL: &str = "Product_Model";
 const ID: &str = "Patient_ID";
 const SIDES: [(Eye, &str); 2] = [(Eye::Right, "Right"), (Eye::Left, "Left")];
+const REACHES: [(Vision, &str); 2] = [(Vision::Far, "FAR"), (Vision::Near, "NEAR")];
 const FINAL: &str = "Final_Prescription_Data";
 
 pub static SPEC: DriverSpec = DriverSpec {
@@ -52,7 +55,7 @@ pub static SPEC: DriverSpec = DriverSpec {
     version: "1",
     vendor: "Huvitz",
     models: &["HDR-9000"],
-    yields: &["refraction", "pupillary_distance"],
+    yields: &["refraction", "visual_acuity", "pupillary_distance"],
     transport: Transport::Folder { extension: "xml" },
     evidence: Evidence::SingleSource,
     ending: Ending::Marked,
@@ -62,10 +65,10 @@ pub static SPEC: DriverSpec = DriverSpec {
         dry_test: "Finish a refraction without a patient and save: the file is read within \
                    seconds and the lane shows the final prescription.",
     },
-    limits: "Known from one reader that shows a few names. Read are XML elements only: the final \
-             prescription for far (sphere, cylinder, axis) and the far distance of both eyes. \
-             Near values, additions, prism, acuity and all other sets are kept as text. The \
-             serial line of HDR-7000 and HDR-9000 is not known.",
+    limits: "Known from one reader that shows names. Read are XML elements only: of the final \
+             prescription sphere, cylinder, axis and acuity for far and near, the addition, and \
+             the distances of both eyes. Prism and all other sets are kept as text. The export as \
+             CSV and the serial line of HDR-7000 and HDR-9000 are not read.",
     sniff: |bytes| {
         let head = &bytes[..bytes.len().min(SNIFF_LEN_MAX)];
         let text: String = head.iter().filter(|b| **b != 0).map(|b| char::from(*b)).collect();
@@ -88,35 +91,76 @@ impl Key for Personal {
     }
 }
 
+/// The elements that hold others: the names stand in any of them.
+struct Sections<'t>(Vec<El<'t>>);
+
+impl<'t> Sections<'t> {
+    fn of(root: El<'t>) -> Self {
+        let mut all = vec![root];
+        let mut at = 0;
+        while let Some(section) = all.get(at).copied() {
+            let inside = section.peek_all(AnyName).into_iter();
+            let holders = inside.filter(|child| child.node().children().next().is_some());
+            all.extend(holders.inspect(|child| child.mark_entered()));
+            at += 1;
+        }
+        Self(all)
+    }
+
+    /// The first one that holds an unread element of this name; the root if none does.
+    fn holder(&self, name: &str) -> El<'t> {
+        let holds = |section: &&El| section.peek(name).is_some();
+        *self.0.iter().find(holds).unwrap_or(&self.0[0])
+    }
+
+    fn text_of(&self, name: &str) -> Option<String> {
+        self.holder(name).text_of(name)
+    }
+
+    /// What is about the patient, and all that is left inside of it.
+    fn ignore_personal(&self) {
+        for (at, section) in self.0.iter().enumerate() {
+            section.ignore([Personal]);
+            if at > 0 && Personal.fits(*section) {
+                section.ignore_whole();
+            }
+        }
+    }
+}
+
 fn decode(raw: &[u8], _options: &DriverOptions) -> Result<Decoded, DecodeError> {
     let document = Document::parse(raw)?;
     let tree = Tree::new(&document);
     let root = tree.root();
-    let model = root.text_of(MODEL).filter(|model| model.starts_with("HDR"));
+    let sections = Sections::of(root);
+    let model = sections.text_of(MODEL).filter(|model| model.starts_with("HDR"));
     let Some(model) = model else {
         let message = "no Product_Model of a HDR";
         return Err(DecodeError::new(ErrorCode::WrongKind, root.node().offset(), message));
     };
     let instrument = Instrument { vendor: "Huvitz".into(), model, ..Instrument::default() };
     let mut decoded = Decoded::new(instrument, Integrity::Structure);
-    decoded.claimed_patient = claimed_patient(root)?;
+    decoded.claimed_patient = claimed_patient(&sections)?;
     let day = |as_sent: String| InstrumentTime { as_sent, local: None };
-    decoded.instrument_time = root.text_of("Measurement_Date").map(day);
-    for (eye, side) in SIDES {
-        let Some(value) = final_value(root, side)? else { continue };
-        let refraction = Refraction {
-            representative: Some(Representative { label: FINAL.into(), value }),
-            ..Refraction::new(RefractionKind::Final)
-        };
-        let measured = Measured::Refraction(refraction);
-        decoded.measurements.push(Measurement::of(eye, side, measured));
+    decoded.instrument_time = sections.text_of("Measurement_Date").map(day);
+    for (vision, reach) in REACHES {
+        for (eye, side) in SIDES {
+            let measured = final_values(&sections, (vision, reach), side)?.into_iter();
+            let measurements = measured.map(|it| Measurement::of(eye, side, it));
+            decoded.measurements.extend(measurements);
+        }
     }
-    if let Some(far_mm) = number(root, "Far_PD_OU", MILLIMETRES)? {
-        let distance = PupillaryDistance { far_mm: Some(far_mm), ..PupillaryDistance::default() };
+    let distance = |name| number(sections.holder(name), name, MILLIMETRES);
+    let distance = PupillaryDistance {
+        far_mm: distance("Far_PD_OU")?,
+        near_mm: distance("Near_PD_OU")?,
+        ..PupillaryDistance::default()
+    };
+    if distance != PupillaryDistance::default() {
         let measured = Measured::PupillaryDistance(distance);
         decoded.measurements.push(Measurement::of(Eye::Both, "OU", measured));
     }
-    root.ignore([Personal]);
+    sections.ignore_personal();
     tree.check_texts()?;
     decoded.unknown_records = tree.unknown_records();
     decoded.flags = tree.flags.into_inner();
@@ -124,36 +168,89 @@ fn decode(raw: &[u8], _options: &DriverOptions) -> Result<Decoded, DecodeError> 
     Ok(decoded)
 }
 
-fn claimed_patient(root: El) -> Result<Option<ClaimedPatient>, DecodeError> {
-    let Some(id) = root.leaf(ID) else { return Ok(None) };
+fn claimed_patient(sections: &Sections) -> Result<Option<ClaimedPatient>, DecodeError> {
+    let Some(id) = sections.holder(ID).leaf(ID) else { return Ok(None) };
     if id.text().chars().count() > ID_LEN_MAX {
         return Err(id.malformed(format!("a patient id of more than {ID_LEN_MAX} characters")));
     }
     Ok(Some(ClaimedPatient { id: id.text().to_owned(), found_in: ID.into() }))
 }
 
-/// The final prescription of an eye. Without all its three elements they are left to the unknown
-/// records, for their names are then others than were taken to be.
-fn final_value(root: El, side: &str) -> Result<Option<RefractionValue>, DecodeError> {
-    let names = ["Sph", "Cyl", "Axis"].map(|part| format!("{FINAL}_FAR_{part}-{side}"));
+/// What the final prescription holds for an eye at a distance.
+fn final_values(
+    sections: &Sections,
+    (vision, reach): (Vision, &str),
+    side: &str,
+) -> Result<Vec<Measured>, DecodeError> {
+    let name = |part: &str| format!("{FINAL}_{reach}_{part}-{side}");
+    let mut measured = vec![];
+    if let Some(value) = final_value(sections, name)? {
+        let add = name("ADD");
+        let add = match vision {
+            Vision::Far => number(sections.holder(&add), add.as_str(), DIOPTRES)?,
+            Vision::Near => None,
+        };
+        measured.push(Measured::Refraction(Refraction {
+            vision,
+            representative: Some(Representative { label: FINAL.into(), value }),
+            add,
+            ..Refraction::new(RefractionKind::Final)
+        }));
+    }
+    measured.extend(sections.text_of(&name("VA")).map(|as_sent| {
+        Measured::VisualAcuity(VisualAcuity {
+            correction: Correction::Final,
+            vision,
+            condition: Default::default(),
+            as_sent,
+            letters_as_sent: None,
+            notation: None,
+        })
+    }));
+    Ok(measured)
+}
+
+/// The powers. Without all their three elements they are left to the unknown records, for their
+/// names are then others than were taken to be.
+fn final_value(
+    sections: &Sections,
+    name: impl Fn(&str) -> String,
+) -> Result<Option<RefractionValue>, DecodeError> {
+    let names = ["Sph", "Cyl", "Axis"].map(name);
     let [sphere, cylinder, axis] = names.each_ref().map(String::as_str);
-    let powers = [sphere, cylinder].map(|name| root.peek(name));
-    let has_all = root.peek(axis).is_some()
+    let section = sections.holder(sphere);
+    let powers = [sphere, cylinder].map(|name| section.peek(name));
+    let has_all = section.peek(axis).is_some()
         && powers.iter().all(|el| el.is_some_and(|el| !el.text().is_empty()));
     if !has_all {
         return Ok(None);
     }
-    let axis_deg = whole(root, axis, DEGREES)?;
+    let axis_deg = whole(section, axis, DEGREES)?;
     let (Some(sphere), Some(cylinder)) =
-        (number(root, sphere, DIOPTRES)?, number(root, cylinder, DIOPTRES)?)
+        (number(section, sphere, DIOPTRES)?, number(section, cylinder, DIOPTRES)?)
     else {
         return Ok(None);
     };
     if axis_deg.is_none() && !cylinder.is_zero() {
-        return Err(root.malformed(format!("{side} with a cylinder but no axis")));
+        return Err(section.malformed(format!("{axis} is empty beside a cylinder")));
     }
     let axis_deg = axis_unless_zero(Some(cylinder), axis_deg);
     Ok(Some(RefractionValue { sphere, cylinder, axis_deg, spherical_equivalent: None }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_inside_a_patient_is_kept_but_the_id() {
+        let text = "<r><Product_Model>HDR-9000</Product_Model><Patient><Patient_ID>B-7</Patient_ID>\
+                    <First>Secret</First><More><Any>Secret</Any></More></Patient><x>1</x></r>";
+        let decoded = decode(text.as_bytes(), &DriverOptions::default()).unwrap();
+        assert_eq!(decoded.claimed_patient.as_ref().map(|it| it.id.as_str()), Some("B-7"));
+        assert!(!format!("{decoded:?}").contains("Secret"));
+        assert_eq!(decoded.unknown_records.len(), 1);
+    }
 }
 
 golden_tests!(SPEC);

@@ -105,7 +105,7 @@ fn ends(bytes: &[u8]) -> End {
 const KEYS: [(&str, &str, &str); 9] = [
     ("S=", "+00.00", "sphere"),
     ("C=", "+00.00", "cylinder"),
-    ("A=", "000", "axis"),
+    ("A=", "__0", "axis"),
     ("PX=", "+00.00", "horizontal prism"),
     ("PY=", "+00.00", "vertical prism"),
     ("PD=", "00.0", "PD"),
@@ -196,7 +196,8 @@ impl Draft {
         let shape = KEYS[at].1;
         let number = match at {
             UR | UL => percent(value)?,
-            A => Hundredths::whole(value.axis_deg(shape)?.into()),
+            A if is_padded(value) => Hundredths::whole(value.axis_deg(shape)?.into()),
+            A => return Err(value.malformed("not an axis")),
             _ => value.decimal(shape)?,
         };
         if (at == UR && side != 0) || (at == UL && side != 1) {
@@ -279,10 +280,13 @@ impl Lens {
 }
 
 /// ` 12`: blanks in front only.
+fn is_padded(value: &Field) -> bool {
+    !value.text.trim_start().contains(' ')
+}
+
 fn percent(value: &Field) -> Result<Hundredths, DecodeError> {
-    let digits = value.trimmed().text;
     let percent = value.decimal("__0")?;
-    if digits.contains(' ') || percent > PERCENT_MAX {
+    if !is_padded(value) || percent > PERCENT_MAX {
         return Err(value.malformed("not a number of percent"));
     }
     Ok(percent)
@@ -302,6 +306,7 @@ mod tests {
             "R: S=-01.25 S=-01.25 C=-00.50 A=090",
             "R: S=-01.255 C=-00.50 A=090",
             "R: S=-01.25 C=-00.50 A=181",
+            "R: S=-01.25 C=-00.50 A=1 1",
             "R: S=-01.25 C=-00.50 A=090 UL= 12",
             "R: S=-01.25 C=-00.50 A=090 UR=1 2",
             "R: S=-01.25 C=-00.50 A=090 UR=101",

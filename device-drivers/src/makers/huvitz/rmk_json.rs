@@ -1,25 +1,34 @@
 //! Xiongbo RMK-800 in its other mode: one JSON object with the averages of both eyes.
 //!
-//! Source: one public reader, which shows the keys. Proved against constructed objects only. In its
-//! usual mode the instrument sends the `S-R-R` text.
+//! Source: two public readers, which show the keys; one of them only those of the refraction. The
+//! other reads the same keys from Tianle's instruments. Proved against constructed objects only. In
+//! its usual mode the instrument sends the `S-R-R` text.
 //!
 //! | key                                       | form                   | meaning                |
 //! |-------------------------------------------|------------------------|------------------------|
 //! | `right_s_avg` `right_c_avg` `right_a_avg` | number, bare or quoted | sphere, cylinder, axis |
 //! | `left_s_avg` `left_c_avg` `left_a_avg`    |                        | the same               |
+//! | `left_r1_d` `left_r1_mm` `left_r1_ax`     |                        | first meridian; `r2`   |
+//! | `left_kc`                                 |                        | corneal cylinder       |
+//! | `pd` `VD`, in either case                 |                        | PD, vertex distance    |
 //!
 //! ```json
 //! {"right_s_avg": "-0.75", "right_c_avg": "-1.25", "right_a_avg": "85"}
 //! ```
 //!
 //! Traps: an average may have more decimals than an instrument's step; such an eye is kept as text
-//! and is not rounded. `null` and an empty text were not measured. A key that is sent twice refuses
-//! the object: a usual reader would silently take the last.
+//! and is not rounded. `null` and an empty text were not measured, and neither was a radius, a
+//! power of a cornea or a distance of zero. A key that is sent twice refuses the object: a usual
+//! reader would silently take the last.
 //!
 //! Unknown: all other keys, which are kept as text unless their name says that they are about the
 //! patient; the line settings.
 
-use super::{EYES, ascii};
+mod cornea;
+mod others;
+
+use self::others::{Other, distance, other_name};
+use super::EYES;
 use crate::{
     DecodeError, DriverOptions, DriverSpec, Ending, ErrorCode, Evidence, LineSettings, Parity,
     Setup, Sniff, Transport, flags,
@@ -31,14 +40,14 @@ use crate::{
 };
 use chiasm_proto::{
     Decoded, Eye, Hundredths, Instrument, Integrity, Measured, Measurement, OtherTest, OtherValue,
-    Refraction, RefractionKind, RefractionValue, Representative, UnknownRecord,
+    PupillaryDistance, Refraction, RefractionKind, RefractionValue, Representative, UnknownRecord,
 };
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// Longest object. One of the known keys is below 200 bytes.
 const LEN_MAX: usize = 8192;
@@ -56,7 +65,7 @@ pub static SPEC: DriverSpec = DriverSpec {
     version: "1",
     vendor: "Xiongbo",
     models: &["RMK-800"],
-    yields: &["refraction", "other_test"],
+    yields: &["refraction", "keratometry", "pupillary_distance", "other_test"],
     transport: Transport::Serial(&[
         LineSettings { baud: 9600, data_bits: 8, parity: Parity::None, stop_bits: 1 },
         LineSettings { baud: 115_200, data_bits: 8, parity: Parity::None, stop_bits: 1 },
@@ -70,8 +79,8 @@ pub static SPEC: DriverSpec = DriverSpec {
         dry_test: "Measure the model eye and print: the lane shows the averages of the paper \
                    strip.",
     },
-    limits: "Known from one reader that shows six keys; all others are kept as text. Line \
-             settings are not documented. Averages with more than two decimals are kept as text.",
+    limits: "Known from two readers; keys that they do not show are kept as text, and so are \
+             numbers with more than two decimals. Line settings are not documented.",
     sniff: |bytes| {
         let has = |side: &str| find(bytes, format!("\"{side}_s_avg\"").as_bytes()).is_some();
         if SIDES.into_iter().any(has) { Sniff::Yes } else { Sniff::No }
@@ -156,25 +165,31 @@ struct Sent {
 }
 
 fn read(raw: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, DecodeError> {
-    let text = ascii(raw)?;
+    let text = plain(raw);
+    let text = text.as_ref();
     let Members(members) = serde_json::from_str(text).map_err(|error| {
         DecodeError::new(ErrorCode::Malformed, position(text, &error), "not JSON")
     })?;
     let mut eyes: [[Option<Sent>; 3]; 2] = Default::default();
     let mut seen: [[bool; 3]; 2] = Default::default();
+    let mut others: Vec<Other> = vec![];
     let mut unknown: Vec<UnknownRecord> = vec![];
     for (key, value) in members {
         // The value is a piece of the text, so its place in it is the distance of the two.
         let offset = (value.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
         let Some((side, part)) = known(&key) else {
-            if !is_personal(&key) {
+            if let Some(name) = other_name(&key) {
+                if others.iter().any(|other| other.name == name) {
+                    return Err(twice(key, offset));
+                }
+                others.push(Other { sent: sent(value.get(), offset, &key)?, name, key });
+            } else if !is_personal(&key) {
                 keep(&mut unknown, offset, &key, value.get())?;
             }
             continue;
         };
         if std::mem::replace(&mut seen[side][part], true) {
-            let message = "the key is sent twice";
-            return Err(DecodeError::new(ErrorCode::Malformed, offset, message).in_field(key));
+            return Err(twice(key, offset));
         }
         eyes[side][part] = sent(value.get(), offset, &key)?;
     }
@@ -185,8 +200,22 @@ fn read(raw: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, DecodeEr
     let model = options.model.clone().unwrap_or_else(|| "RMK-800".into());
     let instrument = Instrument { vendor: "Xiongbo".into(), model, ..Instrument::default() };
     let mut decoded = Decoded::new(instrument, Integrity::Structure);
+    let into = &mut decoded.measurements;
+    let vertex_distance_mm = distance(&mut others, "vd", &mut unknown);
     for ((eye, _), (token, parts)) in EYES.into_iter().zip(SIDES.into_iter().zip(eyes)) {
-        decoded.measurements.extend(measurement(eye, token, parts)?);
+        let mut measurement = measurement(eye, token, parts)?;
+        if let Some(Measured::Refraction(it)) = measurement.as_mut().map(|it| &mut it.measured) {
+            it.vertex_distance_mm = vertex_distance_mm;
+        }
+        into.extend(measurement);
+    }
+    if let Some(far) = distance(&mut others, "pd", &mut unknown) {
+        let distance = PupillaryDistance { far_mm: Some(far), ..PupillaryDistance::default() };
+        let measured = Measured::PupillaryDistance(distance);
+        into.push(Measurement::without_token(Eye::Both, measured));
+    }
+    for ((eye, _), token) in EYES.into_iter().zip(SIDES) {
+        into.extend(cornea::measurement(eye, token, &mut others, &mut unknown)?);
     }
     decoded.unknown_records = unknown;
     if decoded.measurements.is_empty() && decoded.unknown_records.is_empty() {
@@ -194,6 +223,22 @@ fn read(raw: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, DecodeEr
     }
     flags::complete(&mut decoded);
     Ok(Some(decoded))
+}
+
+/// Only names, which are not read, are in other characters: in whatever encoding they are, each of
+/// their bytes becomes one of plain text, so that positions stay what they are.
+fn plain(raw: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(raw) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => {
+            let masked = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { '?' };
+            Cow::Owned(raw.iter().map(masked).collect())
+        }
+    }
+}
+
+fn twice(key: String, offset: usize) -> DecodeError {
+    DecodeError::new(ErrorCode::Malformed, offset, "the key is sent twice").in_field(key)
 }
 
 fn known(key: &str) -> Option<(usize, usize)> {
@@ -323,6 +368,17 @@ mod tests {
             let outcome = run(&SPEC, [text.as_bytes()]);
             outcome.assert_conserves(text.as_bytes(), text);
             assert!(outcome.decoded().is_empty(), "{text}: {outcome:#?}");
+        }
+    }
+
+    #[test]
+    fn a_name_in_any_encoding_refuses_nothing() {
+        let rest = b"\", \"right_s_avg\": -1.75, \"right_c_avg\": 0, \"right_a_avg\": 0}";
+        for name in ["\u{5f20}".as_bytes(), &[0xD5, 0xC5]] {
+            let raw = [b"{\"name\": \"", name, rest].concat();
+            let outcome = run(&SPEC, [raw.as_slice()]);
+            assert_eq!(outcome.decoded().len(), 1, "{outcome:#?}");
+            assert!(outcome.decoded()[0].unknown_records.is_empty());
         }
     }
 

@@ -61,8 +61,8 @@ fn time(common: El) -> Option<InstrumentTime> {
     (!as_sent.is_empty()).then_some(InstrumentTime { as_sent, local })
 }
 
-/// The running number, and the id if it is one: with nothing entered the instrument repeats its
-/// running number there.
+/// The running number, and the id if it is one: with nothing entered Topcon's instruments repeat
+/// their running number there, and Canon's are said to write a dash.
 fn patient_of(patient: El) -> Result<(Option<String>, Option<ClaimedPatient>), DecodeError> {
     let running_number = patient.text_of((NS, "No."));
     let id = patient.leaf((NS, "ID"));
@@ -74,6 +74,7 @@ fn patient_of(patient: El) -> Result<(Option<String>, Option<ClaimedPatient>), D
     let claimed = id
         .map(|id| id.text())
         .filter(|id| !is_same_number(id, running_number.as_deref().unwrap_or("")))
+        .filter(|id| id.bytes().any(|byte| byte != b'-'))
         .map(|id| ClaimedPatient { id: id.to_owned(), found_in: "nsCommon:Patient/ID".into() });
     patient.ignore_whole();
     Ok((running_number, claimed))

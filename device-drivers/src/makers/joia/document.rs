@@ -1,6 +1,6 @@
 //! One document becomes one reading.
 
-use super::{common, km, lm, ns::Ns, ref_, sbj, tm};
+use super::{common, km, lm, ns::Ns, ref_, sbj, tm, values::is_topcon};
 use crate::{
     DecodeError, DriverOptions, ErrorCode, flags,
     format::xml::{Document, El, Tree},
@@ -10,9 +10,10 @@ use chiasm_proto::{Decoded, FlagCode};
 /// Most measurements of one document; a refractor with six sets at two distances sends some sixty,
 /// and a KR-800S eight contrasts for each.
 const MEASUREMENTS_MAX: usize = 512;
-/// Instruments and programs that write what others measured beside their own: how their names
-/// begin.
-const RELAYING: [&str; 2] = ["CV-5000", "IMAGEnet"];
+/// Topcon's refractors write what others measured beside their own: how their names begin.
+const REFRACTOR: &str = "CV-5000";
+/// A program: all that it writes was measured by others.
+const PROGRAM: &str = "IMAGEnet";
 
 pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeError> {
     let document = Document::parse(raw)?;
@@ -20,7 +21,9 @@ pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeErro
     let root = tree.root();
     refuse_other_dialects(&tree, root)?;
     let mut decoded = common::decode(root, options)?;
-    for (ns, measure) in measures(&tree, root) {
+    let measures = measures(&tree, root);
+    let is_subjective = measures.iter().any(|(ns, _)| *ns == Ns::Sbj);
+    for (ns, measure) in measures {
         check_type(ns, measure);
         let (model, into) = (&decoded.instrument.model, &mut decoded.measurements);
         let before = into.len();
@@ -32,7 +35,14 @@ pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeErro
             Ns::Sbj => sbj::decode(measure, into)?,
             _ => {}
         }
-        if ns != Ns::Sbj && RELAYING.iter().any(|name| model.starts_with(name)) {
+        let is_relayed = match ns {
+            _ if model.starts_with(PROGRAM) => true,
+            Ns::Sbj => false,
+            // Which of the other makers' instruments can measure both themselves is not known.
+            _ if !is_topcon(&decoded.instrument.vendor) => is_subjective,
+            _ => model.starts_with(REFRACTOR),
+        };
+        if is_relayed {
             into[before..].iter_mut().for_each(|measurement| measurement.relayed = true);
         }
     }
@@ -70,7 +80,7 @@ fn refuse_other_dialects(tree: &Tree, root: El) -> Result<(), DecodeError> {
             .peek((Ns::None, "Common"))
             .and_then(|common| common.peek((Ns::None, "Company")))
             .map_or("", El::text);
-        if !company.to_ascii_uppercase().starts_with("TOPCON") {
+        if !is_topcon(company) {
             return refuse("no JOIA namespace and not from Topcon: another dialect");
         }
     }

@@ -11,7 +11,9 @@ use crate::{
         values::{DEGREES, DIOPTRES, MILLIMETRES, axis_unless_zero, number, whole},
     },
 };
-use chiasm_proto::{Keratometry, KeratometryValue, Measured, Measurement, Meridian};
+use chiasm_proto::{
+    CornealSize, Keratometry, KeratometryValue, Measured, Measurement, Meridian, PupilSize,
+};
 
 const NS: Ns = Ns::Km;
 /// Known and of no use here.
@@ -44,6 +46,32 @@ pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErro
     into.extend(sides.into_iter().map(|(eye, token, keratometry)| {
         Measurement::of(eye, token, Measured::Keratometry(keratometry))
     }));
+    sizes(measure, into)
+}
+
+/// Diameters of cornea and pupil, as templates of one reader have them.
+fn sizes(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
+    let sides = |name| {
+        let blocks = measure.enter_all((NS, name)).into_iter();
+        blocks.flat_map(|block| {
+            EYES.into_iter()
+                .filter_map(move |(eye, token)| Some((eye, token, block.enter((NS, token))?)))
+        })
+    };
+    for (eye, token, side) in sides("Corneal") {
+        if let Some(diameter_mm) = number(side, (NS, "CornealSize"), MILLIMETRES)? {
+            let measured = Measured::CornealSize(CornealSize { diameter_mm });
+            into.push(Measurement::of(eye, token, measured));
+        }
+    }
+    for (eye, token, side) in sides("Pupil") {
+        let lamp = side.peek((NS, "PupilSize")).and_then(|leaf| leaf.node().attribute("Lamp"));
+        if let Some(diameter_mm) = number(side, (NS, "PupilSize"), MILLIMETRES)? {
+            let state_as_sent = lamp.filter(|lamp| !lamp.trim().is_empty()).map(str::to_owned);
+            let measured = Measured::PupilSize(PupilSize { diameter_mm, state_as_sent });
+            into.push(Measurement::of(eye, token, measured));
+        }
+    }
     Ok(())
 }
 

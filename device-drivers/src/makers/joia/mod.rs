@@ -20,12 +20,16 @@
 //! IMAGEnet holds beside the subjective refraction was measured by another instrument and is marked
 //! so; a file that keeps the name of the instrument that measured is that instrument's own.
 //!
-//! Seven published documents (KR-1, CL-300, SOLOS, CT-800A, three of a TRK-2P) were read value by
-//! value.
+//! Published documents (KR-1, CL-300, SOLOS, CT-800A, CT-1P, CV-5000, three of a TRK-2P) were read
+//! value by value; of one of a KR-800S the layout was compared, not each value.
+//!
+//! The format is common to the makers, so documents of others are read under their `Company` where
+//! they use its namespaces. None of theirs is public: Canon's RK-F2 and TX-20P and a refractor with
+//! sets for day and night are known from readers only.
 //!
 //! Unknown: which sign of a lensmeter's prism is base in or base up; the scale of
 //! `ConfidenceIndex`; from where a refractor counts the angle of a prism; how the acuities of a
-//! KR-800S at low contrast and under glare are laid out inside their steps.
+//! KR-800S under glare are laid out; in which unit other makers write a thickness without one.
 
 mod common;
 mod document;
@@ -53,8 +57,22 @@ pub static SPEC: DriverSpec = DriverSpec {
     version: "3",
     vendor: "Topcon",
     models: &[
-        "KR-1", "KR-800", "KR-800S", "KR-8800", "RM-800", "TRK-1P", "TRK-2P", "CT-1P", "CT-800",
-        "CT-800A", "CL-300", "SOLOS", "CV-5000", "CV-5000S",
+        "KR-1",
+        "KR-800",
+        "KR-800S",
+        "KR-8800",
+        "RM-800",
+        "TRK-1P",
+        "TRK-2P",
+        "CT-1P",
+        "CT-800",
+        "CT-800A",
+        "CL-300",
+        "CL-300PDL",
+        "SOLOS",
+        "CV-5000",
+        "CV-5000S",
+        "TRK-3",
     ],
     yields: &[
         "refraction",
@@ -64,6 +82,8 @@ pub static SPEC: DriverSpec = DriverSpec {
         "pachymetry",
         "pupillary_distance",
         "visual_acuity",
+        "corneal_size",
+        "pupil_size",
         "other_test",
     ],
     transport: Transport::Folder { extension: "xml" },
@@ -78,11 +98,15 @@ pub static SPEC: DriverSpec = DriverSpec {
                    within seconds and the lane shows its values.",
     },
     limits: "Subjective refraction is read from the sets Prescription, Full Correction, Unaided \
-             Data, Objective Data, Current Spectacles and Last Prescription; other sets and \
-             binocular tests are kept as text. The format has no addition and none is computed. \
-             The direction of a lensmeter's prism is not documented and stays unverified. No \
-             average of pachymetry: the instrument sends none. IOL and cataract modes, steps of \
-             axis and prism, Abbe number and wavelength are not taken over.",
+             Data, Objective Data, Current Spectacles, Last Prescription and Subj Day or Night, \
+             Standard or High Precision; other sets and binocular tests are kept as text. \
+             Documents of other makers with the common namespaces are read too, not tried on any \
+             of their instruments; what stands beside their subjective refraction is marked as \
+             measured by another. Sizes of cornea and pupil are known from one reader. The format \
+             has no addition and none is computed. The direction of a lensmeter's prism is not \
+             documented and stays unverified. No average of pachymetry where the instrument \
+             sends none. IOL and cataract modes, steps of axis and prism, Abbe number and \
+             wavelength are not taken over.",
     sniff,
     new: |options| XmlDecoder::boxed(&FORMAT, options),
 };
@@ -96,7 +120,7 @@ fn sniff(bytes: &[u8]) -> Sniff {
         Sniff::No
     } else if text.contains("/namespaces/Common") {
         Sniff::Yes
-    } else if text.contains("TOPCON") {
+    } else if text.to_ascii_uppercase().contains("TOPCON") {
         Sniff::Perhaps
     } else {
         Sniff::No

@@ -28,9 +28,9 @@ use crate::{
     },
 };
 use chiasm_proto::{
-    Correction, Eye, FlagCode, Hundredths, Lensometry, Measured, Measurement, OtherTest,
-    OtherValue, PupillaryDistance, Refraction, RefractionKind, Representative, Vision,
-    VisualAcuity,
+    AcuityCondition, Correction, Eye, FlagCode, Hundredths, Lensometry, Light, Measured,
+    Measurement, OtherTest, OtherValue, PupillaryDistance, Refraction, RefractionKind,
+    Representative, Vision, VisualAcuity,
 };
 
 const NS: Ns = Ns::Sbj;
@@ -57,6 +57,13 @@ struct SetKind {
     correction: Correction,
     /// Its powers were measured by another instrument, or by the same one in another `Measure`.
     is_relayed: bool,
+    light: Light,
+}
+
+impl SetKind {
+    const fn at_night(self) -> Self {
+        Self { light: Light::Night, ..self }
+    }
 }
 
 const fn set(
@@ -65,12 +72,12 @@ const fn set(
     correction: Correction,
     is_relayed: bool,
 ) -> SetKind {
-    SetKind { type_name, content, correction, is_relayed }
+    SetKind { type_name, content, correction, is_relayed, light: Light::Day }
 }
 
 /// The sets that are read.
 #[rustfmt::skip] // one line for each
-const SETS: [SetKind; 6] = [
+const SETS: [SetKind; 10] = [
     set("Prescription", Content::Refraction(RefractionKind::Final), Correction::Final, false),
     set("Full Correction", Content::Refraction(RefractionKind::Subjective),
         Correction::Subjective, false),
@@ -80,6 +87,14 @@ const SETS: [SetKind; 6] = [
     set("Current Spectacles", Content::Lens, Correction::Wearing, true),
     set("Last Prescription", Content::Refraction(RefractionKind::PreviousPrescription),
         Correction::Corrected, false),
+    set("Subj Day Standard", Content::Refraction(RefractionKind::Subjective),
+        Correction::Subjective, false),
+    set("Subj Day High Precision", Content::Refraction(RefractionKind::Subjective),
+        Correction::Subjective, false),
+    set("Subj Night Standard", Content::Refraction(RefractionKind::Subjective),
+        Correction::Subjective, false).at_night(),
+    set("Subj Night High Precision", Content::Refraction(RefractionKind::Subjective),
+        Correction::Subjective, false).at_night(),
 ];
 
 pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
@@ -194,6 +209,7 @@ impl Set<'_> {
             }
             let measured = match self.kind.content {
                 Content::Refraction(kind) => Measured::Refraction(Refraction {
+                    light: self.kind.light,
                     vision: reach.vision,
                     vertex_distance_mm,
                     working_distance_cm: reach.distance_cm,
@@ -218,7 +234,10 @@ impl Set<'_> {
                 let measured = Measured::VisualAcuity(VisualAcuity {
                     correction: self.kind.correction,
                     vision,
-                    condition: Default::default(),
+                    condition: match self.kind.light {
+                        Light::Day => AcuityCondition::Standard,
+                        Light::Night => AcuityCondition::Low,
+                    },
                     as_sent: leaf.text().to_owned(),
                     letters_as_sent: None,
                     notation: notation(leaf),

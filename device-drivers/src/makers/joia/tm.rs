@@ -2,7 +2,7 @@
 
 use super::{
     ns::Ns,
-    values::{EYES, representative, shot_error, shot_no},
+    values::{EYES, representative, scale, shot_error, shot_no},
 };
 use crate::{
     DecodeError,
@@ -24,6 +24,8 @@ const FORMULAS: [&str; 4] = ["Formula1", "Formula2", "Formula3", "Formula"];
 /// Blocks of pachymetry and their leaf: Topcon's own block, and what readers of the TRK-3 look for.
 const THICKNESSES: [(Ns, &str, &str); 3] =
     [(Ns::None, "CCT", "CCT_mm"), (NS, "CCT", "CCT_mm"), (NS, "PM", "CCT")];
+/// The letter for micro has two code points.
+const MICROMETRES: [&str; 3] = ["um", "\u{b5}m", "\u{3bc}m"];
 /// Has no pachymeter: the thickness in its files was typed in or is a default.
 const MODEL_WITHOUT_PACHYMETER: &str = "CT-800A";
 
@@ -93,7 +95,7 @@ fn pressures(block: El, ns: Ns, token: &str, into: &mut Tonometry) -> Result<(),
                 confidence: list.text_of((ns, "ConfidenceIndex")).map(|as_sent| {
                     // Only the asterisk is known; any other mark deserves a look too.
                     let low = !as_sent.bytes().all(|byte| byte.is_ascii_digit());
-                    Confidence { as_sent, scale: "Topcon *".into(), low }
+                    Confidence { as_sent, scale: scale(list, "*"), low }
                 }),
                 error: shot_error(list, ns),
             });
@@ -151,7 +153,7 @@ fn formula_of_one_eye(side: El, label: &str) -> Result<Option<CorrectedIop>, Dec
         shot_no: None,
         corrected_mmhg: inner("Corrected")?,
         measured_mmhg: inner("Measured")?,
-        cct_um: micrometres(side, (NS, "CCT"))?,
+        cct_um: thickness(side, (NS, "CCT"))?,
         parameters,
         error: shot_error(side, NS),
     };
@@ -187,9 +189,9 @@ fn by_shot(block: El, token: &str, into: &mut Tonometry) -> Result<(), DecodeErr
 fn thicknesses(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
     for (ns, name, leaf) in THICKNESSES {
         for block in measure.peek_all((ns, name)) {
-            // No file with a block inside the namespace is public. What does not look like
-            // millimetres there stays text.
-            if ns == NS && !is_in_millimetres(block, leaf) {
+            // No file with a block inside the namespace is public. What is plainly neither
+            // millimetres nor micrometres there stays text.
+            if ns == NS && !is_in_known_unit(block, leaf) {
                 continue;
             }
             block.mark_entered();
@@ -215,12 +217,12 @@ fn thickness_of_one_eye(side: El, ns: Ns, leaf: &str) -> Result<Pachymetry, Deco
         list.ignore(SETTINGS.map(|name| (ns, name)));
         Ok(Shot {
             no: shot_no(list)?,
-            value: micrometres(list, (ns, leaf))?,
+            value: thickness(list, (ns, leaf))?,
             confidence: None,
             error: shot_error(list, ns),
         })
     };
-    let average = |el: El| micrometres(el, (ns, leaf));
+    let average = |el: El| thickness(el, (ns, leaf));
     Ok(Pachymetry {
         count_as_sent: None,
         representative_um: representative(side, ns, ("Average", "average"), average)?,
@@ -228,15 +230,40 @@ fn thickness_of_one_eye(side: El, ns: Ns, leaf: &str) -> Result<Pachymetry, Deco
     })
 }
 
-/// Whether every thickness of the block is in millimetres: by its unit, and less than ten.
-fn is_in_millimetres(block: El, leaf: &str) -> bool {
+/// A thickness in millimetres, or in micrometres if its unit says so. A bare number of hundreds is
+/// left unread: no maker's document shows which of the two it would be.
+fn thickness(parent: El, key: (Ns, &str)) -> Result<Option<u16>, DecodeError> {
+    let Some(leaf) = parent.peek(key) else { return Ok(None) };
+    let text = leaf.text();
+    if is_in_micrometres(leaf) && !text.is_empty() {
+        leaf.done();
+        let refuse = |_| leaf.malformed("not a whole number of micrometres");
+        return text.parse().map(Some).map_err(refuse);
+    }
+    let is_bare = unit_of(leaf).is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_bare && text.len() > 2 { Ok(None) } else { micrometres(parent, key) }
+}
+
+fn unit_of(leaf: El<'_>) -> &str {
+    leaf.node().attribute("unit").map_or("", str::trim)
+}
+
+fn is_in_micrometres(leaf: El) -> bool {
+    MICROMETRES.contains(&unit_of(leaf))
+}
+
+/// Whether every thickness of the block says that it is in micrometres, or is in millimetres: by
+/// its unit, and less than ten.
+fn is_in_known_unit(block: El, leaf: &str) -> bool {
     let sides = EYES.into_iter().flat_map(|(_, token)| block.peek_all((NS, token)));
     let lists =
         sides.flat_map(|side| [side.peek_all((NS, "List")), side.peek_all((NS, "Average"))]);
     lists.flatten().filter_map(|list| list.peek((NS, leaf))).all(|leaf| {
-        let unit = leaf.node().attribute("unit").map_or("", str::trim);
+        let unit = unit_of(leaf);
         let is_small = |(whole, _): (&str, &str)| whole.len() == 1;
-        (unit.is_empty() || unit.eq_ignore_ascii_case(MILLIMETRES))
-            && (leaf.text().is_empty() || leaf.text().split_once(['.', ',']).is_some_and(is_small))
+        is_in_micrometres(leaf)
+            || (unit.is_empty() || unit.eq_ignore_ascii_case(MILLIMETRES))
+                && (leaf.text().is_empty()
+                    || leaf.text().split_once(['.', ',']).is_some_and(is_small))
     })
 }

@@ -1,7 +1,10 @@
 //! Numbers and shots as the format writes them.
 
 use super::ns::Ns;
-use crate::{DecodeError, format::xml::El};
+use crate::{
+    DecodeError,
+    format::xml::{El, Node},
+};
 use chiasm_proto::{Confidence, CylinderMode, Eye, FlagCode, Representative, Shot};
 
 /// The tokens of the two eyes.
@@ -43,7 +46,23 @@ pub fn shot_error(list: El, ns: Ns) -> Option<String> {
 
 pub fn confidence(list: El, ns: Ns) -> Option<Confidence> {
     let as_sent = list.text_of((ns, "ConfidenceIndex"))?;
-    Some(Confidence { as_sent, scale: "Topcon ConfidenceIndex".into(), low: false })
+    Some(Confidence { as_sent, scale: scale(list, "ConfidenceIndex"), low: false })
+}
+
+/// A scale is its maker's own, even where the element is common to all: `Topcon ConfidenceIndex`.
+pub fn scale(el: El, name: &str) -> String {
+    fn child<'d>(node: Node<'d>, name: &str) -> Option<Node<'d>> {
+        node.children().find(|child| child.local_name() == name)
+    }
+    let common = child(el.tree().root().node(), "Common");
+    let company = common.and_then(|common| child(common, "Company")).map_or("", |it| it.text());
+    let maker = if company.is_empty() || is_topcon(company) { "Topcon" } else { company };
+    format!("{maker} {name}")
+}
+
+/// Also `Topcon Europe Medical B.V.`
+pub fn is_topcon(company: &str) -> bool {
+    company.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("TOPCON"))
 }
 
 /// All shots of an eye, in their order.

@@ -34,7 +34,7 @@ use crate::{
         sheet::{Role, Sheet, headings_of, instrument_time},
         table::Row,
     },
-    registry::PENDING_LEN_MAX,
+    registry::FILE_PENDING_LEN_MAX,
 };
 use chiasm_proto::{
     ClaimedPatient, Decoded, Eye, Instrument, Integrity, Keratometry, Measured, Measurement, Shot,
@@ -74,7 +74,7 @@ pub static SPEC: DriverSpec = DriverSpec {
     new: |options| FileDecoder::boxed(&FORMAT, options),
 };
 
-static FORMAT: FileFormat = FileFormat { len_max: PENDING_LEN_MAX, read };
+static FORMAT: FileFormat = FileFormat { len_max: FILE_PENDING_LEN_MAX, read };
 
 fn sniff(bytes: &[u8]) -> Sniff {
     let headings = headings_of(bytes);

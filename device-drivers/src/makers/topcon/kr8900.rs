@@ -1,64 +1,64 @@
-//! Topcon KR-8900: the text of a print, lines told by their place.
+//! Topcon KR-8900: the text of a print, values told by their place.
 //!
-//! Source: one public reader of a captured file from which control bytes were already removed.
-//! Proved against constructed transmissions only.
+//! Source: two versions of one public reader of captured files, from which control bytes were
+//! already removed. Proved against constructed transmissions only. The reader takes one value from
+//! each line ([`listed`]); a description of the same capture sets four in a line ([`printed`]).
+//! Both are read, and told apart by whether any line holds three words or more.
 //!
-//! | lines | form                                        | meaning                                |
-//! |-------|---------------------------------------------|----------------------------------------|
-//! | 1     | `2026_03_14`                                | date, begins the print                 |
-//! | 1     | `AM 09:52` `PM 02:15`                       | time                                   |
-//! | 2     | `63` `12`, either first                     | PD (50–75) and vertex distance (8–18)  |
-//! | 4     | `-1.75 -0.50 14 -2.00`                      | right: sphere, cylinder, axis, SE; the |
-//! |       |                                             | last line is the result                |
-//! | 4     | the same                                    | left                                   |
-//! | 8 / 0 | `H: 43.21 7.81 12` `V: …` `AVE: 43.55 7.75` | right, then left: D, mm, axis;         |
-//! |       | `CYL -0.74 12`                              | corneal cylinder and its axis          |
-//! | 1     | `KR-8900   001.02`                          | model; the number's meaning is unknown |
-//! | 1     | `0417`                                      | running number, ends the print         |
-//!
-//! Lines of dots only, and blank ones, stand anywhere. R1 and R2 of a reading are the
-//! horizontal and the vertical meridian, whichever is flat.
+//! | lines | form                    | meaning                                              |
+//! |-------|-------------------------|------------------------------------------------------|
+//! | 1     | `2026_03_14`            | date, begins the print                               |
+//! | 1     | `AM 09:52` `PM 02:15`   | time                                                 |
+//! | 2     | `63.0` `12.00`, either  | PD (50–75) and vertex distance (8–18); may be blank  |
+//! |       | first                   |                                                      |
+//! | …     | see the two modules     | refraction right and left, then keratometry or none  |
+//! | 1     | `KR-8900   001.02`      | model; the number's meaning is unknown               |
+//! | 1     | `0417`                  | running number, ends the print                       |
 //!
 //! ```text
-//! +0.50 -0.75 165 +0.13
+//! +0.50 | -0.75 | 165 | +0.13          a line each, or four words of one
 //! ```
 //!
-//! Traps: nothing but the place says right or left, and with one eye missing the other's lines
-//! stand in its place. All eight lines are required, else the print is refused. Two numbers that
-//! are not one distance of each kind are kept as text.
+//! Traps: nothing but the place says right or left. With one eye missing in the printed form the
+//! other's lines stand in its place, so all eight are required; in the listed form its lines are
+//! blank. Numbers that are not one distance of each kind are kept as text. R1 and R2 of a reading
+//! are the horizontal and the vertical meridian, whichever is flat.
 //!
 //! Unknown: control bytes on the live line, so what stands before the date is told as noise; the
 //! line settings; what a print without keratometry looks like (its lines are taken to be missing).
+
+mod listed;
+mod printed;
 
 use super::{LINES, VENDOR, ascii, instrument};
 use crate::{
     DecodeError, DriverOptions, DriverSpec, Ending, ErrorCode, Evidence, Setup, Sniff, Transport,
     flags,
     format::{
-        fields::{Field, lines},
+        fields::{Field, Line, lines},
         stream::{End, Protocol, StreamDecoder},
-        xml::values::axis_unless_zero,
     },
 };
 use chiasm_proto::{
     Decoded, Eye, Hundredths, InstrumentTime, Integrity, Keratometry, KeratometryValue, Measured,
-    Measurement, Meridian, PupillaryDistance, Refraction, RefractionKind, RefractionValue,
-    Representative, Shot, UnknownRecord,
+    Measurement, PupillaryDistance, Refraction, RefractionKind, RefractionValue, Representative,
+    Shot, UnknownRecord,
 };
 use jiff::civil;
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 /// Longest print. One with keratometry is below 500 bytes.
 const LEN_MAX: usize = 4096;
 const DATE: &str = "0000_00_00";
 const MODEL: &str = "KR-8900";
 const EYES: [Eye; 2] = [Eye::Right, Eye::Left];
-/// Lines of an eye: three readings and the result.
-const ROWS: usize = 4;
+const NAMES: [&str; 2] = ["right refraction", "left refraction"];
 /// In millimetres.
-const PD_RANGE: std::ops::RangeInclusive<i32> = 50..=75;
-const VD_RANGE: std::ops::RangeInclusive<i32> = 8..=18;
+const PD_RANGE: RangeInclusive<Hundredths> = Hundredths::whole(50)..=Hundredths::whole(75);
+const VD_RANGE: RangeInclusive<Hundredths> = Hundredths::whole(8)..=Hundredths::whole(18);
 const RESULT: &str = "result";
+/// Most characters of a running number.
+const NO_LEN_MAX: usize = 8;
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "topcon_kr8900",
@@ -72,15 +72,16 @@ pub static SPEC: DriverSpec = DriverSpec {
     setup: Setup {
         wiring: "RS-232 of the instrument, D-sub 9. If nothing arrives with a straight cable, \
                  try a crossed one.",
-        settings: "RS-232 output on, at each print, both eyes, three readings each. The speed is \
-                   not documented: 9600 or 2400 baud, 8 data bits, no parity, 1 stop bit are \
-                   usual.",
-        dry_test: "Measure the model eye three times as right and three times as left and press \
-                   print: the lane shows the results of the paper strip.",
+        settings: "RS-232 output on, at each print. The speed is not documented: 9600 or 2400 \
+                   baud, 8 data bits, no parity, 1 stop bit are usual.",
+        dry_test: "Measure the model eye three times as right and three times as left, with \
+                   different values, and press print: the lane shows the results of the paper \
+                   strip, each under its eye.",
     },
-    limits: "Known from one captured file without its control bytes. Line settings are not \
-             stated there; 9600 and 2400 8N1 are tried because they are usual. Prints of one eye \
-             only, or with another number of readings, are refused.",
+    limits: "Known from captured files without their control bytes. Line settings are not stated \
+             there; 9600 and 2400 8N1 are tried because they are usual. Values are told by their \
+             place only: a print is refused where lines are missing, or where the equivalent, or \
+             the power of a cornea, does not fit the values beside it.",
     sniff: |bytes| match find_date(bytes) {
         Some(at) if find_model(&bytes[at..]).is_some() => Sniff::Yes,
         Some(_) => Sniff::Perhaps,
@@ -93,7 +94,8 @@ static PROTOCOL: Protocol = Protocol {
     begins: find_date,
     ends,
     silence: Duration::from_secs(3),
-    ends_by_silence: false,
+    // A last number without its line end is whole if it has its four digits.
+    ends_by_silence: true,
     len_max: LEN_MAX,
     read,
 };
@@ -147,84 +149,103 @@ fn ends(bytes: &[u8]) -> End {
     }
 }
 
+/// What stands between the time and the model.
+struct Values<'a> {
+    /// The pupillary and the vertex distance, in either order.
+    distances: Vec<Field<'a>>,
+    /// Right, left.
+    eyes: [Option<Readings>; 2],
+    corneas: [Option<KeratometryValue>; 2],
+    unknown: Vec<Field<'a>>,
+}
+
+struct Readings {
+    shots: Vec<RefractionValue>,
+    result: Option<RefractionValue>,
+}
+
 fn read(raw: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, DecodeError> {
-    let mut rows = Rows::of(ascii(raw)?);
+    let text = ascii(raw)?;
+    let all = lines(text);
+    let incomplete = |what: &str| DecodeError::new(ErrorCode::Incomplete, text.len(), what);
+    let is_model = |line: &Line| line.is_ended && line.field.text.trim().starts_with(MODEL);
+    let Some(model) = all.iter().position(is_model) else {
+        return Err(incomplete("the line with the model is missing"));
+    };
+    let no = all[model + 1..].iter().find(|line| has_words(&line.field));
+    let no = no.ok_or_else(|| incomplete("the running number is missing"))?;
+    let fields: Vec<Field> = all[1..model].iter().map(|line| line.field.trimmed()).collect();
+    let time = fields.iter().position(has_words);
+    let time = time.ok_or_else(|| all[model].field.malformed("the time is missing"))?;
+
     let mut decoded = Decoded::new(instrument(options, MODEL), Integrity::None);
-    let date = rows.next("date")?;
-    decoded.instrument_time = Some(instrument_time(&date, &rows.next("time")?)?);
-    let numbers = [rows.next("PD or VD")?, rows.next("PD or VD")?];
-    let (pd, vd) = distances(&numbers)?;
-    if pd.is_none() {
-        decoded.unknown_records = numbers.map(kept).into();
-    }
-    for eye in EYES {
-        let name = if eye == Eye::Right { "right refraction" } else { "left refraction" };
-        let mut values = vec![];
-        for _ in 0..ROWS {
-            values.push(refraction_value(&rows.next(name)?)?);
-        }
-        let result = values.pop();
-        let refraction = Refraction {
-            vertex_distance_mm: vd,
-            representative: result.map(|value| Representative { label: RESULT.into(), value }),
-            shots: values.into_iter().map(Shot::of).collect(),
-            ..Refraction::new(RefractionKind::Autorefraction)
-        };
-        let measured = Measured::Refraction(refraction);
-        decoded.measurements.push(Measurement::without_token(eye, measured));
-    }
-    if let Some(far_mm) = pd {
-        let distance = PupillaryDistance { far_mm: Some(far_mm), ..PupillaryDistance::default() };
-        let measured = Measured::PupillaryDistance(distance);
-        decoded.measurements.push(Measurement::without_token(Eye::Both, measured));
-    }
-    if !rows.is_model() {
-        for eye in EYES {
-            let keratometry = Keratometry {
-                shots: vec![Shot::of(keratometry_value(&mut rows)?)],
-                ..Keratometry::default()
-            };
-            let measured = Measured::Keratometry(keratometry);
-            decoded.measurements.push(Measurement::without_token(eye, measured));
-        }
-    }
-    check_model(&rows.next("model")?)?;
-    let no = rows.next("running number")?;
-    no.whole("0000")?;
-    decoded.running_number = Some(no.text.to_owned());
+    decoded.instrument_time = Some(instrument_time(&all[0].field, &fields[time].named("time"))?);
+    check_model(&all[model].field.trimmed().named("model"))?;
+    decoded.running_number = Some(running_number(no)?);
+    let body = &fields[time + 1..];
+    let is_printed = body.iter().any(|line| line.words().len() >= printed::WORDS_MIN);
+    let values = if is_printed { printed::read(body)? } else { listed::read(body)? };
+    values.into_measurements(&mut decoded)?;
     flags::complete(&mut decoded);
     Ok(Some(decoded))
 }
 
-/// The lines that carry something.
-struct Rows<'a> {
-    rows: std::iter::Peekable<std::vec::IntoIter<Field<'a>>>,
-    len: usize,
+impl Values<'_> {
+    fn into_measurements(self, decoded: &mut Decoded) -> Result<(), DecodeError> {
+        let (pd, vd) = distances(&self.distances)?;
+        if pd.is_none() && vd.is_none() {
+            decoded.unknown_records.extend(self.distances.into_iter().map(kept));
+        }
+        let into = &mut decoded.measurements;
+        for (eye, readings) in EYES.into_iter().zip(self.eyes) {
+            let Some(Readings { shots, result }) = readings else { continue };
+            let refraction = Refraction {
+                vertex_distance_mm: vd,
+                representative: result.map(|value| Representative { label: RESULT.into(), value }),
+                shots: shots.into_iter().map(Shot::of).collect(),
+                ..Refraction::new(RefractionKind::Autorefraction)
+            };
+            into.push(Measurement::without_token(eye, Measured::Refraction(refraction)));
+        }
+        if let Some(far) = pd {
+            let distance = PupillaryDistance { far_mm: Some(far), ..PupillaryDistance::default() };
+            let measured = Measured::PupillaryDistance(distance);
+            into.push(Measurement::without_token(Eye::Both, measured));
+        }
+        for (eye, value) in EYES.into_iter().zip(self.corneas) {
+            let Some(value) = value else { continue };
+            let shots = vec![Shot::of(value)];
+            let measured = Measured::Keratometry(Keratometry { shots, ..Keratometry::default() });
+            into.push(Measurement::without_token(eye, measured));
+        }
+        decoded.unknown_records.extend(self.unknown.into_iter().map(kept));
+        Ok(())
+    }
 }
 
-impl<'a> Rows<'a> {
-    fn of(text: &'a str) -> Self {
-        let fields = lines(text).into_iter().map(|line| line.field);
-        let has_words = |field: &Field| !field.text.trim_matches(['.', ' ']).is_empty();
-        let rows: Vec<Field> = fields.filter(has_words).collect();
-        Self { rows: rows.into_iter().peekable(), len: text.len() }
-    }
-
-    fn next(&mut self, name: &'a str) -> Result<Field<'a>, DecodeError> {
-        let missing = || {
-            let message = "this line is missing";
-            DecodeError::new(ErrorCode::Malformed, self.len, message).in_field(name)
-        };
-        self.rows.next().map(|field| field.named(name).trimmed()).ok_or_else(missing)
-    }
-
-    fn is_model(&mut self) -> bool {
-        self.rows.peek().is_some_and(|row| row.text.starts_with(MODEL))
-    }
+/// Neither blank nor a line of dots.
+fn has_words(field: &Field) -> bool {
+    !field.text.trim_matches(['.', ' ']).is_empty()
 }
 
 fn kept(field: Field) -> UnknownRecord {
     UnknownRecord { offset: field.offset, text: field.text.to_owned() }
+}
+
+/// Without its line end it may have been cut, unless it has the four digits of all that are known.
+fn running_number(line: &Line) -> Result<String, DecodeError> {
+    let no = line.field.trimmed().named("running number");
+    let is_no = (1..=NO_LEN_MAX).contains(&no.text.len())
+        && no.text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match line.is_ended || no.has_shape("0000") {
+        true if is_no => Ok(no.text.to_owned()),
+        true => Err(no.malformed("not a running number")),
+        false => {
+            let end = no.offset + no.text.len();
+            let message = "the running number may have been cut";
+            Err(DecodeError::new(ErrorCode::Incomplete, end, message).in_field(no.name))
+        }
+    }
 }
 
 /// The date's order is fixed by the format. A date that no calendar has is kept as sent.
@@ -255,40 +276,24 @@ fn local([year, month, day, hour, minute]: [i32; 5], half: i8) -> Option<civil::
     civil::DateTime::new(year, small(month)?, small(day)?, hour, small(minute)?, 0, 0).ok()
 }
 
-/// The pupillary and the vertex distance; nothing unless the numbers are one of each.
-fn distances(
-    numbers: &[Field; 2],
-) -> Result<(Option<Hundredths>, Option<Hundredths>), DecodeError> {
-    let mut whole = [0; 2];
-    for (slot, field) in whole.iter_mut().zip(numbers) {
-        *slot = field.whole(if field.text.len() == 1 { "0" } else { "00" })?;
-    }
-    let of = |pd: i32, vd: i32| {
-        (PD_RANGE.contains(&pd) && VD_RANGE.contains(&vd))
-            .then(|| (Some(Hundredths::whole(pd)), Some(Hundredths::whole(vd))))
-    };
-    let [first, second] = whole;
-    Ok(of(first, second).or_else(|| of(second, first)).unwrap_or((None, None)))
+/// The pupillary and the vertex distance; nothing unless the numbers are one of each, or a single
+/// one that can be only one of them.
+fn distances(numbers: &[Field]) -> Result<(Option<Hundredths>, Option<Hundredths>), DecodeError> {
+    let values: Vec<Hundredths> =
+        numbers.iter().map(Field::hundredths).collect::<Result<_, _>>()?;
+    let within =
+        |range: RangeInclusive<Hundredths>| values.iter().copied().find(|it| range.contains(it));
+    let (pd, vd) = (within(PD_RANGE), within(VD_RANGE));
+    let found = usize::from(pd.is_some()) + usize::from(vd.is_some());
+    Ok(if found == values.len() { (pd, vd) } else { (None, None) })
 }
 
-/// The words of a line, exactly as many.
-fn words<'a, const N: usize>(row: &Field<'a>) -> Result<[Field<'a>; N], DecodeError> {
-    let words = row.words();
-    let count = words.len();
-    words.try_into().map_err(|_| row.malformed(format!("{count} words, expected {N}")))
-}
-
+/// Decimals of one of these shapes.
 fn decimal(field: &Field, shapes: &[&str]) -> Result<Hundredths, DecodeError> {
     match shapes.iter().find(|shape| field.has_shape(shape)) {
         Some(shape) => field.decimal(shape),
         None => Err(field.malformed("not a number with two decimals")),
     }
-}
-
-/// Two decimals with a sign; zero also without one.
-fn signed(field: &Field) -> Result<Hundredths, DecodeError> {
-    let shapes = if field.text == "0.00" { &["0.00"][..] } else { &["+0.00", "+00.00"] };
-    decimal(field, shapes)
 }
 
 fn axis(field: &Field) -> Result<i16, DecodeError> {
@@ -298,58 +303,12 @@ fn axis(field: &Field) -> Result<i16, DecodeError> {
     }
 }
 
-fn refraction_value(row: &Field) -> Result<RefractionValue, DecodeError> {
-    let [sphere, cylinder, degrees, equivalent] = words(row)?;
-    let cylinder = signed(&cylinder)?;
-    Ok(RefractionValue {
-        sphere: signed(&sphere)?,
-        cylinder,
-        axis_deg: axis_unless_zero(Some(cylinder), Some(axis(&degrees)?)),
-        spherical_equivalent: Some(signed(&equivalent)?),
-    })
-}
-
-/// Four lines: the horizontal and vertical meridian, their mean, the cylinder.
-fn keratometry_value(rows: &mut Rows) -> Result<KeratometryValue, DecodeError> {
-    const POWER: &[&str] = &["00.00"];
-    const RADIUS: &[&str] = &["0.00", "00.00"];
-    fn marked<'a, const N: usize>(
-        rows: &mut Rows<'a>,
-        mark: &'a str,
-    ) -> Result<[Field<'a>; N], DecodeError> {
-        let row = rows.next(mark)?;
-        let words: [Field; N] = words(&row)?;
-        if words[0].text == mark { Ok(words) } else { Err(row.malformed("not this line")) }
-    }
-    let mut meridian = |mark| -> Result<Meridian, DecodeError> {
-        let [_, power, radius, degrees] = marked(rows, mark)?;
-        Ok(Meridian {
-            power: Some(decimal(&power, POWER)?),
-            radius_mm: Some(decimal(&radius, RADIUS)?),
-            axis_deg: Some(axis(&degrees)?),
-        })
-    };
-    let (r1, r2) = (meridian("H:")?, meridian("V:")?);
-    let [_, power, radius] = marked(rows, "AVE:")?;
-    let [_, cylinder, degrees] = marked(rows, "CYL")?;
-    let cylinder = signed(&cylinder)?;
-    Ok(KeratometryValue {
-        r1,
-        r2,
-        average_power: Some(decimal(&power, POWER)?),
-        average_mm: Some(decimal(&radius, RADIUS)?),
-        cylinder: Some(cylinder),
-        cylinder_axis_deg: axis_unless_zero(Some(cylinder), Some(axis(&degrees)?)),
-    })
-}
-
 /// `KR-8900   001.02`: what the number means is not known, so it is not taken over.
 fn check_model(row: &Field) -> Result<(), DecodeError> {
-    let [model, number] = words(row)?;
-    if model.text != MODEL {
-        return Err(row.malformed("not the line that names the model"));
+    match row.words()[..] {
+        [model, number] if model.text == MODEL => decimal(&number, &["000.00"]).map(|_| ()),
+        _ => Err(row.malformed("not the line that names the model")),
     }
-    decimal(&number, &["000.00"]).map(|_| ())
 }
 
 #[cfg(test)]
@@ -370,6 +329,16 @@ mod tests {
     }
 
     #[test]
+    fn a_file_may_end_behind_the_last_digit() {
+        let text = "2026_03_14\r\nAM 09:52\r\n63\r\n12\r\n-1.75\r\n-0.50\r\n14\r\n-2.00\r\n\
+                    +1.25\r\n0.00\r\n0\r\n+1.25\r\nKR-8900   001.02\r\n0417";
+        let read = |text: &str| read(text.as_bytes(), &DriverOptions::default());
+        assert_eq!(read(text).unwrap().unwrap().running_number.as_deref(), Some("0417"));
+        let cut = read(&text[..text.len() - 1]).unwrap_err();
+        assert_eq!(cut.code, ErrorCode::Incomplete);
+    }
+
+    #[test]
     fn distances_are_told_by_their_size() {
         let of = |first, second| {
             distances(&[Field::new(first, 0, "1"), Field::new(second, 4, "2")]).unwrap()
@@ -380,6 +349,11 @@ mod tests {
         assert_eq!(of("63", "64"), (None, None));
         assert_eq!(of("45", "12"), (None, None));
         assert_eq!(of("63", "0"), (None, None));
+        assert_eq!(of("62.5", "13.75"), (Some(Hundredths(6250)), Some(Hundredths(1375))));
+        let one = |text| distances(&[Field::new(text, 0, "1")]).unwrap();
+        assert_eq!(one("63.0"), (Some(Hundredths::whole(63)), None));
+        assert_eq!(one("12.00"), (None, Some(Hundredths::whole(12))));
+        assert_eq!(one("40"), (None, None));
     }
 }
 

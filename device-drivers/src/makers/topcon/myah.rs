@@ -8,7 +8,7 @@
 //! | `PatientEyeData`                       | one measurement of one eye                         |
 //! | `PatientEyeData/Eye`                   | `OD`, `OS`                                         |
 //! | `PatientEyeData/PatientID`             | has to be the `ID` of `Patient`                    |
-//! | `PatientEyeData/Date`                  | `yyyy-mm-ddThh:mm:ss`                              |
+//! | `PatientEyeData/Date`                  | `yyyy-mm-ddThh:mm:ss`, or a day only               |
 //! | `Data/FlatK` `SteepK`                  | radii in mm                                        |
 //! | `Data/FlatAngle` `SteepAngle`          | degrees                                            |
 //! | `Data/AxialLength`                     | mm                                                 |
@@ -36,7 +36,7 @@ use crate::{
     flags,
     format::{
         biometer::{Curvature, Meridians, Sent, length},
-        xml::{Document, El, Key, Node, Tree, XmlDecoder, XmlFormat},
+        xml::{AnyName, Document, El, Node, Tree, XmlDecoder, XmlFormat},
     },
     registry::PENDING_LEN_MAX,
 };
@@ -46,6 +46,9 @@ use chiasm_proto::{
 };
 
 const ROOT: &str = "XMLDataPolarExportation";
+/// Longest document. Several MiB are said to be usual, most of them matrices in UTF-16; a longer
+/// file the gateway does not take from a folder.
+const DOCUMENT_LEN_MAX: usize = PENDING_LEN_MAX;
 /// How far into a document its root may stand.
 const SNIFF_LEN_MAX: usize = 1024;
 /// Most records of one document.
@@ -74,16 +77,17 @@ pub static SPEC: DriverSpec = DriverSpec {
         dry_test: "Measure the test eye that comes with the instrument and export it: the lane \
                    shows the axial length of its label.",
     },
-    limits: "Documents beyond 4 MiB or 100000 elements are refused; export without images and \
-             matrices if that can be chosen. Topographic matrices and pupillometry are not read. \
-             The patient's id is not claimed, for the export seems to hold the instrument's own \
-             number. Radii with more than two decimals are kept as text. Not tried on an \
-             instrument.",
+    limits: "A reading is sent together with its document, so that one of more than half a MiB is \
+             kept at the gateway as a capture and gives no reading: export without images and \
+             matrices if that can be chosen. Topographic matrices are not read; pupil and \
+             white-to-white are kept as text. The patient's id is not claimed, for the export \
+             seems to hold the instrument's own number. Radii with more than two decimals are \
+             kept as text. Not tried on an instrument.",
     sniff,
     new: |options| XmlDecoder::boxed(&FORMAT, options),
 };
 
-static FORMAT: XmlFormat = XmlFormat { len_max: PENDING_LEN_MAX, read };
+static FORMAT: XmlFormat = XmlFormat { len_max: DOCUMENT_LEN_MAX, read };
 
 fn sniff(bytes: &[u8]) -> Sniff {
     let head = &bytes[..bytes.len().min(SNIFF_LEN_MAX)];
@@ -100,7 +104,7 @@ struct Record {
 }
 
 fn read(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeError> {
-    let document = Document::parse(raw)?;
+    let document = Document::parse_with_matrices(raw)?;
     let tree = Tree::new(&document);
     let root = tree.root();
     if root.node().local_name() != ROOT || root.peek("PatientEyeData").is_none() {
@@ -158,7 +162,8 @@ fn record(block: El, patient_id: Option<&str>) -> Result<Record, DecodeError> {
         _ => return Err(block.malformed("an Eye is OD or OS")),
     };
     let date = block.text_of("Date").map(|as_sent| {
-        let local = as_sent.parse().ok();
+        // A day alone would be read as its midnight.
+        let local = as_sent.parse().ok().filter(|_| as_sent.contains(':'));
         InstrumentTime { as_sent, local }
     });
     if date.as_ref().is_some_and(|date| date.as_sent.len() > DATE_LEN_MAX) {
@@ -240,20 +245,10 @@ fn measurements(mut records: Vec<Record>) -> Vec<Measurement> {
     all
 }
 
-/// Every child.
-#[derive(Clone, Copy)]
-struct Anything;
-
-impl Key for Anything {
-    fn fits(self, _: El) -> bool {
-        true
-    }
-}
-
 /// Unread children that are matrices, and the mark of missing values where it is one of those
 /// known.
 fn ignore_bulk(parent: El) {
-    for child in parent.peek_all(Anything) {
+    for child in parent.peek_all(AnyName) {
         let is_mark = child.node().local_name() == "MissingDataValue"
             && child.text().parse().is_ok_and(|value: Hundredths| MISSING.contains(&value));
         let is_matrix = || numbers_in(child.node()).is_some_and(|count| count >= MATRIX_LEN_MIN);
@@ -311,6 +306,24 @@ mod tests {
         assert_eq!(decoded.measurements.len(), 1);
         let texts: Vec<&str> = decoded.unknown_records.iter().map(|it| it.text.as_str()).collect();
         assert_eq!(texts, ["<Note>x 1 2</Note>"]);
+    }
+
+    #[test]
+    fn more_numbers_than_elements_are_allowed_are_no_reason_to_refuse() {
+        let row = format!("<Row>{}</Row>", "<Value>7.8123</Value>".repeat(256));
+        let map = format!("<Map><MissingDataValue>-1.0</MissingDataValue>{}</Map>", row.repeat(24));
+        let data = format!("{}<AxialLength>24.13</AxialLength>", map.repeat(20));
+        let text = [record("OD", DATE, &data), record("OS", DATE, &data)].concat();
+        assert!(text.len() > 4 << 20, "in eight bits");
+        let decoded = of(&text).unwrap();
+        assert_eq!((decoded.measurements.len(), decoded.unknown_records.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_day_alone_is_not_midnight() {
+        let decoded = of(&record("OD", "2026-03-14", "<AxialLength>24.1</AxialLength>")).unwrap();
+        let time = decoded.instrument_time.unwrap();
+        assert_eq!((time.as_sent.as_str(), time.local), ("2026-03-14", None));
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::{
     format::{
         fields::{Field, lines},
         framing::EOT,
-        stream::{End, Protocol, StreamDecoder, find},
+        stream::{End, MARK_LEN_MAX, Protocol, StreamDecoder},
         xml::{UNKNOWN_RECORDS_MAX, values::axis_unless_zero},
     },
 };
@@ -41,8 +41,8 @@ use std::time::Duration;
 
 /// Longest transmission. One with both eyes is below 50 bytes.
 const LEN_MAX: usize = 1024;
-/// `A` and the first eye; an instrument that measured the left one only begins with it.
-const BEGINS: [&[u8]; 2] = [b"A\rR\r", b"A\rL\r"];
+/// `A` alone in its line.
+const BEGIN: &[u8] = b"A\r";
 const EYES: [(Eye, &str); 2] = [(Eye::Right, "R"), (Eye::Left, "L")];
 
 pub static SPEC: DriverSpec = DriverSpec {
@@ -88,8 +88,18 @@ static PROTOCOL: Protocol = Protocol {
     read,
 };
 
+/// `A` and the first eye, with nothing between them but lines of a blank each; an instrument that
+/// measured the left eye only begins with that.
 fn begins(bytes: &[u8]) -> Option<usize> {
-    BEGINS.iter().filter_map(|begin| find(bytes, begin)).min()
+    let is_begin = |at: &usize| {
+        let Some(mut rest) = bytes[*at..].strip_prefix(BEGIN) else { return false };
+        rest = &rest[..rest.len().min(MARK_LEN_MAX - BEGIN.len())];
+        while let Some(behind) = rest.strip_prefix(b" \r").or(rest.strip_prefix(b"\r")) {
+            rest = behind;
+        }
+        matches!(rest, [b'R' | b'L', b'\r', ..])
+    };
+    (0..bytes.len()).find(is_begin)
 }
 
 /// What was sent for one eye.
@@ -234,6 +244,13 @@ fn whole_axis(field: &Field) -> Result<i16, DecodeError> {
 mod tests {
     use super::*;
     use crate::golden::run;
+
+    #[test]
+    fn blank_lines_may_stand_before_the_first_eye() {
+        let text = "A\r \r\rL\r -1.75\r-0.50\r 14\r\x04";
+        let outcome = run(&SPEC, [text.as_bytes()]);
+        assert_eq!(outcome.decoded().len(), 1, "{outcome:#?}");
+    }
 
     #[test]
     fn an_eye_counts_only_whole() {

@@ -35,7 +35,7 @@ use crate::{
         sheet::{Role, Sheet, headings_of, instrument_time},
         table::Row,
     },
-    registry::PENDING_LEN_MAX,
+    registry::FILE_PENDING_LEN_MAX,
 };
 use chiasm_proto::{
     Biometry, ClaimedPatient, CornealSize, Decoded, Eye, Instrument, Integrity, Measured,
@@ -127,7 +127,7 @@ pub static SPEC: DriverSpec = DriverSpec {
     new: |options| FileDecoder::boxed(&FORMAT, options),
 };
 
-static FORMAT: FileFormat = FileFormat { len_max: PENDING_LEN_MAX, read };
+static FORMAT: FileFormat = FileFormat { len_max: FILE_PENDING_LEN_MAX, read };
 
 /// By the headings that come without a configuration; with one only the configuration knows.
 fn sniff(bytes: &[u8]) -> Sniff {

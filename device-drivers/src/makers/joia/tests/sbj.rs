@@ -39,7 +39,11 @@ fn what_another_instrument_measured_is_relayed_whoever_writes_the_file() {
     };
     assert_eq!(relayed(&text), 5);
     assert_eq!(relayed(&changed(&text, ">CV-5000<", ">CV-5000S<")), 5);
-    assert_eq!(relayed(&changed(&text, ">CV-5000<", ">IMAGEnet i-base<")), 5);
+    let program = changed(&text, ">CV-5000<", ">IMAGEnet i-base<");
+    let all = decode(&program).unwrap().measurements.len();
+    assert!(all > 5, "a program measures nothing itself");
+    assert_eq!(relayed(&program), all);
+    assert_eq!(relayed(&changed(&text, ">TOPCON<", ">Other Maker<")), 5);
     assert_eq!(relayed(&changed(&text, ">CV-5000<", ">KR-8800<")), 0);
 }
 

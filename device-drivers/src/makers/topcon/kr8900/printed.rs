@@ -1,0 +1,120 @@
+//! Several values in a line, as a description of a capture has them.
+//!
+//! | lines | form                                        | meaning                                |
+//! |-------|---------------------------------------------|----------------------------------------|
+//! | 2     | `63` `12`                                   | distances                              |
+//! | 4     | `-1.75 -0.50 14 -2.00`                      | right: sphere, cylinder, axis, SE; the |
+//! |       |                                             | last line is the result                |
+//! | 4     | the same                                    | left                                   |
+//! | 8 / 0 | `H: 43.21 7.81 12` `V: …` `AVE: 43.55 7.75` | right, then left: D, mm, axis;         |
+//! |       | `CYL -0.74 12`                              | corneal cylinder and its axis          |
+//!
+//! Lines of dots only, and blank ones, stand anywhere.
+
+use super::{NAMES, Readings, Values, axis, decimal, has_words};
+use crate::{
+    DecodeError, ErrorCode,
+    format::{fields::Field, xml::values::axis_unless_zero},
+};
+use chiasm_proto::{Hundredths, KeratometryValue, Meridian, RefractionValue};
+use std::collections::VecDeque;
+
+/// A line of as many words is of this form.
+pub const WORDS_MIN: usize = 3;
+/// Lines of an eye: three readings and the result.
+const ROWS: usize = 4;
+
+pub fn read<'a>(body: &[Field<'a>]) -> Result<Values<'a>, DecodeError> {
+    let mut rows = Rows(body.iter().copied().filter(has_words).collect());
+    let distances = vec![rows.next("PD or VD")?, rows.next("PD or VD")?];
+    let mut eyes = [None, None];
+    for (slot, name) in eyes.iter_mut().zip(NAMES) {
+        let mut shots = vec![];
+        for _ in 0..ROWS {
+            shots.push(refraction_value(&rows.next(name)?)?);
+        }
+        let result = shots.pop();
+        *slot = Some(Readings { shots, result });
+    }
+    let mut corneas = [None, None];
+    if !rows.0.is_empty() {
+        for slot in &mut corneas {
+            *slot = Some(keratometry_value(&mut rows)?);
+        }
+    }
+    match rows.0.front() {
+        Some(row) => Err(row.malformed("a line too many")),
+        None => Ok(Values { distances, eyes, corneas, unknown: vec![] }),
+    }
+}
+
+/// The lines that carry something.
+struct Rows<'a>(VecDeque<Field<'a>>);
+
+impl<'a> Rows<'a> {
+    fn next(&mut self, name: &'a str) -> Result<Field<'a>, DecodeError> {
+        let missing = || {
+            let message = "a line before the one with the model is missing";
+            DecodeError::new(ErrorCode::Malformed, 0, message).in_field(name)
+        };
+        self.0.pop_front().map(|field| field.named(name)).ok_or_else(missing)
+    }
+}
+
+/// The words of a line, exactly as many.
+fn words<'a, const N: usize>(row: &Field<'a>) -> Result<[Field<'a>; N], DecodeError> {
+    let words = row.words();
+    let count = words.len();
+    words.try_into().map_err(|_| row.malformed(format!("{count} words, expected {N}")))
+}
+
+/// Two decimals with a sign; zero also without one.
+fn signed(field: &Field) -> Result<Hundredths, DecodeError> {
+    let shapes = if field.text == "0.00" { &["0.00"][..] } else { &["+0.00", "+00.00"] };
+    decimal(field, shapes)
+}
+
+fn refraction_value(row: &Field) -> Result<RefractionValue, DecodeError> {
+    let [sphere, cylinder, degrees, equivalent] = words(row)?;
+    let cylinder = signed(&cylinder)?;
+    Ok(RefractionValue {
+        sphere: signed(&sphere)?,
+        cylinder,
+        axis_deg: axis_unless_zero(Some(cylinder), Some(axis(&degrees)?)),
+        spherical_equivalent: Some(signed(&equivalent)?),
+    })
+}
+
+/// Four lines: the horizontal and vertical meridian, their mean, the cylinder.
+fn keratometry_value(rows: &mut Rows) -> Result<KeratometryValue, DecodeError> {
+    const POWER: &[&str] = &["00.00"];
+    const RADIUS: &[&str] = &["0.00", "00.00"];
+    fn marked<'a, const N: usize>(
+        rows: &mut Rows<'a>,
+        mark: &'a str,
+    ) -> Result<[Field<'a>; N], DecodeError> {
+        let row = rows.next(mark)?;
+        let words: [Field; N] = words(&row)?;
+        if words[0].text == mark { Ok(words) } else { Err(row.malformed("not this line")) }
+    }
+    let mut meridian = |mark| -> Result<Meridian, DecodeError> {
+        let [_, power, radius, degrees] = marked(rows, mark)?;
+        Ok(Meridian {
+            power: Some(decimal(&power, POWER)?),
+            radius_mm: Some(decimal(&radius, RADIUS)?),
+            axis_deg: Some(axis(&degrees)?),
+        })
+    };
+    let (r1, r2) = (meridian("H:")?, meridian("V:")?);
+    let [_, power, radius] = marked(rows, "AVE:")?;
+    let [_, cylinder, degrees] = marked(rows, "CYL")?;
+    let cylinder = signed(&cylinder)?;
+    Ok(KeratometryValue {
+        r1,
+        r2,
+        average_power: Some(decimal(&power, POWER)?),
+        average_mm: Some(decimal(&radius, RADIUS)?),
+        cylinder: Some(cylinder),
+        cylinder_axis_deg: axis_unless_zero(Some(cylinder), Some(axis(&degrees)?)),
+    })
+}
