@@ -1,8 +1,8 @@
 //! Walks a document and remembers what was read, so that nothing unread vanishes.
 
 use super::{Document, Node};
-use crate::{DecodeError, ErrorCode};
-use chiasm_proto::{Flag, FlagCode, UnknownRecord};
+use crate::{DecodeError, ErrorCode, flags};
+use chiasm_proto::{Decoded, Flag, FlagCode, UnknownRecord};
 use std::cell::{Cell, RefCell};
 
 /// Most unknown records on one reading.
@@ -89,8 +89,26 @@ impl<'d> Tree<'d> {
         self.flags.borrow_mut().push(Flag { code, detail: detail.into() });
     }
 
+    /// Closes a reading: keeps what nobody has read as text and adds every flag that follows from
+    /// the values. Refuses more measurements than any instrument sends.
+    pub fn finish(
+        &self,
+        mut decoded: Decoded,
+        measurements_max: usize,
+    ) -> Result<Decoded, DecodeError> {
+        if decoded.measurements.len() > measurements_max {
+            let what = format!("more than {measurements_max} measurements");
+            return Err(self.root().malformed(what));
+        }
+        self.check_texts()?;
+        decoded.unknown_records = self.unknown_records();
+        decoded.flags.append(&mut self.flags.take());
+        flags::complete(&mut decoded);
+        Ok(decoded)
+    }
+
     /// Refuses text longer than any that an instrument writes where it was read.
-    pub fn check_texts(&self) -> Result<(), DecodeError> {
+    fn check_texts(&self) -> Result<(), DecodeError> {
         let mut read = (0..self.document.len())
             .filter(|index| self.seen[*index].get() != Seen::No)
             .map(|index| El { tree: self, node: self.document.node(index) });

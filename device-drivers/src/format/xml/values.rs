@@ -2,7 +2,7 @@
 
 use super::{El, Key};
 use crate::DecodeError;
-use chiasm_proto::Hundredths;
+use chiasm_proto::{CylinderMode, Hundredths};
 
 pub const DIOPTRES: &str = "D";
 pub const DEGREES: &str = "deg";
@@ -64,4 +64,18 @@ pub fn micrometres(parent: El, key: impl Key) -> Result<Option<u16>, DecodeError
 /// Without a cylinder there is no axis (R7).
 pub fn axis_unless_zero(cylinder: Option<Hundredths>, axis_deg: Option<i16>) -> Option<i16> {
     axis_deg.filter(|_| cylinder.is_some_and(|cylinder| !cylinder.is_zero()))
+}
+
+/// The instrument's cylinder convention. A word that is not known is left unread.
+pub fn cylinder_mode(parent: El, key: impl Key) -> Option<CylinderMode> {
+    let leaf = parent.peek(key)?;
+    let mode = match leaf.text() {
+        "-" => Some(CylinderMode::Minus),
+        "+" => Some(CylinderMode::Plus),
+        text if text.eq_ignore_ascii_case("mix") => Some(CylinderMode::Mixed),
+        "" => None,
+        _ => return None,
+    };
+    leaf.done();
+    mode
 }

@@ -34,7 +34,6 @@
 
 use crate::{
     DecodeError, DriverOptions, DriverSpec, Ending, ErrorCode, Evidence, Setup, Sniff, Transport,
-    flags,
     format::{
         biometer::{Curvature, Meridians, Sent, length, thickness_um},
         xml::{AnyName, Document, El, Tree, XmlDecoder, XmlFormat},
@@ -118,14 +117,7 @@ fn read(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeError> {
     for eye in root.enter_all("EYE") {
         read_eye(eye, &mut decoded.measurements)?;
     }
-    if decoded.measurements.len() > MEASUREMENTS_MAX {
-        return Err(root.malformed(format!("more than {MEASUREMENTS_MAX} measurements")));
-    }
-    tree.check_texts()?;
-    decoded.unknown_records = tree.unknown_records();
-    decoded.flags = tree.flags.into_inner();
-    flags::complete(&mut decoded);
-    Ok(decoded)
+    tree.finish(decoded, MEASUREMENTS_MAX)
 }
 
 /// The examination: the root, or the only one in it.

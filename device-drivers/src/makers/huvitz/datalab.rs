@@ -28,7 +28,6 @@
 use super::{EYES, instrument, refraction};
 use crate::{
     DecodeError, DriverOptions, DriverSpec, Ending, ErrorCode, Evidence, Setup, Sniff, Transport,
-    flags,
     format::{
         fields::{Field, Number},
         file::{FileDecoder, FileFormat, Part},
@@ -53,6 +52,9 @@ const SHOT_NO_MAX: u32 = 99;
 const ROOT: &str = "datalab";
 const AVERAGE: &str = "average";
 const MICROMETRES: &str = "µm";
+
+/// Most measurements of one document, which names each once.
+const MEASUREMENTS_MAX: usize = 64;
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "huvitz_datalab",
@@ -132,11 +134,7 @@ fn decode(bytes: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeError>
     if let Some(section) = root.enter("pachy") {
         thicknesses(section, into)?;
     }
-    tree.check_texts()?;
-    decoded.unknown_records = tree.unknown_records();
-    decoded.flags = tree.flags.into_inner();
-    flags::complete(&mut decoded);
-    Ok(decoded)
+    tree.finish(decoded, MEASUREMENTS_MAX)
 }
 
 /// A running number that holds anything but digits may be a name: it is not read.

@@ -26,7 +26,6 @@
 
 use crate::{
     DecodeError, DriverOptions, DriverSpec, Ending, ErrorCode, Evidence, Setup, Sniff, Transport,
-    flags,
     format::xml::{
         AnyName, Document, El, Key, Tree, XmlDecoder, XmlFormat,
         values::{DEGREES, DIOPTRES, MILLIMETRES, axis_unless_zero, number, whole},
@@ -49,6 +48,9 @@ const ID: &str = "Patient_ID";
 const SIDES: [(Eye, &str); 2] = [(Eye::Right, "Right"), (Eye::Left, "Left")];
 const REACHES: [(Vision, &str); 2] = [(Vision::Far, "FAR"), (Vision::Near, "NEAR")];
 const FINAL: &str = "Final_Prescription_Data";
+
+/// Most measurements of one document, which names each once.
+const MEASUREMENTS_MAX: usize = 64;
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "huvitz_hdr",
@@ -161,11 +163,7 @@ fn decode(raw: &[u8], _options: &DriverOptions) -> Result<Decoded, DecodeError> 
         decoded.measurements.push(Measurement::of(Eye::Both, "OU", measured));
     }
     sections.ignore_personal();
-    tree.check_texts()?;
-    decoded.unknown_records = tree.unknown_records();
-    decoded.flags = tree.flags.into_inner();
-    flags::complete(&mut decoded);
-    Ok(decoded)
+    tree.finish(decoded, MEASUREMENTS_MAX)
 }
 
 fn claimed_patient(sections: &Sections) -> Result<Option<ClaimedPatient>, DecodeError> {

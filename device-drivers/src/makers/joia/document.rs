@@ -2,7 +2,7 @@
 
 use super::{common, km, lm, ns::Ns, ref_, sbj, tm, values::is_topcon};
 use crate::{
-    DecodeError, DriverOptions, ErrorCode, flags,
+    DecodeError, DriverOptions, ErrorCode,
     format::xml::{Document, El, Tree},
 };
 use chiasm_proto::{Decoded, FlagCode};
@@ -46,15 +46,7 @@ pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeErro
             into[before..].iter_mut().for_each(|measurement| measurement.relayed = true);
         }
     }
-    if decoded.measurements.len() > MEASUREMENTS_MAX {
-        let what = format!("more than {MEASUREMENTS_MAX} measurements");
-        return Err(root.malformed(what));
-    }
-    tree.check_texts()?;
-    decoded.unknown_records = tree.unknown_records();
-    decoded.flags = tree.flags.into_inner();
-    flags::complete(&mut decoded);
-    Ok(decoded)
+    tree.finish(decoded, MEASUREMENTS_MAX)
 }
 
 /// In a document without any namespace of the format elements are known by their local names.

@@ -2,13 +2,13 @@
 
 use super::{
     ns::Ns,
-    values::{EYES, cylinder_mode, shot_error},
+    values::{EYES, shot_error},
 };
 use crate::{
     DecodeError,
     format::xml::{
         El,
-        values::{DEGREES, DIOPTRES, MILLIMETRES, axis_unless_zero, number, whole},
+        values::{DEGREES, DIOPTRES, MILLIMETRES, axis_unless_zero, cylinder_mode, number, whole},
     },
 };
 use chiasm_proto::{
@@ -22,7 +22,7 @@ const UNUSED: [&str; 4] = ["AxisStep", "PrismStep", "AbbeNumber", "Wavelength"];
 
 pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
     measure.ignore(UNUSED.map(|name| (NS, name)));
-    let cylinder_mode = cylinder_mode(measure, NS);
+    let cylinder_mode = cylinder_mode(measure, (NS, "CylinderMode"));
     let dioptre_step = number(measure, (NS, "DiopterStep"), DIOPTRES)?;
     let lens_type = measure.text_of((NS, "LensType"));
     for block in measure.enter_all((NS, "LM")) {

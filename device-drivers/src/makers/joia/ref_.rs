@@ -2,13 +2,16 @@
 
 use super::{
     ns::Ns,
-    values::{EYES, cylinder_mode, representative, shots},
+    values::{EYES, representative, shots},
 };
 use crate::{
     DecodeError,
     format::xml::{
         El,
-        values::{CENTIMETRES, DEGREES, DIOPTRES, MILLIMETRES, axis_unless_zero, number, whole},
+        values::{
+            CENTIMETRES, DEGREES, DIOPTRES, MILLIMETRES, axis_unless_zero, cylinder_mode, number,
+            whole,
+        },
     },
 };
 use chiasm_proto::{
@@ -25,7 +28,7 @@ pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErro
         dioptre_step: number(measure, (NS, "DiopterStep"), DIOPTRES)?,
         axis_step_deg: whole(measure, (NS, "AxisStep"), DEGREES)?
             .and_then(|step| u16::try_from(step).ok()),
-        cylinder_mode: cylinder_mode(measure, NS),
+        cylinder_mode: cylinder_mode(measure, (NS, "CylinderMode")),
         ..Refraction::new(RefractionKind::Autorefraction)
     };
     for block in measure.enter_all((NS, "REF")) {

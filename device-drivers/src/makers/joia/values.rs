@@ -5,24 +5,10 @@ use crate::{
     DecodeError,
     format::xml::{El, Node},
 };
-use chiasm_proto::{Confidence, CylinderMode, Eye, FlagCode, Representative, Shot};
+use chiasm_proto::{Confidence, Eye, FlagCode, Representative, Shot};
 
 /// The tokens of the two eyes.
 pub const EYES: [(Eye, &str); 2] = [(Eye::Right, "R"), (Eye::Left, "L")];
-
-/// The instrument's cylinder convention. A word that is not known is left unread.
-pub fn cylinder_mode(measure: El, ns: Ns) -> Option<CylinderMode> {
-    let leaf = measure.peek((ns, "CylinderMode"))?;
-    let mode = match leaf.text() {
-        "-" => Some(CylinderMode::Minus),
-        "+" => Some(CylinderMode::Plus),
-        text if text.eq_ignore_ascii_case("mix") => Some(CylinderMode::Mixed),
-        "" => None,
-        _ => return None,
-    };
-    leaf.done();
-    mode
-}
 
 /// The number that the instrument gave to a shot.
 pub fn shot_no(list: El) -> Result<Option<u32>, DecodeError> {

@@ -15,11 +15,11 @@ use super::values::{
 };
 use crate::{
     DecodeError,
+    format::xml::values::cylinder_mode,
     format::{
         fields::Number,
         xml::{El, values::axis_unless_zero},
     },
-    makers::nidek_xml::values::cylinder_mode,
 };
 use chiasm_proto::{
     AcuityCondition, Base, Correction, Eye, FlagCode, Hundredths, Lensometry, Light, Measured,
@@ -64,7 +64,7 @@ pub fn decode(phoropter: El, into: &mut Vec<Measurement>) -> Result<(), DecodeEr
     conditions.dioptre_step = number(phoropter, "DiopterStep", DIOPTRES)?;
     conditions.axis_step_deg =
         degrees(phoropter, "AxisStep")?.and_then(|step| u16::try_from(step).ok());
-    conditions.cylinder_mode = cylinder_mode(phoropter);
+    conditions.cylinder_mode = cylinder_mode(phoropter, "CylinderMode");
     for el in phoropter.peek_all("Corrected") {
         let Some(mut set) = set(el, &conditions, into) else { continue }; // stays text
         el.mark_entered();

@@ -5,7 +5,7 @@ use super::{
     values::{SECONDS, without_unit},
 };
 use crate::{
-    DecodeError, DriverOptions, ErrorCode, flags,
+    DecodeError, DriverOptions, ErrorCode,
     format::xml::{Document, El, Tree},
     makers::nidek_xml::head,
 };
@@ -27,15 +27,7 @@ pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeErro
         measure.mark_entered();
         decode_measure(measure, &mut decoded.measurements)?;
     }
-    if decoded.measurements.len() > MEASUREMENTS_MAX {
-        let what = format!("more than {MEASUREMENTS_MAX} measurements");
-        return Err(root.malformed(what));
-    }
-    tree.check_texts()?;
-    decoded.unknown_records = tree.unknown_records();
-    decoded.flags = tree.flags.into_inner();
-    flags::complete(&mut decoded);
-    Ok(decoded)
+    tree.finish(decoded, MEASUREMENTS_MAX)
 }
 
 /// The same root stands above JOIA's namespaces, above Topcon's documents without them, and above

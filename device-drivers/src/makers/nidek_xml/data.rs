@@ -42,10 +42,11 @@ mod refraction;
 use super::{
     EYES,
     head::{self, Beginning},
-    values::{CENTIMETRES, DEGREES, DIOPTRES, MILLIMETRES, Side, cylinder_mode, number, whole},
+    values::{CENTIMETRES, DEGREES, DIOPTRES, MILLIMETRES, Side, number, whole},
 };
 use crate::{
-    DecodeError, DriverOptions, DriverSpec, Ending, Evidence, Setup, Sniff, Transport, flags,
+    DecodeError, DriverOptions, DriverSpec, Ending, Evidence, Setup, Sniff, Transport,
+    format::xml::values::cylinder_mode,
     format::xml::{Document, El, Tree, XmlDecoder, XmlFormat},
 };
 use chiasm_proto::{
@@ -132,14 +133,7 @@ pub fn read(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeError>
     for block in root.enter_all("PD") {
         distances(block, &conditions, &mut decoded.measurements)?;
     }
-    if decoded.measurements.len() > MEASUREMENTS_MAX {
-        return Err(root.malformed(format!("more than {MEASUREMENTS_MAX} measurements")));
-    }
-    tree.check_texts()?;
-    decoded.unknown_records = tree.unknown_records();
-    decoded.flags = tree.flags.into_inner();
-    flags::complete(&mut decoded);
-    Ok(decoded)
+    tree.finish(decoded, MEASUREMENTS_MAX)
 }
 
 /// What holds for the whole document.
@@ -163,7 +157,7 @@ impl Conditions {
             dioptre_step: number(root, "ARDiopterStep", DIOPTRES)?.or(common_step),
             keratometry_step: number(root, "KMDiopterStep", DIOPTRES)?,
             axis_step_deg: whole(root, "AxisStep", DEGREES)?,
-            cylinder_mode: cylinder_mode(root),
+            cylinder_mode: cylinder_mode(root, "CylinderMode"),
             refractive_index: root.text_of("RefractiveIndex"),
         })
     }

@@ -3,12 +3,13 @@
 use super::{
     head::{self, Beginning},
     values::{
-        DEGREES, DIOPTRES, MILLIMETRES, PERCENT, PRISM_DIOPTRES, Side, cylinder_mode, error,
-        number, number_in, part, whole,
+        DEGREES, DIOPTRES, MILLIMETRES, PERCENT, PRISM_DIOPTRES, Side, error, number, number_in,
+        part, whole,
     },
 };
 use crate::{
-    DecodeError, DriverOptions, Sniff, flags,
+    DecodeError, DriverOptions, Sniff,
+    format::xml::values::cylinder_mode,
     format::xml::{Document, El, Tree, values::axis_unless_zero},
 };
 use chiasm_proto::{
@@ -73,20 +74,13 @@ pub fn read(raw: &[u8], options: &DriverOptions, company: &str) -> Result<Decode
     for measure in measures {
         read_measure(measure, &mut decoded.measurements)?;
     }
-    if decoded.measurements.len() > MEASUREMENTS_MAX {
-        return Err(root.malformed(format!("more than {MEASUREMENTS_MAX} measurements")));
-    }
-    tree.check_texts()?;
-    decoded.unknown_records = tree.unknown_records();
-    decoded.flags = tree.flags.into_inner();
-    flags::complete(&mut decoded);
-    Ok(decoded)
+    tree.finish(decoded, MEASUREMENTS_MAX)
 }
 
 fn read_measure(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
     measure.ignore(UNUSED);
     let settings = Lensometry {
-        cylinder_mode: cylinder_mode(measure),
+        cylinder_mode: cylinder_mode(measure, "CylinderMode"),
         dioptre_step: number(measure, "DiopterStep", DIOPTRES)?,
         lens_type: measure.text_of("MeasureMode"),
         ..Lensometry::default()

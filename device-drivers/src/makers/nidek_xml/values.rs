@@ -5,8 +5,7 @@ use crate::{
     format::xml::{El, Key},
 };
 use chiasm_proto::{
-    Confidence, CylinderMode, Eye, FlagCode, Hundredths, Measured, Measurement, OtherValue,
-    Representative, Shot,
+    Confidence, Eye, FlagCode, Hundredths, Measured, Measurement, OtherValue, Representative, Shot,
 };
 
 /// Ways to write one unit.
@@ -90,20 +89,6 @@ pub fn whole<N: TryFrom<i32>>(
         Ok(whole) if number.0 % 100 == 0 => Ok(Some(whole)),
         _ => Err(leaf.malformed(format!("not a possible whole number of {}", unit[0]))),
     }
-}
-
-/// The instrument's cylinder convention. A word that is not known is left unread.
-pub fn cylinder_mode(parent: El) -> Option<CylinderMode> {
-    let leaf = parent.peek("CylinderMode")?;
-    let mode = match leaf.text() {
-        "-" => Some(CylinderMode::Minus),
-        "+" => Some(CylinderMode::Plus),
-        text if text.eq_ignore_ascii_case("mix") => Some(CylinderMode::Mixed),
-        "" => None,
-        _ => return None,
-    };
-    leaf.done();
-    mode
 }
 
 /// All shots of an eye, in their order.

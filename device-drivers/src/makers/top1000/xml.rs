@@ -26,7 +26,6 @@
 use super::{AVERAGE, SHOTS_MAX, iop, is_missing, thickness};
 use crate::{
     DecodeError, DriverOptions, DriverSpec, Ending, ErrorCode, Evidence, Setup, Sniff, Transport,
-    flags,
     format::{
         fields::Field,
         xml::{Document, El, Tree, XmlDecoder, XmlFormat},
@@ -50,6 +49,9 @@ const EYES: [(Eye, &str); 2] = [(Eye::Right, "OD"), (Eye::Left, "OS")];
 const PERSONAL: [&str; 7] =
     ["PatientName", "Name", "LastName", "FirstName", "BirthDate", "Sex", "Gender"];
 const MICROMETRES: [&str; 3] = ["um", "\u{b5}m", "\u{3bc}m"];
+
+/// Most measurements of one document, which names each once.
+const MEASUREMENTS_MAX: usize = 64;
 
 pub static SPEC: DriverSpec = DriverSpec {
     id: "tomey_top1000_xml",
@@ -108,11 +110,7 @@ fn read(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeError> {
         }
     }
     decoded.measurements = eyes.into_iter().flatten().flatten().collect();
-    tree.check_texts()?;
-    decoded.unknown_records = tree.unknown_records();
-    decoded.flags = tree.flags.take();
-    flags::complete(&mut decoded);
-    Ok(decoded)
+    tree.finish(decoded, MEASUREMENTS_MAX)
 }
 
 /// Root, unit and eyes make the format; other makers use the root's name as well.

@@ -129,8 +129,9 @@ fn read(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeError> {
     decoded.instrument_time = common_time(&tree, &records);
     decoded.measurements = measurements(records);
     ignore_bulk(root);
+    // Without a look at the lengths of texts: matrices are long.
     decoded.unknown_records = tree.unknown_records();
-    decoded.flags = tree.flags.into_inner();
+    decoded.flags = tree.flags.take();
     flags::complete(&mut decoded);
     Ok(decoded)
 }

@@ -2,7 +2,7 @@
 
 use super::{head, lens, objective, refraction};
 use crate::{
-    DecodeError, DriverOptions, ErrorCode, flags,
+    DecodeError, DriverOptions, ErrorCode,
     format::xml::{Document, Tree},
 };
 use chiasm_proto::Decoded;
@@ -37,15 +37,9 @@ pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeErro
     }
     let number = decoded.running_number.clone();
     decoded.claimed_patient.take_if(|claim| Some(&claim.id) == number.as_ref());
-    if decoded.measurements.len() > MEASUREMENTS_MAX {
-        return Err(exam.malformed(format!("more than {MEASUREMENTS_MAX} measurements")));
-    }
-    tree.check_texts()?;
-    decoded.unknown_records = tree.unknown_records();
+    let decoded = tree.finish(decoded, MEASUREMENTS_MAX)?;
     if decoded.measurements.is_empty() && decoded.unknown_records.is_empty() {
         return Err(refuse("nothing was measured: an empty exam or a worklist entry"));
     }
-    decoded.flags = tree.flags.into_inner();
-    flags::complete(&mut decoded);
     Ok(decoded)
 }

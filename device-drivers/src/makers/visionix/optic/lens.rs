@@ -1,7 +1,7 @@
 //! `LSM_mesurement`: the lenses in a VX40.
 
-use super::values::{Halves, Numbers, SIDES, Side, condition, cylinder_mode};
-use crate::{DecodeError, format::xml::El};
+use super::values::{Halves, Numbers, SIDES, Side, condition};
+use crate::{DecodeError, format::xml::El, format::xml::values::cylinder_mode};
 use chiasm_proto::{Lensometry, Measured, Measurement};
 
 /// Known and not taken over.
@@ -13,7 +13,7 @@ pub fn decode(part: El, model: &str, into: &mut Vec<Measurement>) -> Result<(), 
     let Some(measure) = part.enter("measure_REF") else { return Ok(()) };
     measure.ignore(UNUSED);
     let conditions = Lensometry {
-        cylinder_mode: cylinder_mode(measure),
+        cylinder_mode: cylinder_mode(measure, "cylinder_mode"),
         dioptre_step: condition(measure, "diopter_step")?,
         ..Lensometry::default()
     };

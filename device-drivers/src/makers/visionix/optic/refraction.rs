@@ -1,10 +1,8 @@
 //! `measure_WF`: refraction by wavefront, in up to three sets. `measure_REF`: subjective.
 //! `measure_VA`: acuities.
 
-use super::values::{
-    HALF_DISTANCE, Halves, Numbers, SIDES, Side, axis_step, condition, cylinder_mode,
-};
-use crate::{DecodeError, format::xml::El};
+use super::values::{HALF_DISTANCE, Halves, Numbers, SIDES, Side, axis_step, condition};
+use crate::{DecodeError, format::xml::El, format::xml::values::cylinder_mode};
 use chiasm_proto::{
     AcuityCondition, Correction, Eye, Light, Measured, Measurement, PupilSize, Refraction,
     RefractionKind, Shot, Vision, VisualAcuity,
@@ -114,7 +112,7 @@ fn conditions(measure: El, kind: RefractionKind) -> Result<Refraction, DecodeErr
         vertex_distance_mm: condition(measure, "VD")?,
         dioptre_step: condition(measure, "diopter_step")?,
         axis_step_deg: axis_step(measure)?,
-        cylinder_mode: cylinder_mode(measure),
+        cylinder_mode: cylinder_mode(measure, "cylinder_mode"),
         ..Refraction::new(kind)
     })
 }

@@ -10,8 +10,8 @@ use crate::{
     },
 };
 use chiasm_proto::{
-    CylinderMode, Eye, FlagCode, Hundredths, Measured, Measurement, OtherTest, OtherValue,
-    PupillaryDistance, RefractionValue,
+    Eye, FlagCode, Hundredths, Measured, Measurement, OtherTest, OtherValue, PupillaryDistance,
+    RefractionValue,
 };
 
 /// The eyes and how the elements' names end.
@@ -42,20 +42,6 @@ pub fn condition(parent: El, key: impl Key) -> Result<Option<Hundredths>, Decode
         }
         Number::Finer(_) => Ok(None),
     }
-}
-
-/// The instrument's cylinder convention. A word that is not known is left unread.
-pub fn cylinder_mode(parent: El) -> Option<CylinderMode> {
-    let leaf = parent.peek("cylinder_mode")?;
-    let mode = match leaf.text() {
-        "-" => Some(CylinderMode::Minus),
-        "+" => Some(CylinderMode::Plus),
-        text if text.eq_ignore_ascii_case("mix") => Some(CylinderMode::Mixed),
-        "" => None,
-        _ => return None,
-    };
-    leaf.done();
-    mode
 }
 
 /// Steps of axis in whole degrees.
