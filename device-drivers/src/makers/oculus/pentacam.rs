@@ -18,7 +18,8 @@
 //! ```
 //!
 //! Traps: most headings have a colon at their end, in other exports none has. `;` whatever the
-//! locale, and one behind the last field; Windows-1252. `K1 B (D)` is of the back of the cornea. A row whose status
+//! locale, and one behind the last field; Windows-1252. `K1 B (D)` is of the back of the
+//! cornea. A row whose status
 //! is another one gives no numbers, but a failed shot with the status as its error, so that a
 //! person sees that this eye has to be measured again. The software writes rows twice: both become
 //! readings, of which the second is known as a repetition later. Each row is one exam of one eye.
@@ -68,7 +69,8 @@ pub static SPEC: DriverSpec = DriverSpec {
                    shows its K1 and K2.",
     },
     limits: "Only K1 and K2 of the front are read, without radii and axes; other columns are kept \
-             as text, at most 32 of a row. Rows whose status is not OK give a failed shot and no numbers. A row that is \
+             as text, at most 32 of a row. Rows whose status is not OK give a failed shot \
+             and no numbers. A row that is \
              missing at the end of a file cannot be noticed. Not tried on an instrument.",
     sniff,
     new: |options| FileDecoder::boxed(&FORMAT, options),

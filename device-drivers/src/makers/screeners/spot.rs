@@ -26,7 +26,8 @@
 //! ```
 //!
 //! Traps: the same spelling is not used for both eyes (`Od`, `OS`). The order of day and month is a
-//! setting of the instrument, unless the year stands first. Both ids are the instrument's own numbers, no patient's. The result
+//! setting of the instrument, unless the year stands first. Both ids are the instrument's own
+//! numbers, no patient's. The result
 //! is a word in the extended file and a number in the other. Both files hold the same exams: the
 //! second one comes as a repeat. `SpotCriteria.csv` has no values and is refused.
 //!

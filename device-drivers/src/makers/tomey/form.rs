@@ -25,7 +25,8 @@
 //!
 //! Traps: lines end in CR LF (RC-5000) or LF (RC-800); a `*` may stand before the first tag;
 //! numbers may have a leading blank; a reader that takes the last `POWER` line takes the average
-//! only because it happens to come last. Blank powers were not measured. Without an `A` line none is chosen here. Where one
+//! only because it happens to come last. Blank powers were not measured. Without an `A` line
+//! none is chosen here. Where one
 //! transmission ends and the next begins without a pause is known by `[PT_ID]`, or by the tag that
 //! opened the first one.
 //!

@@ -1,6 +1,7 @@
 //! Tomey TL-6100, TL-2000C, TL-6000, TL-7000 and Rodenstock AL 6400 lensmeters: lines of tags.
 //!
-//! Source: two working readers, one of them of a practice system. Proved against constructed transmissions only; not tried on an
+//! Source: two working readers, one of them of a practice system. Proved against constructed
+//! transmissions only; not tried on an
 //! instrument.
 //!
 //! | tag                     | fields                 | meaning                                   |
@@ -70,7 +71,8 @@ pub static SPEC: DriverSpec = DriverSpec {
                    paper strip.",
     },
     limits: "Not tried on an instrument. The direction of a prism is not sure: it has its sign as \
-             sent. UV transmission is kept as text. The same lines written to a file, and the XML file of TL-6000 and TL-7000, are not read by \
+             sent. UV transmission is kept as text. The same lines written to a file, and \
+             the XML file of TL-6000 and TL-7000, are not read by \
              this driver. No mark ends a transmission.",
     sniff: |bytes| {
         let mut starts = std::iter::once(0).chain(line_starts(bytes));

@@ -26,7 +26,8 @@
 //! only, so every value of an eye is without a side and a person has to give it. Axes are radians:
 //! one within a hundredth of a degree of a whole number is kept as that and flagged with the text
 //! as sent; any other leaves the whole value as text. So does a power with more than two decimals
-//! that are not zero. A text with `#QNAN0` and the like is missing. Here the pupillary distance is the whole
+//! that are not zero. A text with `#QNAN0` and the like is missing. Here the pupillary distance
+//! is the whole
 //! one, in `<optic>` documents it is half. Files of other folders (Tono, Retro, Pachy) are refused.
 //!
 //! Unknown: units of the keratometry's numbers and of its axes, so they stay text.
