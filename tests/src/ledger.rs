@@ -53,11 +53,20 @@ impl Ledger {
     /// Waits until a print is filed, and checks every value against what the instrument sent.
     pub async fn wait_filed(&self, link: &str, print: &Print) -> Result<()> {
         let what = format!("print {} of {link} to be filed", print.number);
-        let key = (link.to_owned(), print.number.clone());
-        let times =
-            wait::until(&what, wait::USUAL_MAX, async || Ok(self.readings().await?.remove(&key)))
-                .await?;
-        ensure!(times.len() == 1, "print {} of {link} is filed {} times", key.1, times.len());
+        let is_print = |filed: &Filed| match &filed.envelope.body {
+            Body::Reading(reading) => {
+                reading.link.as_str() == link && print.is_raw(&reading.raw.bytes)
+            }
+            Body::Capture(_) | Body::Event(_) => false,
+        };
+        let times = wait::until(&what, wait::USUAL_MAX, async || {
+            let all = self.readings().await?.into_values().flatten();
+            let times: Vec<Filed> = all.filter(is_print).collect();
+            Ok((!times.is_empty()).then_some(times))
+        })
+        .await?;
+        let count = times.len();
+        ensure!(count == 1, "print {} of {link} is filed {count} times", print.number);
         let Body::Reading(reading) = &times[0].envelope.body else { bail!("it is no reading") };
         print.check(&reading.decoded.measurements)
     }

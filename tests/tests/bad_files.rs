@@ -136,3 +136,25 @@ fn ten_thousand_old_files_do_not_keep_a_new_one_waiting() {
         Ok(())
     });
 }
+
+/// A topographer's export carries megabytes of matrices beside the few values that are read: it is
+/// filed whole, raw bytes included.
+#[test]
+fn an_export_with_megabytes_of_matrices_is_filed() {
+    story("matrices", async {
+        let mut ward = Ward::open("MYAH", Wire::Folder).await?;
+        let mut print = ward.next_print()?;
+        let (text, _, _) = encoding_rs::UTF_16LE.decode(&print.transmission.bytes);
+        let row = "<Row>7.8123 7.8234 -1.0 7.9345 8.0456 8.1567 8.2678 8.3789 8.4890 8.5901 \
+                   7.1 7.2 7.3 7.4 7.5 7.6</Row>";
+        let map = format!("<Map>{}</Map></Data>", row.repeat(18_000));
+        let large = text.replacen("</Data>", &map, 1);
+        let mut bytes = vec![0xFF, 0xFE];
+        bytes.extend(large.encode_utf16().flat_map(u16::to_le_bytes));
+        ensure!(bytes.len() > 3_000_000, "{} bytes", bytes.len());
+        print.transmission.bytes = bytes;
+        ward.patient().send(&print).await?;
+        ward.filed(0, &print).await?;
+        ward.is_well().await
+    });
+}

@@ -40,8 +40,8 @@ pub const QUEUE_MAX: usize = 64;
 pub const BATCH_MAX: usize = 64;
 /// How long filed documents are kept, for disputes and for filing them again.
 pub const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Longest body of a document, in bytes of JSON; brokers refuse packets above 1 MiB.
-pub const BODY_LEN_MAX: usize = 768 * 1024;
+/// Longest body of a document, in bytes of JSON; brokers refuse packets above 2 MiB.
+pub const BODY_LEN_MAX: usize = 1792 * 1024;
 
 /// Why the spool gave no answer.
 #[derive(Debug, thiserror::Error)]

@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 /// Largest packet in either direction, in bytes.
-pub const PACKET_LEN_MAX: u32 = 1024 * 1024;
+pub const PACKET_LEN_MAX: u32 = 2 * 1024 * 1024;
 /// Requests that wait for the library's loop: more than our own window and everything beside it.
 const REQUESTS_MAX: usize = 256;
 /// The library's own limit of unacknowledged publishes: far above ours, because with its limit

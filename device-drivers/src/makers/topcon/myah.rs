@@ -77,12 +77,12 @@ pub static SPEC: DriverSpec = DriverSpec {
         dry_test: "Measure the test eye that comes with the instrument and export it: the lane \
                    shows the axial length of its label.",
     },
-    limits: "A reading is sent together with its document, so that one of more than half a MiB is \
-             kept at the gateway as a capture and gives no reading: export without images and \
-             matrices if that can be chosen. Topographic matrices are not read; pupil and \
-             white-to-white are kept as text. The patient's id is not claimed, for the export \
-             seems to hold the instrument's own number. Radii with more than two decimals are \
-             kept as text. Not tried on an instrument.",
+    limits: "Documents up to 8 MiB; topographic matrices are not read, and pupil and \
+             white-to-white are kept as text. A reading is sent together with its document, which \
+             is deflated: one that is still larger than 1.3 MiB then is kept as a capture. The \
+             patient's id is not claimed, for the export seems to hold the instrument's own \
+             number. Radii with more than two decimals are kept as text. Not tried on an \
+             instrument.",
     sniff,
     new: |options| XmlDecoder::boxed(&FORMAT, options),
 };
