@@ -38,7 +38,7 @@ struct Args {
     #[arg(long, default_value_t = 12)]
     patients: usize,
     /// Seconds between two prints.
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 1.0)]
     pause: f64,
 }
 
@@ -71,7 +71,7 @@ async fn run(args: &Args) -> Result<ExitCode> {
         return day.play(&mut clinic, args).await;
     }
     let right = day.one_patient(&mut clinic).await;
-    println!("{}", day.table());
+    println!("{}", day.table(usize::MAX));
     if let Err(error) = &right {
         println!("FAILED: {error:#}");
     } else {
@@ -84,12 +84,19 @@ async fn run(args: &Args) -> Result<ExitCode> {
     Ok(if right.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Lines of the table that are no instrument, and one to spare.
+const TABLE_FRAME: usize = 4;
+
 /// What has happened so far.
 struct Day {
     http: Http,
     announced: Announced,
     encounters: Vec<Encounter>,
     rows: Vec<Row>,
+    /// The instrument that printed last.
+    latest: usize,
+    /// Lines of the table on the terminal, to be written over.
+    drawn: usize,
 }
 
 /// One instrument.
@@ -121,7 +128,14 @@ impl Day {
             in_tray: 0,
             latency: None,
         };
-        Ok(Self { http, announced, encounters, rows: clinic.stations.iter().map(row).collect() })
+        Ok(Self {
+            http,
+            announced,
+            encounters,
+            rows: clinic.stations.iter().map(row).collect(),
+            latest: 0,
+            drawn: 0,
+        })
     }
 
     /// Everything, once, for the first patient of the day.
@@ -172,6 +186,7 @@ impl Day {
     ) -> Result<()> {
         let (print, sent_at) = clinic.stations[index].press_print().await?;
         self.rows[index].sent += 1;
+        self.latest = index;
         self.filed(clinic, index, patient, (&print, sent_at)).await
     }
 
@@ -206,7 +221,8 @@ impl Day {
         Ok(())
     }
 
-    fn table(&self) -> String {
+    /// All instruments, or as many as are asked for, up to the one that printed last.
+    fn table(&self, count: usize) -> String {
         let header =
             ["instrument", "lane", "attached by", "sent", "filed", "in tray", "ms to the page"];
         let row = |row: &Row| {
@@ -220,11 +236,14 @@ impl Day {
                 row.latency.map_or_else(|| "-".into(), millis),
             ]
         };
-        table(&header, &self.rows.iter().map(row).collect::<Vec<_>>())
+        let count = count.min(self.rows.len());
+        let behind = (self.latest + 1).max(count);
+        let shown = &self.rows[behind - count..behind];
+        table(&header, &shown.iter().map(row).collect::<Vec<_>>())
     }
 
     /// The table anew in the same place, or one line per print where there is no terminal.
-    fn draw(&self) {
+    fn draw(&mut self) {
         let mut out = std::io::stdout();
         if !out.is_terminal() {
             let (sent, filed, in_tray) = self.rows.iter().fold((0, 0, 0), |sum, row| {
@@ -233,11 +252,14 @@ impl Day {
             println!("sent {sent}, filed {filed}, in tray {in_tray}");
             return;
         }
-        let table = self.table();
-        // Back over the last table, if there was one.
-        let lines = table.lines().count();
-        let back = if self.rows.iter().map(|row| row.sent).sum::<u32>() > 1 { lines } else { 0 };
-        let up = if back > 0 { format!("\x1b[{back}A\x1b[J") } else { String::new() };
+        // What does not fit would scroll away and could not be written over.
+        let size = rustix::termios::tcgetwinsize(&out);
+        let height = size.map_or(24, |size| usize::from(size.ws_row));
+        let table = self.table(height.saturating_sub(TABLE_FRAME));
+        let up = match std::mem::replace(&mut self.drawn, table.lines().count()) {
+            0 => String::new(),
+            lines => format!("\x1b[{lines}A\x1b[J"),
+        };
         // A terminal that is gone ends the program by itself.
         let _ = write!(out, "{up}{table}").and_then(|()| out.flush());
     }
