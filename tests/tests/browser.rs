@@ -9,6 +9,7 @@ use chiasm_testbed::{
     story::story,
     visit, wait,
 };
+use fantoccini::Locator;
 use std::time::Duration;
 
 /// A page must show a reading that fast on a busy test machine; how fast it is, the benchmark says.
@@ -88,5 +89,29 @@ fn a_doctor_sees_the_exam_fill_while_it_is_open() {
         browser.shows("main", "NT-5", APPEARS_MAX).await?;
         ensure!(browser.script("return window.notReloaded").await? == true, "it was reloaded");
         Ok(())
+    });
+}
+
+/// I2: whoever attaches instruments looks a model up, and asks which driver fits a file.
+#[test]
+fn clinic_it_sets_an_instrument_up() {
+    story("set-up", async {
+        let clinic = Clinic::open(Neighbours::NONE, &["lane-1"], 1).await?;
+        let port = clinic.cloud.http_port();
+        let browser = Browser::start().await?;
+        sign_in(&browser, port, "it").await?;
+        browser.shows("main", "Fleet", wait::USUAL_MAX).await?;
+        browser.click("nav a[href='/instruments']").await?;
+        browser.shows("main", "could not be read", wait::USUAL_MAX).await?;
+        browser.fill("#find-instrument", "rt-5100\n").await?;
+        browser.click("a[href='/instruments/nidek_rt']").await?;
+        browser.shows("main", "2400 7 E 2", wait::USUAL_MAX).await?;
+        browser.shows("main", "driver = \"nidek_rt\"", wait::USUAL_MAX).await?;
+        browser.open(&format!("http://localhost:{port}/instruments")).await?;
+        let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../device-drivers/fixtures");
+        let file = std::fs::canonicalize(format!("{fixtures}/tomey_form/01_ref.raw"))?;
+        let chooser = browser.client().find(Locator::Css("#examine-file")).await?;
+        chooser.send_keys(&file.display().to_string()).await?;
+        browser.shows("#answer", "tomey_form reads it", APPEARS_MAX).await
     });
 }
