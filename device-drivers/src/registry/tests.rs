@@ -13,6 +13,9 @@ use std::{collections::BTreeSet, time::Instant};
 /// The driver of documents that hold matrices.
 const WITH_MATRICES: &str = "topcon_myah";
 
+/// Typical, one eye or errors, extremes.
+const FIXTURES_MIN: usize = 3;
+
 #[test]
 fn names_are_unique() {
     let mut ids = BTreeSet::new();
@@ -35,7 +38,11 @@ fn names_are_unique() {
 fn every_driver_is_described_and_has_fixtures() {
     for spec in DRIVERS {
         let needs_capture = spec.evidence == Evidence::NeedsCapture;
-        assert_eq!(fixtures(spec).is_empty(), needs_capture, "{}", spec.id);
+        let count = fixtures(spec).len();
+        let is_enough = if needs_capture { count == 0 } else { count >= FIXTURES_MIN };
+        assert!(is_enough, "{}: {count} fixtures", spec.id);
+        assert!(spec.setup.wiring.len() > 20, "{}: say how to attach it", spec.id);
+        assert!(spec.setup.dry_test.len() > 20, "{}: say how to try it", spec.id);
         assert!(spec.setup.settings.len() > 20, "{}: say what to set on the instrument", spec.id);
         assert!(spec.limits.len() > 20, "{}: say what is not known or not read", spec.id);
         assert!(!spec.version.is_empty() && !spec.vendor.is_empty());
@@ -49,6 +56,26 @@ fn every_driver_is_described_and_has_fixtures() {
             );
         }
     }
+}
+
+/// What a driver says it measures is what its fixtures show.
+#[test]
+fn fixtures_show_every_measurement_that_a_driver_yields_and_no_other() {
+    let mut wrong = Vec::new();
+    for spec in DRIVERS {
+        let mut shown = BTreeSet::new();
+        for Fixture { raw, .. } in fixtures(spec) {
+            let outcome = run(spec, [raw.as_slice()]);
+            let measured = outcome.decoded().into_iter().flat_map(|it| &it.measurements);
+            shown.extend(measured.map(|measurement| measurement.measured.type_name()));
+        }
+        let said: BTreeSet<&str> = spec.yields.iter().copied().collect();
+        let differing: Vec<_> = shown.symmetric_difference(&said).collect();
+        if !differing.is_empty() {
+            wrong.push(format!("{}: {differing:?}, shown {shown:?}", spec.id));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// A driver that decodes another's transmissions would file a wrong instrument's values.
