@@ -9,8 +9,11 @@ pub mod probe;
 
 pub use hint::{Hint, hints};
 
-use crate::{DecodeError, DriverOptions, DriverSpec, Event, Sniff, registry::DRIVERS};
-use std::time::Instant;
+use crate::{DecodeError, DriverOptions, DriverSpec, ErrorCode, Event, Sniff, registry::DRIVERS};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
+};
 
 /// A driver that could read the bytes.
 #[derive(Clone, Copy)]
@@ -90,24 +93,45 @@ pub fn examine(now: Instant, bytes: &[u8], options: &DriverOptions) -> Examinati
     Examination { trials, hints }
 }
 
-/// What a driver makes of the bytes, as one transmission that has ended.
+/// Bytes that a driver is given at once, as from a port: what is pending stays short that way.
+const PIECE_LEN: usize = 4096;
+/// Most events of one driver on one file; what follows is not looked at.
+const EVENTS_MAX: usize = 50_000;
+
+/// What a driver makes of the bytes, as one transmission that has ended. A driver that panics on
+/// them refuses them.
 pub fn events(
     spec: &DriverSpec,
     now: Instant,
     bytes: &[u8],
     options: &DriverOptions,
 ) -> Vec<(usize, Event)> {
-    let mut decoder = (spec.new)(&DriverOptions { listen_only: true, ..options.clone() });
-    decoder.handle_input(now, bytes);
-    decoder.handle_end(now);
+    let read = || {
+        let mut decoder = (spec.new)(&DriverOptions { listen_only: true, ..options.clone() });
+        let mut events = Vec::new();
+        for piece in bytes.chunks(PIECE_LEN) {
+            decoder.handle_input(now, piece);
+            events.extend(std::iter::from_fn(|| decoder.poll_event()));
+            if events.len() >= EVENTS_MAX {
+                return events;
+            }
+        }
+        decoder.handle_end(now);
+        events.extend(std::iter::from_fn(|| decoder.poll_event()));
+        events
+    };
+    let failed = || {
+        let error = DecodeError::new(ErrorCode::Malformed, 0, "the driver failed on these bytes");
+        vec![Event::Rejected { error, raw: bytes.to_vec() }]
+    };
+    let events = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| failed());
     let mut position = 0;
-    std::iter::from_fn(|| decoder.poll_event())
-        .map(|event| {
-            let begin = position;
-            position += event.raw().len();
-            (begin, event)
-        })
-        .collect()
+    let placed = events.into_iter().map(|event| {
+        let begin = position;
+        position += event.raw().len();
+        (begin, event)
+    });
+    placed.collect()
 }
 
 /// Whether some driver reads these bytes.

@@ -55,7 +55,7 @@ pub fn ending(spec: &DriverSpec) -> &'static str {
     }
 }
 
-/// The set-up of one driver's instruments, as plain text of lines up to 78 characters.
+/// The set-up of one driver's instruments, as plain text for a terminal.
 pub fn setup(spec: &DriverSpec) -> String {
     let parts = [
         ("Instruments", format!("{} {}", spec.vendor, spec.models.join(", "))),
@@ -90,25 +90,29 @@ pub fn setup(spec: &DriverSpec) -> String {
 
 /// A link of the gateway's configuration with the first of the driver's line settings.
 pub fn configuration(spec: &DriverSpec) -> String {
-    let head = format!(
-        "[[link]]\nid = \"choose-a-name\"\nlane = \"choose-a-lane\"\ndriver = \"{}\"\n\n",
-        spec.id
-    );
     let first = match spec.transport {
         Transport::Serial(settings) => settings.first().copied(),
         Transport::Folder { .. } => None,
     };
     match first {
-        Some(line) => head + &serial_table("usb:SERIAL-NUMBER-OF-THE-ADAPTER", line),
-        None => head + "[link.folder]\npath = \"/srv/instruments/choose-a-folder\"\n",
+        Some(line) => serial_configuration(spec, "usb:SERIAL-NUMBER-OF-THE-ADAPTER", line),
+        None => link_table(spec) + "[link.folder]\npath = \"/srv/instruments/choose-a-folder\"\n",
     }
 }
 
-/// The table of a serial port in the gateway's configuration.
-pub fn serial_table(port: &str, line: LineSettings) -> String {
+fn link_table(spec: &DriverSpec) -> String {
+    format!(
+        "[[link]]\nid = \"choose-a-name\"\nlane = \"choose-a-lane\"\ndriver = \"{}\"\n\n",
+        spec.id
+    )
+}
+
+/// The same for a serial port with these settings.
+pub fn serial_configuration(spec: &DriverSpec, port: &str, line: LineSettings) -> String {
+    let head = link_table(spec);
     let parity = format!("{:?}", line.parity).to_lowercase();
     format!(
-        "[link.serial]\nport = \"{port}\"\nbaud = {}\ndata_bits = {}\nparity = \"{parity}\"\n\
+        "{head}[link.serial]\nport = \"{port}\"\nbaud = {}\ndata_bits = {}\nparity = \"{parity}\"\n\
          stop_bits = {}\n",
         line.baud, line.data_bits, line.stop_bits
     )
@@ -145,8 +149,9 @@ pub fn document() -> String {
         );
     }
     text.push_str(
-        "\n## Not read yet\n\nA link may be configured for these: every byte is kept as a capture \
-         and shown, and no value is guessed. With a capture a driver can be written.\n\n\
+        "\n## Not read yet\n\nA link may be configured for these: what they send is kept as \
+         captures, up to 128 KiB of one transmission, and no value is guessed. With a capture a \
+         driver can be written.\n\n\
          | driver | instruments | what is missing |\n|---|---|---|\n",
     );
     for spec in &kept {

@@ -168,7 +168,7 @@ pub struct DetectArgs {
     #[arg(long, value_name = "ID")]
     pub driver: Vec<String>,
     /// On a port: seconds until it gives up
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub timeout: u32,
     /// On a port: seconds without a byte until the next settings are tried
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]

@@ -75,12 +75,12 @@ impl StreamDecoder {
     fn step(&mut self) -> bool {
         let blank = self.pending.iter().take_while(|byte| is_line_end(**byte)).count();
         let rest = &self.pending[blank..];
+        if blank >= LINE_ENDS_LEN_MAX {
+            self.line_ends(LINE_ENDS_LEN_MAX);
+            return true;
+        }
         if rest.is_empty() {
-            let is_long = blank >= LINE_ENDS_LEN_MAX;
-            if is_long {
-                self.line_ends(LINE_ENDS_LEN_MAX);
-            }
-            return is_long;
+            return false;
         }
         match (self.protocol.begins)(rest) {
             Some(0) => self.step_inside(blank),
@@ -181,14 +181,8 @@ impl StreamDecoder {
         match (self.protocol.begins)(rest) {
             Some(0) if self.protocol.ends_by_silence => self.whole(len),
             Some(0) => self.incomplete(len, "the transmission stopped before its end"),
-            Some(at) => {
-                self.noise(blank + at);
-                self.give_up();
-            }
-            None => {
-                self.noise(len);
-                self.is_told = false;
-            }
+            // What stands in front of a beginning was cut off above.
+            Some(_) | None => self.noise(len),
         }
     }
 }
@@ -201,13 +195,14 @@ impl Decoder for StreamDecoder {
     fn handle_input(&mut self, now: Instant, bytes: &[u8]) {
         self.pending.extend_from_slice(bytes);
         while self.step() {}
-        let is_waiting = self.pending.iter().any(|byte| !is_line_end(*byte));
+        let is_waiting = self.is_told || self.pending.iter().any(|byte| !is_line_end(*byte));
         self.deadline = is_waiting.then(|| now + self.protocol.silence);
     }
     fn handle_timeout(&mut self, now: Instant) {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.deadline = None;
             self.give_up();
+            self.is_told = false;
         }
     }
     fn handle_end(&mut self, _now: Instant) {

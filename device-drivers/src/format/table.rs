@@ -41,7 +41,7 @@ impl Row {
 /// What a last row without its line end is worth, for other programs that save a table leave it
 /// out. Its last field is whole if its shape says so: with as many decimals as all others of its
 /// column have, or with two decimals where every number of the table has them. A number of a column
-/// that is only kept as text is cleared instead, which the returned yes tells. AnyName else leaves
+/// that is only kept as text is cleared instead, which the returned yes tells. Anything else leaves
 /// the row as one that may have been cut.
 pub fn mend_last(rows: &mut [Row], is_text: bool) -> bool {
     let Some((last, before)) = rows.split_last_mut() else { return false };

@@ -100,10 +100,11 @@ enum Heard {
 
 impl Search {
     async fn run(mut self) -> anyhow::Result<()> {
-        println!(
-            "{} documented line settings to try; press Print after each line, Ctrl-C ends",
-            self.probe.remaining()
-        );
+        let remaining = self.probe.remaining();
+        writeln!(
+            io::stdout(),
+            "{remaining} documented line settings to try; press Print after each line, Ctrl-C ends"
+        )?;
         let mut hints = vec![Hint::Silence];
         while let Some(line) = self.probe.settings() {
             let (bytes, errors) = match self.listen(line).await? {
@@ -122,18 +123,18 @@ impl Search {
                 Heard::Interrupted => return Ok(()),
             };
             self.prints += 1;
-            println!("  {} bytes came{}", bytes.len(), counted(errors));
+            writeln!(io::stdout(), "  {} bytes came{}", bytes.len(), counted(errors))?;
             match self.probe.heard(clock::monotonic(), &bytes, errors) {
                 Verdict::Found(readers) => return found(&self.port, line, &readers),
                 Verdict::Hindered { hints } => anyhow::bail!("{}", in_words(&hints)),
                 Verdict::Exhausted { hints } => return self.exhausted(&hints),
                 Verdict::TryNext { hints: now } => {
-                    println!("  not understood: {}", in_words(&now));
+                    writeln!(io::stdout(), "  not understood: {}", in_words(&now))?;
                     hints = now;
                 }
             }
         }
-        anyhow::bail!("these drivers read files, not a line")
+        anyhow::bail!("no line settings to try: these drivers read files, or nothing yet")
     }
 
     fn exhausted(&self, hints: &[Hint]) -> anyhow::Result<()> {
@@ -150,12 +151,12 @@ impl Search {
             rts: true,
         };
         let mut stream = serial::open(&serial)?;
-        println!("listening at {line}: press Print");
+        writeln!(io::stdout(), "listening at {line}: press Print")?;
         io::stdout().flush()?;
         let before = serial::line_errors(&stream);
-        let until = self.deadline.min(Instant::now() + self.wait);
+        let begun_by = self.deadline.min(Instant::now() + self.wait);
         let bytes = tokio::select! {
-            bytes = transmission(&mut stream, until) => bytes?,
+            bytes = transmission(&mut stream, begun_by) => bytes?,
             stopped = tokio::signal::ctrl_c() => {
                 stopped?;
                 return Ok(Heard::Interrupted);
@@ -169,19 +170,25 @@ impl Search {
     }
 }
 
-/// Everything from the first byte until silence; empty if none came in time.
+/// Everything from the first byte until silence; empty if none came by `begun_by`.
+///
+/// What began in time may finish, up to [`HEARD_LEN_MAX`]: a print cut by our clock would be
+/// blamed on the line settings.
 async fn transmission<S: AsyncRead + Unpin>(
     stream: &mut S,
-    deadline: Instant,
+    begun_by: Instant,
 ) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
-    let mut until = deadline;
+    let mut until = begun_by;
     while let Ok(read) = timeout_at(until, stream.read(&mut buffer)).await {
         let len = read.context("the port failed")?;
         anyhow::ensure!(len > 0, "the other end is gone");
         let room = HEARD_LEN_MAX.saturating_sub(bytes.len()).min(len);
         bytes.extend_from_slice(&buffer[..room]);
+        if bytes.len() >= HEARD_LEN_MAX {
+            break; // a line that never rests
+        }
         until = Instant::now() + SILENCE;
     }
     Ok(bytes)
@@ -213,12 +220,7 @@ fn found(port: &str, line: LineSettings, readers: &[Trial]) -> anyhow::Result<()
         writeln!(out, "found: {} at {line}", name(reader.spec))?;
     }
     let Some(reader) = readers.first() else { return Ok(()) };
-    writeln!(
-        out,
-        "\n[[link]]\nid = \"choose-a-name\"\nlane = \"choose-a-lane\"\ndriver = \"{}\"\n\n{}",
-        reader.spec.id,
-        handbook::serial_table(port, line)
-    )?;
+    writeln!(out, "\n{}", handbook::serial_configuration(reader.spec, port, line))?;
     write!(out, "{}", handbook::setup(reader.spec))?;
     Ok(())
 }

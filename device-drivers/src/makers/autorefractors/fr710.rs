@@ -17,7 +17,7 @@
 //!
 //! Traps: the columns are counted behind the mark, and a record that is too short for them is
 //! refused. What stands in front of the first mark belongs to no record and is kept as a capture.
-//! AnyName else in a record, and records of another kind, are kept as text.
+//! Anything else in a record, and records of another kind, are kept as text.
 //!
 //! Unknown: the line settings; what the other columns hold; whether something ends the last record.
 

@@ -15,7 +15,7 @@
 //! R, -02.25, -00.75, 012,  ,  ,L, -01.50, -01.00, 168,  ,  ,PD63 CR LF
 //! ```
 //!
-//! Both eyes have to stand there, though one may be blank. AnyName else in between refuses all.
+//! Both eyes have to stand there, though one may be blank. Anything else in between refuses all.
 //!
 //! Unknown: the line settings; whether the parts stand in one line (several are read as well).
 
