@@ -10,7 +10,10 @@ export function takeExamine() {
   file.addEventListener("change", async () => {
     const chosen = file.files[0];
     if (!chosen) return;
-    const content = new Uint8Array(await chosen.slice(0, LEN_MAX).arrayBuffer());
+    const isTooLong = chosen.size > LEN_MAX;
+    form.querySelector("#examine-too-long").hidden = !isTooLong;
+    if (isTooLong) return; // half a file would be judged for the other half
+    const content = new Uint8Array(await chosen.arrayBuffer());
     bytes.value = Array.from(content, (byte) => byte.toString(16).padStart(2, "0")).join("");
     form.querySelector("#examine-name").value = chosen.name;
     form.submit();

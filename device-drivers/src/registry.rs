@@ -1,7 +1,7 @@
 //! All drivers. A driver is a file, one line here, and a folder of fixtures.
 
 use crate::{
-    DriverSpec,
+    DriverSpec, Transport,
     makers::{
         autorefractors, canon, captures, haag_streit, huvitz, joia, nidek, nidek_rt_xml, nidek_xml,
         oculus, reichert, screeners, tomey, top1000, topcon, visionix, zeiss,
@@ -83,6 +83,15 @@ pub static DRIVERS: &[&DriverSpec] = &[
 /// The driver of this name.
 pub fn find(id: &str) -> Option<&'static DriverSpec> {
     DRIVERS.iter().copied().find(|spec| spec.id == id)
+}
+
+/// Most bytes that this driver may hold back.
+pub fn pending_len_max(spec: &DriverSpec) -> usize {
+    match spec.transport {
+        Transport::Serial(_) => LINE_PENDING_LEN_MAX,
+        Transport::Folder { .. } if spec.id == topcon::myah::SPEC.id => PENDING_LEN_MAX,
+        Transport::Folder { .. } => FILE_PENDING_LEN_MAX,
+    }
 }
 
 /// Name and meaning of the quantities to which a site may give headings in its configuration, for a

@@ -1,7 +1,10 @@
 //! The commands and their options.
 
 use crate::config::{DEFAULT_PATH, DateOrderWord, FlowControl};
-use chiasm_drivers::DriverOptions;
+use chiasm_drivers::{
+    DriverOptions,
+    registry::{self, DRIVERS},
+};
 use chiasm_proto::Sha256;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -146,6 +149,11 @@ pub struct ReadingArgs {
 
 fn column(text: &str) -> Result<(String, String), String> {
     let (name, heading) = text.split_once('=').ok_or("write it as name=heading")?;
+    let known = || DRIVERS.iter().flat_map(|spec| registry::columns(spec)).map(|(known, _)| *known);
+    if !known().any(|column| column == name) {
+        let names: Vec<&str> = known().collect();
+        return Err(format!("no driver takes it; choose one of: {}", names.join(", ")));
+    }
     Ok((name.to_owned(), heading.to_owned()))
 }
 

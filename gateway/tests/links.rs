@@ -308,6 +308,22 @@ fn configuration_errors_name_file_key_and_remedy() {
             "driver = \"nidek_ark\"\n[link.tcp_client]\naddress = \"x\"",
             vec!["address", "host:port"],
         ),
+        (
+            "driver = \"zeiss_iolmaster500\"\ncolumns = { axial_length = \"AL\" }",
+            vec![
+                "link \"ark\".columns.axial_length",
+                "no such column",
+                "drivers zeiss_iolmaster500",
+            ],
+        ),
+        (
+            "driver = \"zeiss_iolmaster500\"\ncolumns = { r1_left = \" \" }",
+            vec!["columns.r1_left", "heading", "first line"],
+        ),
+        (
+            "driver = \"nidek_ark\"\ncolumns = { r1_left = \"R1\" }",
+            vec!["columns.r1_left", "no such column"],
+        ),
     ] {
         let error = parse(&format!("{link}{rest}")).unwrap_err().to_string();
         for word in words {

@@ -57,8 +57,8 @@ pub use other_test::{OtherTest, OtherValue};
 pub use pachymetry::Pachymetry;
 pub use raw::{Raw, Sha256};
 pub use reading::{
-    Capture, ClaimedPatient, ClockState, Decoded, DriverRef, Flag, FlagCode, GatewayEvent,
-    Instrument, InstrumentTime, Integrity, Reading, UnknownRecord,
+    CAPTURE_LEN_MAX, Capture, ClaimedPatient, ClockState, Decoded, DriverRef, Flag, FlagCode,
+    GatewayEvent, Instrument, InstrumentTime, Integrity, Reading, UnknownRecord,
 };
 pub use refraction::{CylinderMode, Light, Refraction, RefractionKind, RefractionValue, Vision};
 pub use shot::{Confidence, Representative, Shot};

@@ -182,6 +182,9 @@ pub struct Reading {
     pub raw: Raw,
 }
 
+/// Most raw bytes of a capture; of longer ones the beginning is sent.
+pub const CAPTURE_LEN_MAX: usize = 64 * 1024;
+
 /// Bytes that did not become a reading: kept, explained, counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capture {

@@ -97,7 +97,8 @@ fn wrong_parity_is_named_and_other_instruments_are_not_invented() {
     story("parity", async {
         let truth = line(9600, 8, Parity::Even, 1);
         let search = search("ARK-1a", truth, &["--driver", "nidek_lm"]).await?;
-        ensure!(!search.is_found || search.said.contains("found: nidek_ark"), "{}", search.said);
+        ensure!(search.is_found && search.said.contains("found: nidek_ark"), "{}", search.said);
+        ensure!(!search.said.contains("found: nidek_lm"), "another's:\n{}", search.said);
         let truth = line(300, 8, Parity::None, 1);
         let args = ["--driver", "nidek_ark", "--wait", "2"];
         let search = self::search("ARK-1a", truth, &args).await?;

@@ -3,7 +3,7 @@
 
 use chiasm_drivers::{
     Decoder, DriverOptions, detect,
-    registry::{DRIVERS, PENDING_LEN_MAX},
+    registry::{DRIVERS, pending_len_max},
 };
 use libfuzzer_sys::fuzz_target;
 use std::time::Instant;
@@ -14,7 +14,7 @@ const TIMEOUTS_MAX: usize = 16;
 fuzz_target!(|input: &[u8]| {
     let Some((size, bytes)) = input.split_first() else { return };
     let size = usize::from(*size).max(1) * 8;
-    detect::candidates(bytes);
+    detect::examine(Instant::now(), bytes, &DriverOptions::default());
     for spec in DRIVERS {
         let mut decoder = (spec.new)(&DriverOptions::default());
         let mut now = Instant::now();
@@ -24,7 +24,7 @@ fuzz_target!(|input: &[u8]| {
             decoder.handle_input(now, piece);
             given += piece.len();
             accounted = drain(decoder.as_mut(), bytes, accounted);
-            assert!(given - accounted <= PENDING_LEN_MAX, "{} holds back too much", spec.id);
+            assert!(given - accounted <= pending_len_max(spec), "{} holds back too much", spec.id);
         }
         for _ in 0..TIMEOUTS_MAX {
             let Some(at) = decoder.poll_timeout() else { break };

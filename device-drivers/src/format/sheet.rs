@@ -20,8 +20,32 @@ pub const ROWS_MAX: usize = 10_000;
 /// The first of these that stands in the line of headings is the delimiter.
 const DELIMITERS: [char; 3] = [';', '\t', ','];
 const BYTE_ORDER_MARK: char = '\u{FEFF}';
-/// Headings that hold one of these words stand above what is never read.
-const PERSONAL: [&str; 6] = ["name", "birth", "geburt", "geb.", "naissance", "dob"];
+/// Headings that hold one of these stand above what is not kept, unless the driver reads them. In
+/// the languages in which exports are known to be written.
+const PERSONAL: [&str; 20] = [
+    "name",
+    "apellido",
+    "cognome",
+    "birth",
+    "geburt",
+    "geb.",
+    "naissance",
+    "nascita",
+    "nacimiento",
+    "dob",
+    "d.o.b",
+    "patient",
+    "address",
+    "adresse",
+    "street",
+    "phone",
+    "telefon",
+    "mobile",
+    "mail",
+    "insurance",
+];
+/// The same as whole words: inside others they mean something else, as in nominal.
+const PERSONAL_WORDS: [&str; 5] = ["nom", "prénom", "prenom", "nome", "born"];
 
 /// What becomes of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +54,7 @@ pub enum Role {
     Read,
     /// Kept as text.
     Kept,
-    /// Not taken over: names, birth dates.
+    /// Not taken over: names, birth dates and the like.
     Ignored,
 }
 
@@ -101,7 +125,7 @@ impl<'a> Sheet<'a> {
     pub fn roles(&self, is_read: impl Fn(usize) -> bool) -> Vec<Role> {
         let role = |(at, heading): (usize, &String)| match heading.to_lowercase() {
             _ if is_read(at) => Role::Read,
-            heading if PERSONAL.iter().any(|word| heading.contains(word)) => Role::Ignored,
+            heading if is_personal(&heading) => Role::Ignored,
             _ => Role::Kept,
         };
         self.headings.iter().enumerate().map(role).collect()
@@ -196,6 +220,13 @@ impl<'a> Sheet<'a> {
     }
 }
 
+/// Whether a heading in lower case stands above names, birth dates or the like.
+fn is_personal(heading: &str) -> bool {
+    let mut words = heading.split(|letter: char| !letter.is_alphanumeric());
+    PERSONAL.iter().any(|part| heading.contains(part))
+        || words.any(|word| PERSONAL_WORDS.contains(&word))
+}
+
 /// Some makers write the colon themselves.
 fn named(heading: &str, field: &str) -> String {
     format!("{}: {}", heading.trim_end_matches(':'), field.trim())
@@ -245,6 +276,17 @@ mod tests {
         assert_eq!(local("14/3/2026", Some(DateOrder::MonthFirst)), None);
         assert_eq!(local("4/3/26", Some(DateOrder::MonthFirst)), None);
         assert!(instrument_time(" ", "", None).is_none());
+    }
+
+    #[test]
+    fn personal_headings_are_told_from_others() {
+        for heading in ["last name:", "nom", "prénom", "pat. geb.", "d.o.b.", "e-mail", "nome (od)"]
+        {
+            assert!(is_personal(heading), "{heading}");
+        }
+        for heading in ["nominal k", "al (mm)", "k1 axis", "nomogram", "exam date"] {
+            assert!(!is_personal(heading), "{heading}");
+        }
     }
 
     #[test]

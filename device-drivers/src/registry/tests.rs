@@ -4,14 +4,11 @@ mod damage;
 
 use super::*;
 use crate::{
-    DriverOptions, Evidence, Transport,
+    DriverOptions, Evidence,
     golden::{Fixture, fixtures, run},
 };
 use chiasm_proto::Measured;
 use std::{collections::BTreeSet, time::Instant};
-
-/// The driver of documents that hold matrices.
-const WITH_MATRICES: &str = "topcon_myah";
 
 /// Typical, one eye or errors, extremes.
 const FIXTURES_MIN: usize = 3;
@@ -130,11 +127,7 @@ fn pending_bytes_have_a_limit() {
 fn assert_bounded(spec: &DriverSpec, beginning: &[u8], filler: &[u8]) {
     let mut decoder = (spec.new)(&DriverOptions::default());
     let now = Instant::now();
-    let limit = match spec.transport {
-        Transport::Serial(_) => LINE_PENDING_LEN_MAX,
-        Transport::Folder { .. } if spec.id == WITH_MATRICES => PENDING_LEN_MAX,
-        Transport::Folder { .. } => FILE_PENDING_LEN_MAX,
-    };
+    let limit = pending_len_max(spec);
     let block = filler.repeat(limit / 16 / filler.len());
     let count = 18 + filler.len();
     let mut pending = 0;

@@ -40,12 +40,12 @@ struct Target {
 pub(super) async fn listen(config: &Path, args: ListenArgs) -> anyhow::Result<()> {
     let target = target(config, &args)?;
     if let Some(spec) = target.driver {
-        print!("{}", handbook::setup(spec));
+        write!(io::stdout(), "{}", handbook::setup(spec))?;
     }
     let mut ear = Ear::new(&target);
     match &target.endpoint {
         Endpoint::Serial(serial) => {
-            println!("listening on {}, {}", serial.port, describe(serial));
+            writeln!(io::stdout(), "listening on {}, {}", serial.port, describe(serial))?;
             let mut stream = serial::open(serial)?;
             ear.run(&mut stream).await
         }
@@ -53,16 +53,16 @@ pub(super) async fn listen(config: &Path, args: ListenArgs) -> anyhow::Result<()
             let mut stream = TcpStream::connect(address)
                 .await
                 .with_context(|| format!("cannot reach {address}"))?;
-            println!("listening to {address}");
+            writeln!(io::stdout(), "listening to {address}")?;
             ear.run(&mut stream).await
         }
         Endpoint::TcpServer { listen } => {
             let listener = TcpListener::bind(listen)
                 .await
                 .with_context(|| format!("cannot listen on {listen}"))?;
-            println!("waiting for a call on {listen}");
+            writeln!(io::stdout(), "waiting for a call on {listen}")?;
             let (mut stream, peer) = listener.accept().await?;
-            println!("{peer} calls");
+            writeln!(io::stdout(), "{peer} calls")?;
             ear.run(&mut stream).await
         }
         Endpoint::Folder { path, .. } => anyhow::bail!(
@@ -161,7 +161,7 @@ impl Ear {
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
                     match &mut self.driver {
                         Some((_, decoder)) => decoder.handle_timeout(clock::monotonic()),
-                        None => self.explain(),
+                        None => self.explain()?,
                     }
                     self.show_events()?;
                 }
@@ -190,25 +190,27 @@ impl Ear {
 
     /// The line is silent: which driver reads what came, and how its instrument is set; or why none
     /// does.
-    fn explain(&mut self) {
+    fn explain(&mut self) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
         self.silent_at = None;
         let heard = std::mem::take(&mut self.heard);
         let examination = detect::examine(clock::monotonic(), &heard, &DriverOptions::default());
         for reader in examination.readers() {
-            println!("parsed by {}: choose it with --driver {0}", reader.spec.id);
+            writeln!(out, "parsed by {}: choose it with --driver {0}", reader.spec.id)?;
             if !self.named.contains(&reader.spec.id) {
                 self.named.push(reader.spec.id);
-                print!("{}", handbook::setup(reader.spec));
+                write!(out, "{}", handbook::setup(reader.spec))?;
             }
         }
         if examination.readers().next().is_none() {
             for trial in &examination.trials {
-                println!("not parsed by {}", why_not(trial));
+                writeln!(out, "not parsed by {}", why_not(trial))?;
             }
         }
         for hint in &examination.hints {
-            println!("{hint}");
+            writeln!(out, "{hint}")?;
         }
+        Ok(())
     }
 
     fn end(&mut self) -> anyhow::Result<()> {

@@ -8,12 +8,11 @@ use crate::{
     spool::{BODY_LEN_MAX, Document},
 };
 use chiasm_drivers::{DecodeError, ErrorCode, Event};
-use chiasm_proto::{Body, Capture, Decoded, DriverRef, Raw, Reading, raw};
+use chiasm_proto::{Body, CAPTURE_LEN_MAX, Capture, Decoded, DriverRef, Raw, Reading, raw};
 use std::sync::PoisonError;
 
-/// Most raw bytes of a capture that are sent up; the journal and the count have had them all.
-pub const CAPTURE_LEN_MAX: usize = 64 * 1024;
-
+/// Longest explanation of a capture, in bytes.
+const DETAIL_LEN_MAX: usize = 1024;
 const DRIVER_FAULT: &str = "the driver failed on these bytes; this is a defect of the driver";
 
 /// Bytes that arrive now.
@@ -85,6 +84,7 @@ fn capture(
     mut raw: Vec<u8>,
 ) -> Body {
     let mut detail = format!("link {}, driver {}: {why}", link.id, link.driver.id);
+    detail.truncate(detail.floor_char_boundary(DETAIL_LEN_MAX));
     tracing::warn!(link = %link.id, driver = link.driver.id, code, bytes = raw.len(), detail,
         "bytes gave no reading");
     if raw.len() > CAPTURE_LEN_MAX {

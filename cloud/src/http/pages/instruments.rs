@@ -24,13 +24,16 @@ use chiasm_drivers::{
     detect::{self, Examination},
     handbook, registry,
 };
-use chiasm_proto::{Body, Envelope};
+use chiasm_proto::{Body, CAPTURE_LEN_MAX, Envelope};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 /// Captures on the page.
 const CAPTURES_MAX: i64 = 12;
 /// Bytes of a file that is examined.
 const EXAMINED_LEN_MAX: usize = 768 * 1024;
+/// Examinations at a time: whoever asks for many waits, and filing keeps its processors.
+static EXAMINATIONS: Semaphore = Semaphore::const_new(1);
 
 #[derive(Template)]
 #[template(path = "instruments.html")]
@@ -66,6 +69,7 @@ struct Capture {
     lane: String,
     driver: String,
     time: String,
+    /// What happened, without anything that was sent.
     why: String,
     len: usize,
     answer: Answer,
@@ -206,19 +210,31 @@ async fn capture_of(row: CaptureRow) -> Result<Option<Capture>, Fault> {
         return Ok(None);
     };
     let zone = local_time::zone(&row.time_zone);
-    let len = capture.raw.bytes.len();
-    let mut bytes = capture.raw.bytes;
-    bytes.truncate(EXAMINED_LEN_MAX);
+    let why = why(&capture);
+    let bytes = capture.raw.bytes;
+    let len = bytes.len();
+    let mut answer = examined(bytes, String::new()).await?;
+    if len >= CAPTURE_LEN_MAX {
+        // Of course a driver cannot read the beginning of something longer.
+        answer.cannot.clear();
+        answer.hints = vec!["Only the beginning was kept. Examine the file itself.".into()];
+    }
     Ok(Some(Capture {
         gateway: row.gateway_id,
         link: capture.link.to_string(),
         lane: capture.lane.to_string(),
         driver: capture.driver.map(|driver| driver.id).unwrap_or_default(),
         time: show::date_and_time(row.captured_at_us, &zone),
-        why: capture.detail,
+        why,
         len,
-        answer: examined(bytes, String::new()).await?,
+        answer,
     }))
+}
+
+/// Code and position. The detail stays out: it may hold a file's name, and so a patient's.
+fn why(capture: &chiasm_proto::Capture) -> String {
+    let code = capture.code.replace('_', " ");
+    capture.offset.map_or(code.clone(), |offset| format!("{code}, byte {offset}"))
 }
 
 /// Trying every driver may take milliseconds, so it does not stand in the way of others.
@@ -226,6 +242,7 @@ async fn examined(bytes: Vec<u8>, what: String) -> Result<Answer, Fault> {
     let look = move || {
         answer(&detect::examine(clock::monotonic(), &bytes, &DriverOptions::default()), what)
     };
+    let _turn = EXAMINATIONS.acquire().await.map_err(|error| Fault::ours(&error))?;
     tokio::task::spawn_blocking(look).await.map_err(|error| Fault::ours(&error))
 }
 
