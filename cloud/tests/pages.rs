@@ -10,6 +10,7 @@ use chiasm_cloud::{
     app::principal::Role,
     http::{self, guard::Access, routes},
 };
+use chiasm_proto::CAPTURE_LEN_MAX;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -384,6 +385,9 @@ async fn gateways_are_enrolled(site: Site) {
 async fn instruments_are_set_up(mut site: Site) {
     let asks = b"\x01C**\x02RS\x17\x04";
     site.world.unread("lane-1-ark", "nidek_ark", asks).await;
+    let mut cut = b"<?xml version=\"1.0\"?><Ophthalmology xmlns=\"urn:x\">".to_vec();
+    cut.resize(CAPTURE_LEN_MAX, b' ');
+    site.world.unread("lane-1-share", "joia_xml", &cut).await;
     let (it, ana) = (site.token("it").await, site.token("ana").await);
     let get = async |token: &str, path: &str| {
         site.send(Method::GET, path, &[("authorization", token)], "").await
@@ -391,6 +395,10 @@ async fn instruments_are_set_up(mut site: Site) {
     let (status, _, page) = get(&it, "/instruments").await;
     assert_eq!(status, 200);
     assert!(page.contains("lane-1-ark") && page.contains("switch it to NCP10"), "{page}");
+    assert!(page.contains("noise, byte 0"), "{page}");
+    // What was sent, and what a file is called, may be a person's name.
+    assert!(!page.contains("DOE") && !page.contains("something unknown"), "{page}");
+    assert!(page.contains("Only the beginning was kept"), "{page}");
     let (_, _, page) = get(&ana, "/instruments").await;
     assert!(!page.contains("lane-1-ark"), "captures are for those who set instruments up");
     let (_, _, page) = get(&ana, "/instruments?q=lensometry+nidek").await;

@@ -67,7 +67,7 @@ impl World {
             lane: LaneId::new("lane-1").unwrap(),
             driver: Some(DriverRef { id: driver.into(), version: "1".into() }),
             code: "noise".into(),
-            detail: "nothing that is known".into(),
+            detail: "DOE_JANE.xml begins with something unknown".into(),
             offset: Some(0),
             clock: ClockState::Synced,
             raw: Raw::new(bytes.to_vec()),
