@@ -125,6 +125,8 @@ impl Default for Framer {
 
 impl Framer {
     pub fn input(&mut self, now: Instant, bytes: &[u8]) {
+        // What comes behind the silence is of the next frame, even if nobody told of it.
+        self.timeout(now);
         bytes.iter().for_each(|byte| self.byte(*byte));
         self.deadline = match self.state {
             State::Behind { .. } => Some(now + CHECKSUM_WAIT),

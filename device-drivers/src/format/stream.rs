@@ -193,6 +193,8 @@ fn is_line_end(byte: u8) -> bool {
 
 impl Decoder for StreamDecoder {
     fn handle_input(&mut self, now: Instant, bytes: &[u8]) {
+        // Bytes behind the silence belong to the next transmission, even if nobody told of it.
+        self.handle_timeout(now);
         self.pending.extend_from_slice(bytes);
         while self.step() {}
         let is_waiting = self.is_told || self.pending.iter().any(|byte| !is_line_end(*byte));
@@ -225,3 +227,6 @@ impl Decoder for StreamDecoder {
 pub fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
     memchr::memmem::find(bytes, text)
 }
+
+#[cfg(test)]
+mod tests;

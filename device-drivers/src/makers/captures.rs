@@ -318,6 +318,8 @@ impl CaptureDecoder {
 
 impl Decoder for CaptureDecoder {
     fn handle_input(&mut self, now: Instant, bytes: &[u8]) {
+        // What comes behind the silence is of the next transmission, even if nobody told of it.
+        self.handle_timeout(now);
         let mut rest = bytes;
         while !rest.is_empty() {
             let room = CAPTURE_LEN_MAX - self.pending.len();

@@ -6,6 +6,7 @@ use crate::{
     golden::run_with,
     registry::{self, DRIVERS},
 };
+use chiasm_proto::Eye;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -109,5 +110,28 @@ fn every_driver_that_reads_values_has_a_simulator() {
     for spec in DRIVERS.iter().filter(|spec| !spec.yields.is_empty()) {
         let has_one = SIMULATORS.iter().any(|simulator| simulator.driver == spec.id);
         assert!(has_one, "{} has no simulator", spec.id);
+    }
+}
+
+/// Nothing but the order of the eyes may tell where one print ends and the next begins: the left
+/// eye of one patient and the right one of the next must never become one reading.
+#[test]
+fn a_left_eye_and_the_next_print_never_mix() {
+    let is_line = |driver| {
+        let spec = registry::find(driver).expect("a driver of the registry");
+        matches!(spec.transport, Transport::Serial(_)).then_some(spec)
+    };
+    for simulator in SIMULATORS.iter().filter(|it| it.knobs.contains(&Knob::OneEye)) {
+        let Some(spec) = is_line(simulator.driver) else { continue };
+        for (seed, missing_pd) in (0..40).flat_map(|seed| [(seed, false), (seed, true)]) {
+            let both = Knobs { missing_pd, ..Knobs::default() };
+            let left = Knobs { only_eye: Some(Eye::Left), ..both.clone() };
+            let prints = [(simulator.print)(seed, &left), (simulator.print)(seed + 1000, &both)];
+            let bytes = [prints[0].bytes.as_slice(), &prints[1].bytes].concat();
+            let outcome = run_with(spec, &DriverOptions::default(), [bytes.as_slice()]);
+            let found: Vec<_> = outcome.decoded().iter().map(|it| &it.measurements).collect();
+            let text = String::from_utf8_lossy(&bytes);
+            assert_eq!(found, prints.each_ref().map(|it| &it.measurements), "{text}");
+        }
     }
 }

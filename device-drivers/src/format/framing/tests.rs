@@ -157,3 +157,19 @@ fn the_sum_may_leave_out_line_ends_but_nothing_else() {
         assert!(matches!(&found[0], Framed::Refused { .. }), "{skip:?}");
     }
 }
+
+#[test]
+fn bytes_behind_the_silence_are_of_the_next_frame() {
+    let start = Instant::now();
+    let mut framer = Framer::default();
+    framer.input(start, &BODY.as_bytes()[..30]);
+    framer.input(start + SILENCE_MAX, &sealed(BODY));
+    let Some(Framed::Refused { error, raw }) = framer.poll() else { panic!("not refused") };
+    assert_eq!((error.code, raw.len()), (ErrorCode::Incomplete, 30));
+    assert!(matches!(framer.poll(), Some(Framed::Frame(Frame { is_proved: true, .. }))));
+    // The first transmission of a frame without a checksum takes no digits from the next one.
+    let mut framer = Framer::default();
+    framer.input(start, &[BODY.as_bytes(), &[EOT]].concat());
+    framer.input(start + CHECKSUM_WAIT, b"0");
+    assert!(matches!(framer.poll(), Some(Framed::Frame(Frame { is_proved: false, .. }))));
+}

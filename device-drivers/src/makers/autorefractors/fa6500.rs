@@ -107,7 +107,12 @@ fn read(bytes: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, Decode
     for line in lines(text) {
         let field = Field { text: line.field.text.trim_end(), ..line.field };
         let (name, sent) = field.text.split_once(' ').unwrap_or((field.text, ""));
-        let sent = Field::new(sent, field.offset + name.len() + 1, field.name);
+        // With the blanks behind it, one of which may have been a digit.
+        let behind = (field.offset + name.len() + 1).min(line.field.offset + line.field.text.len());
+        let sent = match sent {
+            "" => Field::new("", behind, field.name),
+            _ => Field::new(&line.field.text[name.len() + 1..], behind, field.name),
+        };
         let part = NAMES.iter().position(|known| *known == name);
         let eye = EYES.iter().position(|(_, letter)| field.text.starts_with(letter));
         match (part, eye, current) {
@@ -129,7 +134,8 @@ fn read(bytes: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, Decode
             }
             _ if name == "PD" => {
                 let distance = distance_mm(&sent.named("PD"))?;
-                if found.distance_mm.replace(distance).is_some_and(|other| other != distance) {
+                let other = distance.and_then(|distance| found.distance_mm.replace(distance));
+                if other.is_some_and(|other| Some(other) != distance) {
                     return Err(field.malformed("two different distances"));
                 }
             }
@@ -168,10 +174,15 @@ mod tests {
             "R\nS -02.25\nC -00.75\nA \n",
             "R\nS -02.25\nC 12\nA 12\n",
             "R1\nS -02.25\nC -00.75\nA 12\n",
+            "R\nS 02.25\nC -00.75\nA 12\n",
+            "R\nS -02.25\nC 00.75\nA 12\n",
+            "R\nS -02.25\nC -00.75\nA 12 \n",
         ] {
             assert!(read(text).is_err(), "{text:?}");
         }
         assert!(read(&format!("{right}PD 63\nL\nS -1.5\nC -1.0\nA 168\nPD 64\n")).is_err());
+        let none = read(&format!("{right}PD 00\n")).unwrap().unwrap();
+        assert_eq!(none.measurements.len(), 1, "a distance of zero is none");
     }
 }
 

@@ -155,6 +155,9 @@ mod tests {
         assert!(read(&format!("#!>{:<25}-02.25-00.75012 ", "REFR")).is_err());
         assert!(read(&format!("#!>{:<26}-02.25      012", "REFL")).is_err());
         assert!(read(&format!("{good}{good}")).is_err());
+        for values in ["\r02.25-00.75012", " 02.25-00.75012", "-02.25-00.7512 "] {
+            assert!(read(&format!("#!>{:<26}{values}\r\n", "REFR")).is_err(), "{values:?}");
+        }
     }
 }
 

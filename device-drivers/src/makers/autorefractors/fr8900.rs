@@ -111,7 +111,7 @@ fn read(bytes: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, Decode
                 let len = line_end.min(DISTANCE_LEN);
                 let number = rest.columns(2, len, "PD")?;
                 if !number.text.trim().is_empty() {
-                    found.distance_mm = Some(distance_mm(&number)?);
+                    found.distance_mm = distance_mm(&number)?;
                 }
                 at += 2 + len;
                 "PD"
@@ -150,6 +150,10 @@ mod tests {
             "R, -02.25, -00.75,    ,  ,L, -01.50, -01.00, 168,  \r\n".into(),
             "R, -02.25, 012, -00.75,  ,L, -01.50, -01.00, 168,  \r\n".into(),
             "R, -02.25, -00.75, 181,  ,L, -01.50, -01.00, 168,  \r\n".into(),
+            "R, -02.25, -00.75, 012,  ,L, \r01.50, -01.00, 168,  \r\n".into(),
+            "R, -02.25, -00.75, 012,  ,L,  01.50, -01.00, 168,  \r\n".into(),
+            "R, -02.25, -00.75, 12 ,  ,L, -01.50, -01.00, 168,  \r\n".into(),
+            format!("{right},  ,{left},  ,PD6  \r\n"),
         ] {
             assert!(field(&line).is_err(), "{line:?}");
         }

@@ -124,29 +124,54 @@ fn ended(bytes: &[u8]) -> Result<&str, DecodeError> {
     Err(DecodeError::new(ErrorCode::Incomplete, text.len(), message))
 }
 
-/// Sphere or cylinder. An axis or a distance in its place has no decimal point.
+/// Sphere or cylinder. An axis or a distance in its place has no decimal point. Only zero may lack
+/// its sign: a lost `-` would be a `+`.
 fn power(field: &Field) -> Result<Hundredths, DecodeError> {
-    let field = field.trimmed();
+    let field = padded(field)?;
     if field.text.contains(',') || !field.text.contains('.') {
         return Err(field.malformed("not a power with a decimal point"));
     }
-    field.hundredths()
+    let size = field.hundredths()?;
+    if !size.is_zero() && !field.text.starts_with(['+', '-']) {
+        return Err(field.malformed("a power without a sign"));
+    }
+    Ok(size)
 }
 
 fn axis_deg(field: &Field) -> Result<i16, DecodeError> {
-    let field = field.trimmed();
+    let field = padded(field)?;
     if !field.text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(field.malformed("not an axis"));
     }
     field.free_axis_deg()
 }
 
-fn distance_mm(field: &Field) -> Result<Hundredths, DecodeError> {
+/// Nothing but blanks before the number and nothing behind it: a blank there may have been its last
+/// digit, a line end the sign of a power.
+fn padded<'a>(field: &Field<'a>) -> Result<Field<'a>, DecodeError> {
+    let text = field.text.trim_start_matches(' ');
+    let blank = field.text.len() - text.len();
+    let number = Field { text, offset: field.offset + blank, ..*field };
+    match text.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        true => Err(number.malformed("a blank or a line end inside or behind the number")),
+        false => Ok(number),
+    }
+}
+
+/// None if it is zero. No distance of two eyes has one digit: its second one was lost.
+fn distance_mm(field: &Field) -> Result<Option<Hundredths>, DecodeError> {
     let field = field.trimmed();
     if !field.text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return Err(field.malformed("not a distance"));
     }
-    field.hundredths()
+    let distance = field.hundredths()?;
+    if distance.is_zero() {
+        return Ok(None);
+    }
+    match distance < Hundredths::whole(10) {
+        true => Err(field.malformed("a distance of one digit")),
+        false => Ok(Some(distance)),
+    }
 }
 
 /// Sphere, cylinder and axis; nothing if all three are blank, refused if some are.
@@ -163,4 +188,37 @@ fn value([sphere, cylinder, axis]: [Field; 3]) -> Result<Option<RefractionValue>
         axis_deg: (!cylinder.is_zero()).then_some(axis_deg),
         spherical_equivalent: None,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(text: &str) -> Field<'_> {
+        Field::new(text, 3, "R")
+    }
+
+    #[test]
+    fn a_power_has_its_sign_and_nothing_behind_it() {
+        assert_eq!(power(&field(" -1.50")), Ok(Hundredths(-150)));
+        assert_eq!(power(&field("0.00")), Ok(Hundredths(0)));
+        for text in ["\r02.25", " \r01.50", "02.25", " 1.50", "-02.5 ", "-02.25\n", "- 2.25"] {
+            assert!(power(&field(text)).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_axis_that_lost_its_last_digit_is_refused() {
+        assert_eq!(axis_deg(&field("  8")), Ok(8));
+        for text in ["12 ", " 12 ", "1 2", "\r12", "12\r", ""] {
+            assert!(axis_deg(&field(text)).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_distance_of_zero_is_none() {
+        assert_eq!(distance_mm(&field("63 ")), Ok(Some(Hundredths::whole(63))));
+        assert_eq!(distance_mm(&field("00.0")), Ok(None));
+        assert!(distance_mm(&field("6 ")).is_err());
+    }
 }

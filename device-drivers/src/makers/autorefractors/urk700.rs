@@ -32,7 +32,7 @@ use crate::{
         stream::{End, Protocol, StreamDecoder},
     },
 };
-use chiasm_proto::Decoded;
+use chiasm_proto::{Decoded, RefractionValue};
 
 const BLANKS: &[char] = &[' ', '\r', '\n'];
 /// Words of a transmission: seven numbers and three names.
@@ -111,13 +111,25 @@ fn read(bytes: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, Decode
     }
     let found = Found {
         eyes: [
-            value([a, b, c].map(|it| it.named("R")))?,
-            value([d, e, f].map(|it| it.named("L")))?,
+            whole_axis(value([a, b, c].map(|it| it.named("R")))?, &c)?,
+            whole_axis(value([d, e, f].map(|it| it.named("L")))?, &f)?,
         ],
-        distance_mm: Some(distance_mm(&g.named("PD"))?),
+        distance_mm: distance_mm(&g.named("PD"))?,
         ..Found::default()
     };
     Ok(found.decoded(&SPEC, options))
+}
+
+/// An axis beside a cylinder has its three digits: a blank among the words may have been one.
+fn whole_axis(
+    value: Option<RefractionValue>,
+    axis: &Field,
+) -> Result<Option<RefractionValue>, DecodeError> {
+    let has_axis = value.is_some_and(|value| value.axis_deg.is_some());
+    match has_axis && !axis.has_shape("000") {
+        true => Err(axis.malformed("an axis without its three digits")),
+        false => Ok(value),
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +149,10 @@ mod tests {
             "R -02.25 012 -00.75 L -01.50 -01.00 168 PD 63\r\n",
             "R -02,25 -00.75 012 L -01.50 -01.00 168 PD 63\r\n",
             "R -02.25 -00.75 012 L -01.50 -01.00 168 PD 63",
+            "R -02.25 \r00.75 012 L -01.50 -01.00 168 PD 63\r\n",
+            "R 02.25 -00.75 012 L -01.50 -01.00 168 PD 63\r\n",
+            "R -02.25 -00.75 12  L -01.50 -01.00 168 PD 63\r\n",
+            "R -02.25 -00.75 012 L -01.50 -01.00 168 PD 6 \r\n",
         ] {
             assert!(read(line).is_err(), "{line:?}");
         }

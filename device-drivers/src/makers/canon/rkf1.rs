@@ -287,6 +287,8 @@ fn shown(line: &[u8]) -> String {
 
 impl Decoder for RkF1Decoder {
     fn handle_input(&mut self, now: Instant, bytes: &[u8]) {
+        // What comes behind the silence is of the next transfer, even if nobody told of it.
+        self.handle_timeout(now);
         bytes.iter().for_each(|byte| self.byte(*byte));
         let is_waiting = !self.pending.is_empty() || self.state != State::Outside;
         self.deadline = is_waiting.then(|| now + SILENCE_MAX);
@@ -333,6 +335,18 @@ mod tests {
         assert_eq!(texts, ["CANON RK-F1", "one \\x81", "two", "end"]);
         let nidek = b"\x01DRM\x02OR-02.25-00.50178\x17\x04";
         assert!(run(&SPEC, [nidek.as_slice()]).transmitted.is_empty());
+    }
+
+    #[test]
+    fn bytes_behind_the_silence_are_of_another_transfer() {
+        let mut decoder = (SPEC.new)(&DriverOptions::default());
+        let start = Instant::now();
+        let half = &TRANSFER[..10];
+        decoder.handle_input(start, half);
+        decoder.handle_input(start + SILENCE_MAX, TRANSFER);
+        let Some(Event::Rejected { raw, .. }) = decoder.poll_event() else { panic!("not told") };
+        assert_eq!(raw, half);
+        assert!(matches!(decoder.poll_event(), Some(Event::Decoded { .. })));
     }
 
     #[test]

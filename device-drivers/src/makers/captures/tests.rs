@@ -87,3 +87,13 @@ fn captures_claim_nothing() {
         assert_eq!((spec.sniff)(TEXT), Sniff::No);
     }
 }
+
+#[test]
+fn bytes_behind_the_silence_are_another_capture() {
+    let mut decoder = (TOPCON.new)(&DriverOptions::default());
+    let start = Instant::now();
+    decoder.handle_input(start, TEXT);
+    decoder.handle_input(start + SILENCE_MAX, b"next");
+    let Some(Event::Rejected { raw, .. }) = decoder.poll_event() else { panic!("not told") };
+    assert_eq!(raw, TEXT);
+}

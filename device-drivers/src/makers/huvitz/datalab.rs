@@ -159,7 +159,8 @@ fn refractions(section: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErr
         let cylinder = number(section, name('c').as_str(), DIOPTRES)?;
         let axis_deg = whole(section, name('a').as_str(), DEGREES)?;
         let far = number(section, name('p').as_str(), MILLIMETRES)?;
-        distances.extend(far.filter(|far| !distances.contains(far)));
+        // Nought is no distance: it was not measured.
+        distances.extend(far.filter(|far| !far.is_zero() && !distances.contains(far)));
         let (sphere, cylinder) = match (sphere, cylinder) {
             (Some(sphere), Some(cylinder)) => (sphere, cylinder),
             (None, None) if axis_deg.is_none() => continue,
@@ -323,6 +324,14 @@ mod tests {
             let text = format!("<datalab>{inside}</datalab>");
             assert!(run(&SPEC, [text.as_bytes()]).decoded().is_empty(), "{inside}");
         }
+    }
+
+    #[test]
+    fn a_distance_of_zero_is_none() {
+        let eye = "<rrs>-1.75</rrs><rrc>0</rrc><rra>0</rra><rrp>0</rrp><rlp>00</rlp>";
+        let text = format!("<datalab><ref>{eye}</ref></datalab>");
+        let outcome = run(&SPEC, [text.as_bytes()]);
+        assert_eq!(outcome.decoded()[0].measurements.len(), 1, "{outcome:#?}");
     }
 
     #[test]

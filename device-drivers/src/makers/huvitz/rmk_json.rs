@@ -19,7 +19,8 @@
 //! Traps: an average may have more decimals than an instrument's step; such an eye is kept as text
 //! and is not rounded. `null` and an empty text were not measured, and neither was a radius, a
 //! power of a cornea or a distance of zero. A key that is sent twice refuses the object: a usual
-//! reader would silently take the last.
+//! reader would silently take the last. There is no checksum, and one flipped bit makes of a minus
+//! sign a line end, of a digit `0` a blank: neither may stand beside a number.
 //!
 //! Unknown: all other keys, which are kept as text unless their name says that they are about the
 //! patient; the line settings.
@@ -182,7 +183,8 @@ fn read(raw: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, DecodeEr
                 if others.iter().any(|other| other.name == name) {
                     return Err(twice(key, offset));
                 }
-                others.push(Other { sent: sent(value.get(), offset, &key)?, name, key });
+                let sent = sent(text, value.get(), offset, &key)?;
+                others.push(Other { sent, name, key });
             } else if !is_personal(&key) {
                 keep(&mut unknown, offset, &key, value.get())?;
             }
@@ -191,7 +193,7 @@ fn read(raw: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, DecodeEr
         if std::mem::replace(&mut seen[side][part], true) {
             return Err(twice(key, offset));
         }
-        eyes[side][part] = sent(value.get(), offset, &key)?;
+        eyes[side][part] = sent(text, value.get(), offset, &key)?;
     }
     if !seen.as_flattened().contains(&true) {
         let message = "none of the keys that an RMK-800 sends";
@@ -199,7 +201,7 @@ fn read(raw: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, DecodeEr
     }
     let model = options.model.clone().unwrap_or_else(|| "RMK-800".into());
     let instrument = Instrument { vendor: "Xiongbo".into(), model, ..Instrument::default() };
-    let mut decoded = Decoded::new(instrument, Integrity::Structure);
+    let mut decoded = Decoded::new(instrument, Integrity::None);
     let into = &mut decoded.measurements;
     let vertex_distance_mm = distance(&mut others, "vd", &mut unknown);
     for ((eye, _), (token, parts)) in EYES.into_iter().zip(SIDES.into_iter().zip(eyes)) {
@@ -268,14 +270,28 @@ fn keep(
 }
 
 /// A bare or quoted number; nothing for `null` and an empty text.
-fn sent(value: &str, offset: usize, key: &str) -> Result<Option<Sent>, DecodeError> {
+fn sent(object: &str, value: &str, offset: usize, key: &str) -> Result<Option<Sent>, DecodeError> {
     let inside = value.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     let field = Field::new(inside.unwrap_or(value), offset, key);
     let text = field.text.trim();
     if text.is_empty() || value == "null" {
         return Ok(None);
     }
+    let has_blank_behind = match inside {
+        Some(inside) => inside.ends_with(' '),
+        None => object[offset + value.len()..].starts_with(' '),
+    };
+    if has_line_end_before(&object[..offset]) || has_blank_behind {
+        // One flipped bit makes CR of a minus sign, and a blank of the last digit of a number.
+        return Err(field.malformed("a line end in front of a number or a blank behind it"));
+    }
     Ok(Some(Sent { text: text.to_owned(), offset, number: field.number()? }))
+}
+
+/// Whether anything but blanks stands between a colon and what follows it.
+fn has_line_end_before(text: &str) -> bool {
+    let blank = text.bytes().rev().take_while(u8::is_ascii_whitespace);
+    blank.into_iter().any(|byte| byte != b' ')
 }
 
 /// The refraction of an eye, or its text if it is finer than a refraction is kept.
@@ -364,11 +380,23 @@ mod tests {
             r#"{"right_s_avg": [1], "right_c_avg": 0}"#,
             r#"{"right_s_avg": -1.75, "right_c_avg": 0,}"#,
             r#"{"temperature": 21}"#,
+            "{\"right_s_avg\": \r1.75, \"right_c_avg\": 0, \"right_a_avg\": 0}",
+            "{\"right_s_avg\":\n1.75, \"right_c_avg\": 0, \"right_a_avg\": 0}",
+            "{\"right_s_avg\": \"\r1.75\", \"right_c_avg\": 0, \"right_a_avg\": 0}",
+            r#"{"right_s_avg": -1.75, "right_c_avg": -0.5, "right_a_avg": 12 }"#,
+            r#"{"right_s_avg": -1.75, "right_c_avg": -0.5, "right_a_avg": "12 "}"#,
         ] {
             let outcome = run(&SPEC, [text.as_bytes()]);
             outcome.assert_conserves(text.as_bytes(), text);
             assert!(outcome.decoded().is_empty(), "{text}: {outcome:#?}");
         }
+    }
+
+    #[test]
+    fn nothing_proves_what_came_over_the_line() {
+        let text = r#"{"right_s_avg": -1.75, "right_c_avg": 0, "right_a_avg": 0}"#;
+        let outcome = run(&SPEC, [text.as_bytes()]);
+        assert_eq!(outcome.decoded()[0].integrity, Integrity::None);
     }
 
     #[test]

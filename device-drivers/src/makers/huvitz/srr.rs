@@ -20,7 +20,9 @@
 //!
 //! Traps: the `E` in front of an `S` closes the record before it, or, if that is closed already or
 //! there is none, leads the next one. Nothing marks the end of a transmission: a record repeated
-//! for the same eye, a head, or silence begins the next one. Text between records may hold an `E`,
+//! for the same eye, a right one behind a left one of its kind, a head, or silence begins the next
+//! one. Both records of a print hold the same distance: two different ones are of two patients and
+//! refuse everything. Text between records may hold an `E`,
 //! so it is never split there. `00` for the distance is none. Powers have all their digits: there
 //! is no checksum, and one digit that was lost would make another power.
 //!
@@ -38,8 +40,8 @@ use crate::{
     },
 };
 use chiasm_proto::{
-    Decoded, Eye, Flag, FlagCode, Hundredths, Integrity, Measured, Measurement, PupillaryDistance,
-    RefractionValue, UnknownRecord,
+    Decoded, Eye, Hundredths, Integrity, Measured, Measurement, PupillaryDistance, RefractionValue,
+    UnknownRecord,
 };
 use std::time::Duration;
 
@@ -131,7 +133,8 @@ fn begins(bytes: &[u8]) -> Option<usize> {
     (0..bytes.len()).find(is_begin)
 }
 
-/// A transmission ends where a record of it is repeated or another head stands.
+/// A transmission ends where a record of it is repeated, a right one follows a left one, or another
+/// head stands.
 fn ends(bytes: &[u8]) -> End {
     let mut seen: Vec<[u8; 2]> = vec![];
     let mut is_open = false;
@@ -142,7 +145,9 @@ fn ends(bytes: &[u8]) -> End {
             return End::After(at);
         }
         if let Some(found) = tag(here) {
-            if seen.contains(&found) {
+            // The right record stands first: behind a left one of its kind it is another print's.
+            let is_behind_left = found[1] == b'R' && seen.contains(&[found[0], b'L']);
+            if seen.contains(&found) || is_behind_left {
                 let is_led = bytes[at - 1] == b'E' && closing != Some(at - 1);
                 return End::After(if is_led { at - 1 } else { at });
             }
@@ -160,8 +165,8 @@ fn ends(bytes: &[u8]) -> End {
 struct Draft {
     /// Right, left.
     eyes: [Option<RefractionValue>; 2],
-    /// Each different one once: the same distance stands in both records.
-    distances: Vec<Hundredths>,
+    /// The same in both records.
+    far_mm: Option<Hundredths>,
     unknown: Vec<UnknownRecord>,
     has_record: bool,
 }
@@ -226,9 +231,13 @@ impl Draft {
         let axis_deg = axis.axis_deg(shape)?;
         if let Some(distance) = distance {
             let shape = if distance.has_shape("00.0") { "00.0" } else { "00" };
-            let distance = distance.named(names[3]).decimal(shape)?;
-            if !distance.is_zero() && !self.distances.contains(&distance) {
-                self.distances.push(distance);
+            let field = distance.named(names[3]);
+            let distance = field.decimal(shape)?;
+            if !distance.is_zero()
+                && self.far_mm.replace(distance).is_some_and(|other| other != distance)
+            {
+                // One head has one distance: the records are of two patients.
+                return Err(field.malformed("another distance than in the record before it"));
             }
         }
         let value = RefractionValue {
@@ -278,11 +287,7 @@ impl Draft {
         for ((eye, token), value) in EYES.into_iter().zip(self.eyes) {
             decoded.measurements.extend(value.map(|value| refraction(eye, token, value)));
         }
-        if self.distances.len() > 1 {
-            let detail = "the records of the two eyes hold different distances".into();
-            decoded.flags.push(Flag { code: FlagCode::Inconsistent, detail });
-        }
-        for far in self.distances {
+        if let Some(far) = self.far_mm {
             let far_mm = Some(far);
             let distance = PupillaryDistance { far_mm, ..PupillaryDistance::default() };
             let measured = Measured::PupillaryDistance(distance);

@@ -40,8 +40,8 @@ pub fn parse(frame: &Frame) -> Result<Message<'_>, DecodeError> {
         }
         Some([SOH, b'C', _, _, STX]) => Ok(Message::Command),
         _ => {
-            let opening = bytes[1..bytes.len().min(10)].escape_ascii();
-            let message = format!("a frame that begins with {opening} is not read here");
+            // Errors are logged: what was sent stands in none of them.
+            let message = "a frame that begins neither with D nor with C is not read here";
             Err(DecodeError::new(ErrorCode::WrongKind, frame.start, message))
         }
     }
@@ -92,7 +92,7 @@ fn behind_line_end(raw: &[u8], at: usize) -> usize {
 
 fn segment(bytes: &[u8], offset: usize) -> Result<Field<'_>, DecodeError> {
     if let Some(at) = bytes.iter().position(|byte| !matches!(byte, b' '..=b'~')) {
-        let message = format!("{:#04x} inside a segment", bytes[at]);
+        let message = "a byte inside a segment that is no printable ASCII";
         return Err(DecodeError::new(ErrorCode::Malformed, offset + at, message));
     }
     if bytes.is_empty() {

@@ -125,14 +125,15 @@ impl NidekDecoder {
         let is_own = |block: &&Block| self.family.blocks.contains(&block.code);
         let is_foreign = |block: &&Block| !is_own(block) && KNOWN_BLOCKS.contains(&block.code);
         let foreign = blocks.iter().find(is_foreign);
+        // Errors are logged: what was sent stands in none of them but for a code that is known.
         let wrong = match foreign {
             None if blocks.iter().any(|block| is_own(&block)) => return Ok(()),
-            None => &blocks[0],
-            Some(block) => block,
+            None => "block",
+            Some(block) => block.code,
         };
         let known = self.family.blocks.join(", ");
-        let message = format!("block {} is of another instrument; {known} are read", wrong.code);
-        Err(DecodeError::new(ErrorCode::WrongKind, frame.start, message).in_field(wrong.code))
+        let message = format!("a block of another instrument; {known} are read");
+        Err(DecodeError::new(ErrorCode::WrongKind, frame.start, message).in_field(wrong))
     }
 
     fn refuse_other_model(&self, draft: &Draft, frame: &Frame) -> Result<(), DecodeError> {
@@ -141,7 +142,10 @@ impl NidekDecoder {
         if (self.family.has_model)(model) {
             return Ok(());
         }
-        let message = format!("the instrument calls itself {}", model.unwrap_or("nothing"));
+        let message = match model {
+            Some(_) => "the model is of another driver",
+            None => "no model is named, and this driver needs one",
+        };
         Err(DecodeError::new(ErrorCode::WrongKind, frame.start, message).in_field("ID"))
     }
 

@@ -165,7 +165,7 @@ fn lines(raw: &[u8]) -> Result<Vec<Field<'_>>, DecodeError> {
 
 fn line(bytes: &[u8], offset: usize) -> Result<Field<'_>, DecodeError> {
     if let Some(at) = bytes.iter().position(|byte| !matches!(byte, b' '..=b'~')) {
-        let message = format!("{:#04x} inside a line", bytes[at]);
+        let message = "a byte inside a line that is no printable ASCII";
         return Err(DecodeError::new(ErrorCode::Malformed, offset + at, message));
     }
     let text = str::from_utf8(bytes).expect("printable ASCII is UTF-8");

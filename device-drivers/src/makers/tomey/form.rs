@@ -27,8 +27,9 @@
 //! numbers may have a leading blank; a reader that takes the last `POWER` line takes the average
 //! only because it happens to come last. Blank powers were not measured. Without an `A` line
 //! none is chosen here. Where one
-//! transmission ends and the next begins without a pause is known by `[PT_ID]`, or by the tag that
-//! opened the first one.
+//! transmission ends and the next begins without a pause is known by `[PT_ID]`, by the tag that
+//! opened the first one, or by a second part of the same kind: a patient without `[PT_ID]` must not
+//! get the id of the one before. A power without its sign is refused unless it is zero.
 //!
 //! `[PT_ID]` is claimed as the patient's id. It could be a running number in a practice that types
 //! none; a claim alone files nothing, it can only make the cloud hold a reading, while an id that
@@ -61,8 +62,12 @@ use chiasm_proto::{
 const FAMILY: &str = "RC-5000 / CX 2000 / RC-800";
 const AVERAGE: &str = "average";
 /// Tags with which a transmission may begin.
-const OPENINGS: [&[u8]; 3] = [PATIENT, b"[VD],", b"[FM_IF],"];
+const OPENINGS: [&[u8]; 3] = [PATIENT, DISTANCE, PART];
 const PATIENT: &[u8] = b"[PT_ID],";
+const DISTANCE: &[u8] = b"[VD],";
+const PART: &[u8] = b"[FM_IF],";
+/// A star and its line end, which may stand before the first tag.
+const STAR_LEN_MAX: usize = 3;
 /// Fields of a `POWER` line with its tag: five have a meaning, readers expect at least six.
 const POWER_FIELDS: std::ops::RangeInclusive<usize> = 5..=8;
 
@@ -117,11 +122,37 @@ fn begins(bytes: &[u8]) -> Option<usize> {
     (0..bytes.len()).find(|at| opening(&bytes[*at..]).is_some())
 }
 
+/// Before the tag that opened this transmission, a patient, or a part of a kind that was there. A
+/// `VD` line right before that part goes with it.
 fn ends(bytes: &[u8]) -> End {
     let first = opening(bytes);
-    let is_next =
-        |at: &usize| opening(&bytes[*at..]).is_some_and(|tag| tag == PATIENT || Some(tag) == first);
-    line_starts(bytes).find(is_next).map_or(End::NotYet, End::After)
+    let mut kinds: Vec<&[u8]> = vec![];
+    let mut distance_at = None;
+    for at in std::iter::once(0).chain(line_starts(bytes)) {
+        let here = opening(&bytes[at..]);
+        if at > 0 && here.is_some_and(|tag| tag == PATIENT || Some(tag) == first) {
+            return End::After(at);
+        }
+        if let Some(kind) = part_kind(&bytes[at..]) {
+            if kinds.contains(&kind) {
+                return End::After(distance_at.unwrap_or(at));
+            }
+            kinds.push(kind);
+        }
+        let is_line_end = matches!(bytes.get(at), Some(b'\r' | b'\n'));
+        if !is_line_end {
+            distance_at = Some(at).filter(|at| *at > 0 && here == Some(DISTANCE));
+        }
+    }
+    End::NotYet
+}
+
+/// The kind of the part that a line opens, once the byte behind it is there.
+fn part_kind(bytes: &[u8]) -> Option<&[u8]> {
+    let at = find(&bytes[..bytes.len().min(STAR_LEN_MAX + PART.len())], PART)?;
+    let kind = &bytes[at + PART.len()..];
+    let len = kind.iter().position(|byte| matches!(byte, b',' | b'\r' | b'\n'))?;
+    (opening(bytes) == Some(PART)).then(|| kind[..len].trim_ascii())
 }
 
 fn read(bytes: &[u8], options: &DriverOptions) -> Result<Option<Decoded>, DecodeError> {
@@ -297,11 +328,14 @@ impl<'a> Print<'a> {
             let mut keratometry = Keratometry::default();
             for block in &blocks {
                 match (block.value()?, block.no) {
-                    (value, None) => keratometry.representative = Some(chosen(AVERAGE, value)),
-                    (value, no) => keratometry.shots.push(Shot { no, ..Shot::of(value) }),
+                    (None, _) => keep_unknown(&mut self.decoded, &block.opening),
+                    (Some(value), None) => {
+                        keratometry.representative = Some(chosen(AVERAGE, value));
+                    }
+                    (Some(value), no) => keratometry.shots.push(Shot { no, ..Shot::of(value) }),
                 }
             }
-            if !blocks.is_empty() {
+            if keratometry != Keratometry::default() {
                 let measured = Measured::Keratometry(keratometry);
                 self.decoded.measurements.push(measurement(at, measured));
             }
@@ -350,6 +384,9 @@ mod tests {
             "[POWER_R],A,-1.75,-0,50,14,9",
             "[POWER_R],A,-1,75,-0.50,14,9",
             "[POWER_R],A,-1.75,-0.50,14.9",
+            "[POWER_R],A,1.75,-0.50,14,9",
+            "[POWER_R],A,-1.75, 0.50,14,9",
+            "[POWER_R],A,-1.75,-0.50,12 ,9",
             "[PD],63,5",
         ] {
             assert!(decode(&format!("[FM_IF],REF\n{line}\n")).is_err(), "{line}");
@@ -388,6 +425,34 @@ mod tests {
     fn a_part_of_unknown_kind_gives_no_refraction() {
         let text = "[FM_IF],CYCLO\n[POWER_R],A,-1.75,-0.50,14,9\n";
         assert_eq!(decode(text).unwrap_err().code, crate::ErrorCode::NotRead);
+    }
+
+    #[test]
+    fn a_second_part_of_a_kind_is_the_next_patients() {
+        let first = "[PT_ID],0087\r\n[FM_IF],REF\r\n[POWER_R],A,-1.75,-0.50,14,9\r\n";
+        let second = "[FM_IF],REF\r\n[POWER_L],A,+2.00,+0.00,0,9\r\n";
+        // The LF of the line end before it stands in front of the next transmission or not at all.
+        let cut = |text: &str| match ends(text.as_bytes()) {
+            End::After(len) => text[len..].trim_start().to_owned(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(cut(&format!("{first}{second}")), second);
+        assert_eq!(cut(&format!("{first}[VD],12.0\r\n{second}")), format!("[VD],12.0\r\n{second}"));
+        let cornea = "[FM_IF],KERATO,1\r\n[INF_R],A,\r\n";
+        assert_eq!(ends(format!("{first}{cornea}").as_bytes()), End::NotYet);
+        assert_eq!(cut(&format!("{first}{cornea}{cornea}")), cornea);
+        assert_eq!(ends(format!("{first}[FM_IF],REF").as_bytes()), End::NotYet, "may be REFX");
+    }
+
+    #[test]
+    fn a_cornea_without_radii_was_not_measured() {
+        let none = "[FM_IF],KERATO\n[INF_R],A,\n[K1_R],0.00,0.00,0\n[K2_R],0.00,0.00,0\n";
+        let text = format!("{none}[FM_IF],REF\n[POWER_R],A,-1.75,-0.50,14,9\n");
+        let decoded = decode(&text).unwrap().unwrap();
+        assert_eq!(decoded.measurements.len(), 1, "{decoded:#?}");
+        assert_eq!(decoded.unknown_records.len(), 1, "and that is told");
+        let half = "[FM_IF],KERATO\n[INF_R],A,\n[K1_R],7.80,43.27,0\n[K2_R],0.00,0.00,0\n";
+        assert!(decode(half).is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use chiasm_proto::{Hundredths, KeratometryValue, Meridian};
 
 /// One keratometry of one eye.
 pub struct Block<'a> {
-    opening: Field<'a>,
+    pub opening: Field<'a>,
     /// The number of a reading; none for the average.
     pub no: Option<u32>,
     k1: Option<Meridian>,
@@ -45,17 +45,25 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// Both meridians at least.
-    pub fn value(&self) -> Result<KeratometryValue, DecodeError> {
+    /// Both meridians at least; nothing if both radii are zero, for no cornea is flat: it was not
+    /// measured.
+    pub fn value(&self) -> Result<Option<KeratometryValue>, DecodeError> {
         let refuse = || self.opening.malformed("not both meridians behind it");
-        Ok(KeratometryValue {
-            r1: self.k1.ok_or_else(refuse)?,
-            r2: self.k2.ok_or_else(refuse)?,
-            average_mm: self.mean.map(|(mm, _)| mm),
-            average_power: self.mean.map(|(_, dioptres)| dioptres),
+        let (r1, r2) = (self.k1.ok_or_else(refuse)?, self.k2.ok_or_else(refuse)?);
+        match [r1, r2].map(|meridian| meridian.radius_mm == Some(Hundredths::ZERO)) {
+            [true, true] => return Ok(None),
+            [false, false] => {}
+            _ => return Err(self.opening.malformed("a radius of zero behind it")),
+        }
+        let is_measured = |size: &Hundredths| !size.is_zero();
+        Ok(Some(KeratometryValue {
+            r1,
+            r2,
+            average_mm: self.mean.map(|(mm, _)| mm).filter(is_measured),
+            average_power: self.mean.map(|(_, dioptres)| dioptres).filter(is_measured),
             cylinder: self.cylinder.map(|(cylinder, _)| cylinder),
             cylinder_axis_deg: self.cylinder.and_then(|(_, axis_deg)| axis_deg),
-        })
+        }))
     }
 }
 

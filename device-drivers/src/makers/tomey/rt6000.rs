@@ -16,7 +16,8 @@
 //! ```
 //!
 //! Traps: lines end in LF. Nothing ends a transmission; a line of a section that was already left,
-//! or a second `*` line of the same eye, begins the next one.
+//! a right eye's behind the left one's of its kind, or a second `*` line of the same eye, begins
+//! the next one. A power without its sign is refused unless it is zero: there is no checksum.
 //!
 //! Unknown: the parity, the order of lines, all fields of keratometry and pupillary distance.
 
@@ -37,7 +38,7 @@ use chiasm_proto::{Decoded, Measured, Refraction, RefractionKind, RefractionValu
 const FAMILY: &str = "RT-6000";
 /// What the instrument marks its representative value with.
 const STAR: &str = "*";
-/// Sections with whose lines a transmission may begin.
+/// Sections with whose lines a transmission may begin: of each kind the right one, then the left.
 const SECTIONS: [&[u8]; 4] = [b"Ref_R", b"Ref_L", b"Kerato_R", b"Kerato_L"];
 
 const LINES: &[LineSettings] = &[
@@ -93,13 +94,18 @@ fn begins(bytes: &[u8]) -> Option<usize> {
     (0..bytes.len()).find(|at| section(&bytes[*at..]).is_some())
 }
 
+/// Whether it is a right eye's section behind the left one of its kind: those are of two prints.
+fn is_behind_left(section: usize, seen: &[bool]) -> bool {
+    section.is_multiple_of(EYES.len()) && seen[section + 1]
+}
+
 fn ends(bytes: &[u8]) -> End {
     let (mut seen, mut starred) = ([false; SECTIONS.len()], [false; SECTIONS.len()]);
     let mut last = None;
     for at in std::iter::once(0).chain(line_starts(bytes)) {
         let Some((section, is_starred)) = section(&bytes[at..]) else { continue };
-        let is_left = seen[section] && last != Some(section);
-        if is_left || (is_starred && starred[section]) {
+        let is_again = seen[section] && last != Some(section);
+        if is_again || is_behind_left(section, &seen) || (is_starred && starred[section]) {
             return End::After(at);
         }
         seen[section] = true;
@@ -177,6 +183,27 @@ mod tests {
         assert_eq!(ends(once.repeat(2).as_bytes()), End::After(once.len()));
         let right = "Ref_R*,-1.75,-0.50,14\n";
         assert_eq!(ends(right.repeat(2).as_bytes()), End::After(right.len()));
+    }
+
+    #[test]
+    fn a_right_eye_behind_a_left_one_is_the_next_patients() {
+        let left = "Ref_L*,+0.50,+0.00,0\n";
+        let both = "Ref_R*,-1.75,-0.50,14\nRef_L*,-2.00,-0.25,90\n";
+        assert_eq!(ends(format!("{left}{both}").as_bytes()), End::After(left.len()));
+        assert_eq!(ends(format!("{left}PD,63\n{both}").as_bytes()), End::After(left.len() + 6));
+        let cornea = format!("Kerato_R,1\nKerato_L,1\n{both}");
+        assert_eq!(ends(cornea.as_bytes()), End::NotYet);
+    }
+
+    #[test]
+    fn a_power_without_its_sign_is_refused() {
+        let read = |text: &str| read(text.as_bytes(), &DriverOptions::default());
+        assert!(read("Ref_R*, -1.75, -0.50, 14\n").is_ok());
+        assert!(read("Ref_R*,0.00,-0.50,14\n").is_ok());
+        for line in ["Ref_R*,1.75,-0.50,14\n", "Ref_R*, 1.75,-0.50,14\n", "Ref_R*,-1.75,0.50,14\n"]
+        {
+            assert!(read(line).is_err(), "{line}");
+        }
     }
 }
 

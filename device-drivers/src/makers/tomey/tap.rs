@@ -36,8 +36,8 @@
 use super::{
     tap_section::{Section, chosen_columns, columns},
     values::{
-        EYES, LEN_MAX, SILENCE, VENDOR, ascii, axis_deg, chosen, distance, draft, expect_printable,
-        eye_at, finish, keep_unknown, line, measurement, once, power, radius,
+        EYES, LEN_MAX, SILENCE, VENDOR, ascii, axis_deg, chosen, draft, expect_printable, eye_at,
+        finish, keep_unknown, length, line, measurement, once, power, radius,
     },
 };
 use crate::{
@@ -191,14 +191,14 @@ impl<'a> Print<'a> {
             ("PD", _) => {
                 let halves = chosen_columns::<2>(name, values)?;
                 for half in &halves {
-                    distance(half)?;
+                    length(half)?;
                 }
                 let sent = halves.map(|half| Some(half.text.trim()).filter(|it| !it.is_empty()));
                 once(&mut self.halves, sent, name)
             }
             ("WD", _) => {
                 let [value] = chosen_columns(name, values)?;
-                let cm = distance(&value)?.map(|cm| (value.text.trim(), cm));
+                let cm = length(&value)?.map(|cm| (value.text.trim(), cm));
                 once(&mut self.working_distance_cm, cm, name)
             }
             ("KM", _) => self.meridian(name, values),

@@ -21,7 +21,8 @@
 //! Traps: the autorefractors' "Form" has the same tag with other columns: an `A` or a number of a
 //! reading stands first there. A transmission is taken for a lensmeter's only if every `POWER` line
 //! begins with a sphere of two decimals and has no field too many. A second line of the same lens,
-//! or another `[PT_ID]`, begins the next transmission.
+//! the right one behind the left one, or another `[PT_ID]`, begins the next transmission. A power
+//! without its sign is refused unless it is zero: there is no checksum.
 //!
 //! Unknown: line settings, a single lens without a side. One reader takes a positive prism for out
 //! and up, a negative one for in and down, in both eyes alike; nothing else confirms it.
@@ -106,11 +107,13 @@ fn ends(bytes: &[u8]) -> End {
         if at > 0 && bytes[at..].starts_with(PATIENT) {
             return End::After(at);
         }
-        if let Some(lens) = lens_at(&bytes[at..])
-            && std::mem::replace(&mut seen[lens], true)
-        {
+        let Some(lens) = lens_at(&bytes[at..]) else { continue };
+        // The right lens stands first: behind a left one it is of the next print.
+        let is_behind_left = lens == 0 && seen[1];
+        if seen[lens] || is_behind_left {
             return End::After(at);
         }
+        seen[lens] = true;
     }
     End::NotYet
 }
@@ -181,6 +184,9 @@ impl Lens {
                 once(&mut self.value, value, line)?;
             }
             ("ADD", [add, more @ ..]) if more.len() <= 2 => {
+                if let Some(third) = more.get(1).filter(|field| !field.text.trim().is_empty()) {
+                    return Err(third.malformed("a third addition"));
+                }
                 let second = more.first().map(&sent).transpose()?.flatten();
                 let adds = [sent(add)?, second];
                 if self.value.is_none() || self.value == Some(None) && adds != [None; 2] {
@@ -255,8 +261,32 @@ mod tests {
     }
 
     #[test]
-    fn a_comma_that_was_a_point_is_refused() {
-        for line in ["[POWER_R],-1.75,-0,50,14\n", "[POWER_R],-1.75,-0.50.14\n"] {
+    fn a_right_lens_behind_a_left_one_is_the_next_patients() {
+        let left = "[POWER_L],-6.25,-0.50,14\n[ADD_L],2.00\n";
+        let both = "[POWER_R],+0.50,+0.00,0\n[POWER_L],+0.75,+0.00,0\n";
+        assert_eq!(ends(format!("{left}{both}").as_bytes()), End::After(left.len()));
+        assert_eq!(ends(both.as_bytes()), End::NotYet);
+    }
+
+    #[test]
+    fn a_third_addition_is_not_dropped() {
+        let read = |add: &str| {
+            let text = format!("[POWER_R],-1.75,-0.50,14\n[ADD_R],{add}\n");
+            read(text.as_bytes(), &DriverOptions::default())
+        };
+        assert!(read("1.75,2.00,").is_ok() && read("1.75,2.00,  ").is_ok());
+        assert!(read("1.75,2.00,0.50").is_err());
+    }
+
+    #[test]
+    fn a_damaged_number_is_refused() {
+        for line in [
+            "[POWER_R],-1.75,-0,50,14\n",
+            "[POWER_R],-1.75,-0.50.14\n",
+            "[POWER_R],1.75,-0.50,14\n",
+            "[POWER_R],-1.75, 0.50,14\n",
+            "[POWER_R],-1.75,-0.50,12 \n",
+        ] {
             assert!(read(line.as_bytes(), &DriverOptions::default()).is_err(), "{line}");
         }
     }

@@ -153,6 +153,15 @@ pub fn power(field: &Field) -> Result<Hundredths, DecodeError> {
         .ok_or_else(|| field.malformed("not a power with two decimals"))
 }
 
+/// The same with a sign, which only zero may lack: without one a lost `-` would be a `+`.
+pub fn signed_power(field: &Field) -> Result<Hundredths, DecodeError> {
+    let size = power(field)?;
+    if size.is_zero() || field.trimmed().text.starts_with(['+', '-']) {
+        return Ok(size);
+    }
+    Err(field.trimmed().malformed("a power without a sign"))
+}
+
 /// A radius in millimetres in free form, with exactly two decimals and no sign.
 pub fn radius(field: &Field) -> Result<Hundredths, DecodeError> {
     let field = field.trimmed();
@@ -160,8 +169,13 @@ pub fn radius(field: &Field) -> Result<Hundredths, DecodeError> {
         .ok_or_else(|| field.malformed("not a radius with two decimals"))
 }
 
-/// A distance in free form; none if the field is blank.
+/// The distance of two eyes or of a lens from one; zero was not measured.
 pub fn distance(field: &Field) -> Result<Option<Hundredths>, DecodeError> {
+    Ok(length(field)?.filter(|distance| !distance.is_zero()))
+}
+
+/// A length in free form; none if the field is blank.
+pub fn length(field: &Field) -> Result<Option<Hundredths>, DecodeError> {
     let field = field.trimmed();
     if field.text.is_empty() {
         return Ok(None);
@@ -170,9 +184,9 @@ pub fn distance(field: &Field) -> Result<Option<Hundredths>, DecodeError> {
     found.map(Some).ok_or_else(|| field.malformed("not a distance"))
 }
 
-/// An axis in free form.
+/// An axis in free form. A blank behind it may have been its last digit.
 pub fn axis_deg(field: &Field) -> Result<i16, DecodeError> {
-    let field = field.trimmed();
+    let field = padded(field)?;
     let shape = ["0", "00", "000"].into_iter().find(|shape| field.has_shape(shape));
     let shape = shape.ok_or_else(|| field.malformed("not an axis in whole degrees"))?;
     field.axis_deg(shape)
@@ -193,7 +207,7 @@ pub fn free_value(
     cylinder: &Field,
     axis: &Field,
 ) -> Result<RefractionValue, DecodeError> {
-    let (sphere, cylinder) = (power(sphere)?, power(cylinder)?);
+    let (sphere, cylinder) = (signed_power(sphere)?, signed_power(cylinder)?);
     Ok(RefractionValue {
         sphere,
         cylinder,
@@ -261,34 +275,4 @@ pub fn once<V>(slot: &mut Option<V>, value: V, record: &Field) -> Result<(), Dec
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_point_for_a_comma_gives_no_other_number() {
-        let field = |text| Field::new(text, 3, "sphere");
-        assert_eq!(power(&field(" -1.75")), Ok(Hundredths(-175)));
-        assert_eq!(power(&field("-0.00")), Ok(Hundredths(0)));
-        for text in ["-1", "75", "-1.7", "-1.75.", "-1.750", "- 1.75", "", "1.7 5", "100.00"] {
-            assert!(power(&field(text)).is_err(), "{text:?}");
-        }
-        assert!(radius(&field("-7.80")).is_err());
-        assert!(axis_deg(&field("1 4")).is_err());
-        assert!(axis_deg(&field("181")).is_err());
-    }
-
-    #[test]
-    fn columns_have_a_sign_and_no_blank_inside() {
-        let field = |text| Field::new(text, 0, "sphere");
-        assert_eq!(column_power(&field("- 1.75")), Ok(Hundredths(-175)));
-        assert_eq!(column_power(&field("+12.25")), Ok(Hundredths(1225)));
-        assert_eq!(column_power(&field("  0.00")), Ok(Hundredths(0)));
-        for text in ["  1.75", " -1.75", "-1 .75", "-01.7 ", "-1.75", "-- 1.7"] {
-            assert!(column_power(&field(text)).is_err(), "{text:?}");
-        }
-        assert_eq!(column_value(&field("OR- 1.75- 0.50 14")).unwrap().axis_deg, Some(14));
-        assert_eq!(column_value(&field("OR- 1.75  0.00  0")).unwrap().axis_deg, None);
-        assert!(column_value(&field("OR- 1.75- 0.501 4")).is_err());
-        assert!(column_value(&field("OR- 1.75- 0.50   ")).is_err());
-    }
-}
+mod tests;

@@ -26,7 +26,8 @@
 //! Traps: `--.-` is missing. Where one eye has fewer shots, only the column tells whose a number
 //! is: it has to stand under (here: over) the word `Right` or `Left`, give or take
 //! [`COLUMN_SLACK`] columns, else the ticket is refused. Two numbers in a line are right and left by
-//! their order, unless their columns say otherwise. The running number is no patient's id.
+//! their order, unless their columns say otherwise. A label or another `Right Left` below that line is
+//! the next ticket's. The running number is no patient's id.
 //!
 //! Unknown: how a shot of low quality is marked (anything but a number refuses the ticket), whether
 //! the first shot stands at the top or, as the ticket does, at the bottom (kept in the order sent),
@@ -116,13 +117,19 @@ fn begins(bytes: &[u8]) -> Option<usize> {
 
 /// Behind the line that follows the running number: the model.
 fn ends(bytes: &[u8]) -> End {
-    let mut has_number = false;
+    let (mut has_number, mut is_foot) = (false, false);
     let mut start = 0;
     for (at, byte) in bytes.iter().enumerate() {
         if !matches!(byte, b'\n' | b'\r') {
             continue;
         }
-        let line = bytes[start..at].trim_ascii();
+        let whole = &bytes[start..at];
+        let line = whole.trim_ascii();
+        // Values stand above their heads only: what has some below is of the next ticket, which
+        // may begin in the middle of a line that was cut.
+        if is_foot && let Some(next) = next_ticket(whole) {
+            return End::Broken(start + next);
+        }
         let is_maker = MAKERS.iter().any(|maker| line.starts_with(maker.as_bytes()));
         match line {
             [] => {}
@@ -131,11 +138,30 @@ fn ends(bytes: &[u8]) -> End {
                 return End::After(at + 1);
             }
             _ if start > 0 && is_maker => return End::Broken(start),
-            line => has_number = line.starts_with(b"No."),
+            line => {
+                has_number = line.starts_with(b"No.");
+                is_foot |= is_heads(line);
+            }
         }
         start = at + 1;
     }
     End::NotYet
+}
+
+/// Where in a line another ticket's values begin, or its heads if their beginning was lost.
+fn next_ticket(line: &[u8]) -> Option<usize> {
+    let label = LABELS.iter().filter_map(|label| find(line, label.as_bytes())).min();
+    let is_at_start = |at: &usize| line[..*at].iter().all(|byte| *byte == b' ');
+    match label {
+        Some(at) if !is_at_start(&at) => Some(at),
+        found => (found.is_some() || is_heads(line)).then_some(0),
+    }
+}
+
+/// The line that heads the columns.
+fn is_heads(line: &[u8]) -> bool {
+    let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    words.eq(EYES.map(|(_, name)| name.as_bytes()))
 }
 
 /// The parts of a ticket in the order of their lines.
@@ -358,6 +384,28 @@ mod tests {
              {DASHES}\n         mmHg          mmHg\n{DASHES}\n    2026-06-21 16:05:09\n\
              No.        :  00000815\nTOP-1000\n"
         )
+    }
+
+    #[test]
+    fn a_ticket_cut_short_takes_nothing_of_the_next_one() {
+        let whole = ticket("          13            18\n");
+        let foot = whole.find("    2026").unwrap();
+        let number = whole.find("TOP-1000").unwrap();
+        let with_maker =
+            format!("                Rodenstock\n\nC.IOP    13.1          18.4\n{whole}");
+        assert_eq!(ends(with_maker.as_bytes()), End::After(with_maker.len()));
+        // In a line's middle, and in front of a ticket whose values were lost.
+        let text = format!("{}{whole}", &whole[..foot + 9]);
+        assert_eq!(ends(text.as_bytes()), End::Broken(foot + 9));
+        let heads = &whole[whole.find("        Right").unwrap()..];
+        let text = format!("{}{heads}", &whole[..foot]);
+        assert_eq!(ends(text.as_bytes()), End::Broken(foot));
+        for cut in [foot, number] {
+            for second in [&whole, &with_maker[with_maker.find("C.IOP").unwrap()..]] {
+                let text = format!("{}{second}", &whole[..cut]);
+                assert_eq!(ends(text.as_bytes()), End::Broken(cut), "{text}");
+            }
+        }
     }
 
     #[test]

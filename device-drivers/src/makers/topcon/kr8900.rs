@@ -27,6 +27,7 @@
 //! Unknown: control bytes on the live line, so what stands before the date is told as noise; the
 //! line settings; what a print without keratometry looks like (its lines are taken to be missing).
 
+mod fits;
 mod listed;
 mod printed;
 

@@ -181,8 +181,10 @@ fn decoded(
         };
         decoded.measurements.push(Measurement::of(eye, token, Measured::Refraction(refraction)));
     }
-    if let Some(distance) = distance.filter(is_measured) {
-        let far_mm = Some(distance.named("PD").decimal("00")?);
+    let far = distance.filter(is_measured).map(|field| field.named("PD").decimal("00"));
+    // Nought is no distance: it was not measured.
+    if let Some(far) = far.transpose()?.filter(|far| !far.is_zero()) {
+        let far_mm = Some(far);
         let distance = PupillaryDistance { far_mm, ..PupillaryDistance::default() };
         let measured = Measured::PupillaryDistance(distance);
         decoded.measurements.push(Measurement::without_token(Eye::Both, measured));
@@ -231,7 +233,11 @@ fn power(field: &Field) -> Result<Hundredths, DecodeError> {
     }
 }
 
+/// Blanks stand before it only: one behind it may have been its last digit.
 fn whole_axis(field: &Field) -> Result<i16, DecodeError> {
+    if field.text.ends_with(' ') {
+        return Err(field.malformed("a blank behind the axis"));
+    }
     let field = field.trimmed();
     let shapes = ["0", "00", "000"];
     match shapes.get(field.text.len().wrapping_sub(1)) {
@@ -253,6 +259,12 @@ mod tests {
     }
 
     #[test]
+    fn a_distance_of_zero_is_none() {
+        let outcome = run(&SPEC, [b"A\rR\r -1.75\r-0.50\r 14\r00\r\x04".as_slice()]);
+        assert_eq!(outcome.decoded()[0].measurements.len(), 1, "{outcome:#?}");
+    }
+
+    #[test]
     fn an_eye_counts_only_whole() {
         for lines in [
             "R\r -1.75\r-0.50\r",
@@ -263,6 +275,7 @@ mod tests {
             "R\r -1.75\r-0.50\r 14\rR\r -1.75\r-0.50\r 14\r",
             "R\r -1.75\r-0.50\r 14\rX\r",
             "R\r -1.75\r-0.50\r1 4\r",
+            "R\r -1.75\r-0.50\r12 \r",
             "R\r -1.75\r-0.50\r 14",
         ] {
             let text = format!("A\r{lines}\x04");

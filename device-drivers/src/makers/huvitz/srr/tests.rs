@@ -64,3 +64,27 @@ fn text_between_records_is_kept() {
     assert_eq!(readings[0].unknown_records[0].text, "PETER\r\nE");
     assert_eq!(readings[0].measurements.len(), 3);
 }
+
+#[test]
+fn a_right_record_behind_a_left_one_is_the_next_patients() {
+    let left = "ES-R-L +00.75 +00.00 +000 E\r\n";
+    let both = "ES-R-R -02.50 -01.25 +015 ES-R-L -00.50 +00.00 +000 E\r\n";
+    let readings = read_all(&format!("{left}{both}"));
+    let found: Vec<_> = readings.iter().map(|it| &it.measurements).collect();
+    assert_eq!(found, [&read_all(left)[0].measurements, &read_all(both)[0].measurements]);
+    // Keratometry follows both refractions of the same print.
+    let with_cornea = "ES-R-R -02.50 -01.25 +015 ES-R-L -00.50 +00.00 +000 ES-K-R +07.74 +07.61 +170 \
+         ES-K-L +07.92 +07.58 +006 E\r\n";
+    let readings = read_all(with_cornea);
+    assert_eq!((readings.len(), readings[0].measurements.len()), (1, 2));
+}
+
+#[test]
+fn two_distances_are_two_patients_and_refused() {
+    let text = "ES-R-R -02.50 -01.25 +015 61 E\r\nES-R-L +00.75 +00.00 +000 66 E\r\n";
+    assert!(read_all(text).is_empty());
+    let same = text.replace("66", "61.0");
+    assert_eq!(read_all(&same)[0].measurements.len(), 3);
+    let missing = text.replace("66", "00");
+    assert_eq!(read_all(&missing)[0].measurements.len(), 3);
+}

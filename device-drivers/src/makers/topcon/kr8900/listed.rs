@@ -18,7 +18,7 @@
 //! (powers have decimals, axes have none) and by what has to fit: the equivalent to sphere and
 //! cylinder, the power of a meridian to its radius.
 
-use super::{EYES, NAMES, Readings, Values, axis, has_words};
+use super::{EYES, NAMES, Readings, Values, axis, fits, has_words};
 use crate::{
     DecodeError,
     format::{fields::Field, xml::values::axis_unless_zero},
@@ -29,10 +29,6 @@ use chiasm_proto::{Eye, Hundredths, KeratometryValue, Meridian, RefractionValue}
 const REFRACTION_LINES: usize = 10;
 /// The same with both corneas, each with the line of unknown meaning or without it.
 const ALL_LINES: [usize; 2] = [REFRACTION_LINES + 20, REFRACTION_LINES + 18];
-/// Thousandfold difference of the index by which a keratometer turns millimetres into dioptres.
-const INDEX: f64 = 337.5;
-/// So far may power and radius, or an equivalent and its parts, be apart by rounding.
-const GAP_MAX: f64 = 0.3;
 
 pub fn read<'a>(body: &[Field<'a>]) -> Result<Values<'a>, DecodeError> {
     let lines = placed(body)?;
@@ -90,6 +86,15 @@ fn power(field: &Field) -> Result<Hundredths, DecodeError> {
     Field { text: &whole, ..*field }.hundredths()
 }
 
+/// The same with a sign, which only zero may lack: one flipped bit makes a line end of a minus sign.
+fn signed(field: &Field) -> Result<Hundredths, DecodeError> {
+    let size = power(field)?;
+    match size.is_zero() || field.text.starts_with(['+', '-']) {
+        true => Ok(size),
+        false => Err(field.malformed("a power without a sign")),
+    }
+}
+
 fn is_blank(lines: &[Field]) -> bool {
     !lines.iter().any(has_words)
 }
@@ -102,24 +107,18 @@ fn refraction_value<'a>(
         return Ok(None);
     }
     let [sphere, cylinder, degrees, equivalent] = [0, 1, 2, 3].map(|at| lines[at].named(name));
-    let (sphere, cylinder) = (power(&sphere)?, power(&cylinder)?);
+    let (sphere, cylinder) = (signed(&sphere)?, signed(&cylinder)?);
     let has_axis = has_words(&degrees);
     if !has_axis && !cylinder.is_zero() {
         return Err(degrees.malformed("a cylinder without an axis"));
     }
     let axis_deg = if has_axis { Some(axis(&degrees)?) } else { None };
     let spherical_equivalent =
-        if has_words(&equivalent) { Some(power(&equivalent)?) } else { None };
-    let expected = sphere.to_f64() + cylinder.to_f64() / 2.0;
-    if spherical_equivalent.is_some_and(|sent| (sent.to_f64() - expected).abs() > GAP_MAX) {
-        return Err(equivalent.malformed("does not fit sphere and cylinder: shifted lines"));
-    }
-    Ok(Some(RefractionValue {
-        sphere,
-        cylinder,
-        axis_deg: axis_unless_zero(Some(cylinder), axis_deg),
-        spherical_equivalent,
-    }))
+        if has_words(&equivalent) { Some(signed(&equivalent)?) } else { None };
+    let axis_deg = axis_unless_zero(Some(cylinder), axis_deg);
+    let value = RefractionValue { sphere, cylinder, axis_deg, spherical_equivalent };
+    fits::equivalent(&value, &equivalent)?;
+    Ok(Some(value))
 }
 
 fn cornea<'a>(
@@ -158,14 +157,10 @@ fn meridian(lines: &[Field], degrees: Option<&Field>) -> Result<Meridian, Decode
         return Ok(Meridian::default());
     }
     let (power, radius) = (power(&power_field)?, power(&radius_field)?);
-    // Either is the other's reciprocal, so that swapped ones would fit: of a cornea the power in
-    // dioptres is always the larger number.
-    let is_swapped = radius <= Hundredths::ZERO || radius >= power;
-    if is_swapped || (power.to_f64() - INDEX / radius.to_f64()).abs() > GAP_MAX {
-        return Err(power_field.malformed("power and radius do not fit: shifted lines"));
-    }
     let axis_deg = degrees.map(axis).transpose()?;
-    Ok(Meridian { power: Some(power), radius_mm: Some(radius), axis_deg })
+    let meridian = Meridian { power: Some(power), radius_mm: Some(radius), axis_deg };
+    fits::radius(&meridian, &power_field)?;
+    Ok(meridian)
 }
 
 /// The corneal cylinder and its axis, where the lines behind the mean can be nothing else.
@@ -174,9 +169,9 @@ fn cylinder(
     value: &KeratometryValue,
 ) -> Result<Option<(Hundredths, Option<i16>)>, DecodeError> {
     let (sent, axis_deg) = match rest {
-        [sent] => (power(sent), None),
-        [blank, sent] if !has_words(blank) => (power(sent), None),
-        [sent, degrees] => (power(sent), axis(degrees).ok()),
+        [sent] => (signed(sent), None),
+        [blank, sent] if !has_words(blank) => (signed(sent), None),
+        [sent, degrees] => (signed(sent), axis(degrees).ok()),
         _ => return Ok(None),
     };
     let has_two = rest.iter().filter(|line| has_words(line)).count() == 2;
@@ -184,7 +179,7 @@ fn cylinder(
     let powers = (value.r1.power, value.r2.power);
     let (Some(first), Some(second)) = powers else { return Ok(None) };
     let expected = (first.to_f64() - second.to_f64()).abs();
-    let fits = (sent.to_f64().abs() - expected).abs() <= GAP_MAX;
+    let fits = (sent.to_f64().abs() - expected).abs() <= fits::GAP_MAX;
     Ok(fits.then_some((sent, axis_deg)))
 }
 
@@ -264,6 +259,20 @@ mod tests {
         assert_eq!(cylinder(["-0.74", "12"]), (cyl, Some(12), 0));
         assert_eq!(cylinder(["12", "-0.74"]), (None, None, 2));
         assert_eq!(cylinder(["", "-3.74"]), (None, None, 1));
+    }
+
+    /// One flipped bit makes CR of a minus sign, so that a blank line and an unsigned number come.
+    #[test]
+    fn a_sign_that_became_a_line_end_is_refused() {
+        for (at, damaged) in
+            [(0, ["\r1.75", "-0.50", "14", ""]), (1, ["-1.75", "\r0.25", "14", "-1.88"])]
+        {
+            let lines = [&["60.0", "12.00"], &damaged[..], &LEFT].concat();
+            assert!(read(&lines).is_err(), "{at}: {lines:?}");
+            let without = damaged.map(|line| line.trim_start());
+            let lines = [&["60.0", "12.00"], &without[..], &LEFT].concat();
+            assert!(read(&lines).is_err(), "{at}: {lines:?}");
+        }
     }
 
     #[test]

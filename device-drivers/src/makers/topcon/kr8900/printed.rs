@@ -11,7 +11,7 @@
 //!
 //! Lines of dots only, and blank ones, stand anywhere.
 
-use super::{NAMES, Readings, Values, axis, decimal, has_words};
+use super::{NAMES, Readings, Values, axis, decimal, fits, has_words};
 use crate::{
     DecodeError, ErrorCode,
     format::{fields::Field, xml::values::axis_unless_zero},
@@ -77,12 +77,14 @@ fn signed(field: &Field) -> Result<Hundredths, DecodeError> {
 fn refraction_value(row: &Field) -> Result<RefractionValue, DecodeError> {
     let [sphere, cylinder, degrees, equivalent] = words(row)?;
     let cylinder = signed(&cylinder)?;
-    Ok(RefractionValue {
+    let value = RefractionValue {
         sphere: signed(&sphere)?,
         cylinder,
         axis_deg: axis_unless_zero(Some(cylinder), Some(axis(&degrees)?)),
         spherical_equivalent: Some(signed(&equivalent)?),
-    })
+    };
+    fits::equivalent(&value, &equivalent)?;
+    Ok(value)
 }
 
 /// Four lines: the horizontal and vertical meridian, their mean, the cylinder.
@@ -99,22 +101,60 @@ fn keratometry_value(rows: &mut Rows) -> Result<KeratometryValue, DecodeError> {
     }
     let mut meridian = |mark| -> Result<Meridian, DecodeError> {
         let [_, power, radius, degrees] = marked(rows, mark)?;
-        Ok(Meridian {
+        let meridian = Meridian {
             power: Some(decimal(&power, POWER)?),
             radius_mm: Some(decimal(&radius, RADIUS)?),
             axis_deg: Some(axis(&degrees)?),
-        })
+        };
+        fits::radius(&meridian, &power)?;
+        Ok(meridian)
     };
     let (r1, r2) = (meridian("H:")?, meridian("V:")?);
     let [_, power, radius] = marked(rows, "AVE:")?;
+    let mean = Meridian {
+        power: Some(decimal(&power, POWER)?),
+        radius_mm: Some(decimal(&radius, RADIUS)?),
+        axis_deg: None,
+    };
+    fits::radius(&mean, &power)?;
     let [_, cylinder, degrees] = marked(rows, "CYL")?;
     let cylinder = signed(&cylinder)?;
     Ok(KeratometryValue {
         r1,
         r2,
-        average_power: Some(decimal(&power, POWER)?),
-        average_mm: Some(decimal(&radius, RADIUS)?),
+        average_power: mean.power,
+        average_mm: mean.radius_mm,
         cylinder: Some(cylinder),
         cylinder_axis_deg: axis_unless_zero(Some(cylinder), Some(axis(&degrees)?)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::fields::lines;
+
+    const EYE: &str = "-1.75 -0.50 14 -2.00\n-1.75 -0.50 16 -2.00\n-2.00 -0.25 12 -2.13\n\
+                       -1.75 -0.50 14 -2.00\n";
+    const CORNEA: &str = "H: 43.21 7.81 12\nV: 43.95 7.68 102\nAVE: 43.55 7.75\nCYL -0.74 12\n";
+
+    fn is_read(text: &str) -> bool {
+        let fields: Vec<Field> = lines(text).into_iter().map(|line| line.field).collect();
+        read(&fields).is_ok()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let print = format!("63\n12\n{EYE}{EYE}{CORNEA}{CORNEA}");
+        assert!(is_read(&print));
+        for (good, damaged) in [
+            ("-1.75 -0.50 14 -2.00", "+1.75 -0.50 14 -2.00"),
+            ("-2.00 -0.25 12 -2.13", "-6.00 -0.25 12 -2.13"),
+            ("H: 43.21 7.81 12", "H: 43.21 3.81 12"),
+            ("V: 43.95 7.68 102", "V: 03.95 7.68 102"),
+            ("AVE: 43.55 7.75", "AVE: 41.55 7.75"),
+        ] {
+            assert!(!is_read(&print.replacen(good, damaged, 1)), "{damaged}");
+        }
+    }
 }
