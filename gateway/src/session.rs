@@ -4,6 +4,7 @@
 //! it accounts for are stored in one transaction. After a fault the bytes behind that position are
 //! fed to a fresh decoder, so a frame whose halves came before and after is still decoded.
 
+mod decoder_clock;
 mod document;
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
 };
 use chiasm_drivers::{Decoder, Event};
 use chiasm_proto::Sha256;
+use decoder_clock::DecoderClock;
 use std::{
     collections::VecDeque,
     convert::Infallible,
@@ -67,6 +69,7 @@ pub struct Session {
     shared: Shared,
     journal: Journal,
     decoder: Box<dyn Decoder>,
+    decoder_clock: DecoderClock,
     /// Data bytes of this generation that the decoder was given, and those that events account for.
     fed: u64,
     consumed: u64,
@@ -91,6 +94,7 @@ impl Session {
             shared,
             journal,
             decoder,
+            decoder_clock: DecoderClock::default(),
             fed: consumed,
             consumed,
             noted: consumed,
@@ -160,8 +164,7 @@ impl Session {
         let mut buffer = vec![0; READ_LEN];
         loop {
             self.transmit(stream).await.map_err(SessionError::Port)?;
-            let deadline = self.guard(|decoder| decoder.poll_timeout()).flatten();
-            let wake = deadline.map(tokio::time::Instant::from_std);
+            let wake = self.wake();
             let read = tokio::select! {
                 // Bytes that wait come before a deadline that has passed: they came in time, and
                 // it was we who were late.
@@ -189,8 +192,7 @@ impl Session {
     pub async fn waiting<F: Future>(&mut self, future: F) -> Result<F::Output, SessionError> {
         let mut future = pin!(future);
         loop {
-            let deadline = self.guard(|decoder| decoder.poll_timeout()).flatten();
-            let wake = deadline.map(tokio::time::Instant::from_std);
+            let wake = self.wake();
             tokio::select! {
                 output = &mut future => return Ok(output),
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)),
@@ -248,14 +250,20 @@ impl Session {
         self.finish(None).await
     }
 
+    /// When the decoder wants to be told that nothing came.
+    fn wake(&mut self) -> Option<tokio::time::Instant> {
+        let deadline = self.guard(|decoder| decoder.poll_timeout()).flatten();
+        deadline.map(|deadline| self.decoder_clock.moment(deadline).into())
+    }
+
     async fn time_out(&mut self) -> Result<(), SessionError> {
-        let now = clock::monotonic();
+        let now = self.decoder_clock.at(clock::monotonic());
         self.guard(|decoder| decoder.handle_timeout(now));
         self.drain(None).await
     }
 
     async fn finish(&mut self, file: Option<Sha256>) -> Result<(), SessionError> {
-        let now = clock::monotonic();
+        let now = self.decoder_clock.at(clock::monotonic());
         self.guard(|decoder| decoder.handle_end(now));
         self.drain(file).await
     }
@@ -263,7 +271,8 @@ impl Session {
     fn feed(&mut self, arrival: Arrival, bytes: &[u8]) {
         self.fed += bytes.len() as u64;
         self.arrivals.push_back((self.fed, arrival));
-        let now = clock::monotonic();
+        let deadline = self.guard(|decoder| decoder.poll_timeout()).flatten();
+        let now = self.decoder_clock.bytes_came(clock::monotonic(), deadline);
         self.guard(|decoder| decoder.handle_input(now, bytes));
     }
 

@@ -12,7 +12,7 @@ use chiasm_gateway::{
     session::{Session, Shared},
     spool::{Spool, WriterTask},
 };
-use chiasm_proto::{Body, Decoded, Instrument, Integrity, LaneId, LinkId};
+use chiasm_proto::{Body, Decoded, Instrument, Integrity, LaneId, LinkId, Measured};
 use std::{
     collections::VecDeque,
     io,
@@ -103,11 +103,15 @@ struct World {
 
 impl World {
     async fn open(dir: &Path) -> Self {
+        Self::with_driver(dir, &LINES).await
+    }
+
+    async fn with_driver(dir: &Path, driver: &'static DriverSpec) -> Self {
         let (spool, writer) = Spool::open(&dir.join("spool"), None).await.unwrap();
         let link = Arc::new(Link {
             id: LinkId::new("line").unwrap(),
             lane: LaneId::new("lane-1").unwrap(),
-            driver: &LINES,
+            driver,
             model: None,
             listen_only: false,
             date_order: None,
@@ -149,6 +153,21 @@ impl World {
             });
         }
         said
+    }
+}
+
+impl World {
+    /// Refractions in each reading.
+    async fn refractions(&self) -> Vec<usize> {
+        let mut counts = Vec::new();
+        for seq in self.spool.pending_after(0, usize::MAX).await.unwrap() {
+            let stored = self.spool.pending(seq).await.unwrap().unwrap();
+            let body = serde_json::from_str(&stored.body).unwrap();
+            let Body::Reading(reading) = body else { panic!("{body:?}") };
+            let measured = reading.decoded.measurements.iter().map(|it| &it.measured);
+            counts.push(measured.filter(|it| matches!(it, Measured::Refraction(_))).count());
+        }
+        counts
     }
 }
 
@@ -226,6 +245,29 @@ async fn a_late_pump_cuts_no_transmission_in_two() {
     let world = reopened(dir.path()).await;
     assert_eq!(world.said().await, ["a line of many bytes"]);
     world.close().await;
+}
+
+/// A slow disk parts no print of an instrument that only silence ends; a print that came after
+/// everybody had time for the next patient is another's, however late it is read.
+#[tokio::test]
+async fn what_waited_to_be_read_was_no_silence() {
+    let right = b"ES-R-R -02.50 -01.25 +015 61 E\r\n";
+    let left = b"ES-R-L +00.75 +00.00 +000 61 E\r\n";
+    let driver = chiasm_drivers::registry::find("huvitz_srr").unwrap();
+    for (stall, eyes) in
+        [(Duration::from_millis(900), vec![2]), (Duration::from_secs(4), vec![1, 1])]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = World::with_driver(dir.path(), driver).await;
+        world.session.input(right).await.unwrap();
+        tokio::time::sleep(stall).await;
+        world.session.input(left).await.unwrap();
+        world.session.end().await.unwrap();
+        world.close().await;
+        let world = reopened(dir.path()).await;
+        assert_eq!(world.refractions().await, eyes, "after {stall:?}");
+        world.close().await;
+    }
 }
 
 #[tokio::test]

@@ -71,6 +71,7 @@ impl XmlDecoder {
 
 impl Decoder for XmlDecoder {
     fn handle_input(&mut self, now: Instant, bytes: &[u8]) {
+        self.handle_timeout(now); // what was late when this came ends first
         let pieces = self.splitter.push(bytes);
         self.take(pieces);
         self.deadline = self.splitter.is_inside().then(|| now + SILENCE_MAX);
