@@ -9,6 +9,7 @@ mod builder;
 mod cursor;
 mod decoder;
 mod encoding;
+pub mod patient;
 mod splitter;
 pub mod values;
 

@@ -9,8 +9,7 @@ use crate::{
     format::xml::{
         El,
         values::{
-            CENTIMETRES, DEGREES, DIOPTRES, MILLIMETRES, axis_unless_zero, cylinder_mode, number,
-            whole,
+            CENTIMETRES, DEGREES, DIOPTRES, MILLIMETRES, axis_beside, cylinder_mode, number, whole,
         },
     },
 };
@@ -60,7 +59,7 @@ fn value(el: El) -> Result<Option<RefractionValue>, DecodeError> {
     el.ignore(UNUSED.map(|name| (NS, name)));
     let sphere = number(el, (NS, "Sphere"), DIOPTRES)?;
     let cylinder = number(el, (NS, "Cylinder"), DIOPTRES)?;
-    let axis_deg = axis_unless_zero(cylinder, whole(el, (NS, "Axis"), DEGREES)?);
+    let axis_deg = axis_beside(el, cylinder, whole(el, (NS, "Axis"), DEGREES)?)?;
     let spherical_equivalent = number(el, (NS, "SE"), DIOPTRES)?;
     match (sphere, cylinder) {
         (Some(sphere), Some(cylinder)) => {

@@ -3,7 +3,7 @@
 use super::Conditions;
 use crate::{
     DecodeError,
-    format::xml::{El, values::axis_unless_zero},
+    format::xml::{El, values::axis_beside},
     makers::nidek_xml::values::{
         CENTIMETRES, DEGREES, DIOPTRES, Side, error, number, number_in, part, representative,
         shots, whole,
@@ -85,7 +85,7 @@ fn value(el: El) -> Result<Option<RefractionValue>, DecodeError> {
     }
     let sphere = number(el, "Sphere", DIOPTRES)?;
     let cylinder = number(el, "Cylinder", DIOPTRES)?;
-    let axis_deg = axis_unless_zero(cylinder, whole(el, "Axis", DEGREES)?);
+    let axis_deg = axis_beside(el, cylinder, whole(el, "Axis", DEGREES)?)?;
     let spherical_equivalent = number(el, "SE", DIOPTRES)?;
     match (sphere, cylinder) {
         (Some(sphere), Some(cylinder)) => {
@@ -160,7 +160,7 @@ fn lens(block: El, side: &mut Side) -> Result<(), DecodeError> {
     let lens = Lensometry {
         sphere: number(block, "Sphere", DIOPTRES)?,
         cylinder,
-        axis_deg: axis_unless_zero(cylinder, whole(block, "Axis", DEGREES)?),
+        axis_deg: axis_beside(block, cylinder, whole(block, "Axis", DEGREES)?)?,
         add: number(block, "ADD", DIOPTRES)?,
         add2: number(block, "ADD2", DIOPTRES)?,
         error: error(block),
