@@ -42,8 +42,9 @@ mod tests {
         let document = Document::parse(text.as_bytes()).unwrap();
         let tree = Tree::new(&document);
         let patient = patient(tree.root(), "P", "ID")?;
+        let id = patient.and_then(|patient| patient.text_of("ID"));
         assert!(tree.unknown_records().is_empty());
-        Ok(patient.and_then(|patient| patient.text_of("ID")))
+        Ok(id)
     }
 
     #[test]
