@@ -9,6 +9,7 @@ mod builder;
 mod cursor;
 mod decoder;
 mod encoding;
+pub mod failed;
 pub mod patient;
 mod splitter;
 pub mod values;

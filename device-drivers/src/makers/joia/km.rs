@@ -32,7 +32,7 @@ pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErro
                     refractive_index: refractive_index.clone(),
                     dioptre_step,
                     representative: representative(side, NS, ("Median", "median"), value)?,
-                    shots: shots(side, NS, value)?,
+                    shots: shots(side, NS, (eye, token), into, value)?,
                 };
                 if keratometry.representative.is_some() || !keratometry.shots.is_empty() {
                     sides.push((eye, token, keratometry));

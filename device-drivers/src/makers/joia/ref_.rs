@@ -2,7 +2,7 @@
 
 use super::{
     ns::Ns,
-    values::{EYES, representative, shots},
+    values::{EYES, MODES, representative, shots},
 };
 use crate::{
     DecodeError,
@@ -18,8 +18,6 @@ use chiasm_proto::{
 };
 
 const NS: Ns = Ns::Ref;
-/// Known and of no use here.
-const UNUSED: [&str; 2] = ["CataractMode", "IOLMode"];
 
 pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
     let conditions = Refraction {
@@ -35,7 +33,7 @@ pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErro
             for side in block.enter_all((NS, token)) {
                 let refraction = Refraction {
                     representative: representative(side, NS, ("Median", "median"), value)?,
-                    shots: shots(side, NS, value)?,
+                    shots: shots(side, NS, (eye, token), into, value)?,
                     ..conditions.clone()
                 };
                 if refraction.representative.is_some() || !refraction.shots.is_empty() {
@@ -56,7 +54,7 @@ pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErro
 }
 
 fn value(el: El) -> Result<Option<RefractionValue>, DecodeError> {
-    el.ignore(UNUSED.map(|name| (NS, name)));
+    el.ignore(MODES.map(|name| (NS, name)));
     let sphere = number(el, (NS, "Sphere"), DIOPTRES)?;
     let cylinder = number(el, (NS, "Cylinder"), DIOPTRES)?;
     let axis_deg = axis_beside(el, cylinder, whole(el, (NS, "Axis"), DEGREES)?)?;

@@ -159,6 +159,36 @@ fn two_heads_or_patients_refuse_the_document() {
     }
 }
 
+/// A lone number beside an error would be promoted to the result.
+#[test]
+fn a_failed_shot_has_no_value() {
+    for (name, ns) in [("01_kr1_ref", "nsREF"), ("02_kr800s_km", "nsKM"), ("04_trk2p_tm", "nsTM")] {
+        let good = fixture(name);
+        let plain = decode(&good).unwrap();
+        let end = format!("</{ns}:List>");
+        let text = changed(&good, &end, &format!("<{ns}:Error>BLINK</{ns}:Error>{end}"));
+        let decoded = decode(&text).unwrap();
+        let test = decoded.measurements.iter().find_map(|it| match &it.measured {
+            Measured::OtherTest(test) if test.name == "numbers beside an error" => Some(test),
+            _ => None,
+        });
+        assert!(!test.unwrap().values.is_empty(), "{name}");
+        assert!(codes(&decoded).contains(&FlagCode::ShotFailed), "{name}");
+        let values = |decoded: &Decoded| {
+            let shots = decoded.measurements.iter().map(|it| match &it.measured {
+                Measured::Refraction(it) => it.shots.iter().filter(|it| it.value.is_some()).count(),
+                Measured::Keratometry(it) => {
+                    it.shots.iter().filter(|it| it.value.is_some()).count()
+                }
+                Measured::Tonometry(it) => it.shots.iter().filter(|it| it.value.is_some()).count(),
+                _ => 0,
+            });
+            shots.sum::<usize>()
+        };
+        assert_eq!(values(&decoded) + 1, values(&plain), "{name}");
+    }
+}
+
 #[test]
 fn a_cylinder_without_an_axis_refuses_the_document() {
     for (name, axis) in [("01_kr1_ref", "nsREF:Axis"), ("03_cl300_lm", "nsLM:Axis")] {

@@ -41,8 +41,8 @@ pub fn read(el: El, conditions: &Conditions, side: &mut Side) -> Result<(), Deco
     for block in el.enter_all("AR") {
         block.ignore(UNUSED);
         let measured = Refraction {
-            representative: representative(block, "ARMedian", MEDIAN, value)?,
-            shots: shots(block, "ARList", value)?,
+            representative: representative(block, "ARMedian", MEDIAN, side, value)?,
+            shots: shots(block, "ARList", side, value)?,
             ..conditions.refraction(RefractionKind::Autorefraction)
         };
         let is_measured = measured.representative.is_some()
@@ -55,7 +55,7 @@ pub fn read(el: El, conditions: &Conditions, side: &mut Side) -> Result<(), Deco
                 lone_conversions(block, name);
                 continue;
             }
-            let representative = representative(block, name, CONVERTED, value)?;
+            let representative = representative(block, name, CONVERTED, side, value)?;
             if representative.is_some() {
                 let converted = Refraction { representative, ..conditions.refraction(kind) };
                 side.push(Measured::Refraction(converted));
