@@ -32,7 +32,14 @@ pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErro
         for (eye, token) in EYES {
             for side in block.enter_all((NS, token)) {
                 let refraction = Refraction {
-                    representative: representative(side, NS, ("Median", "median"), value)?,
+                    representative: representative(
+                        side,
+                        NS,
+                        ("Median", "median"),
+                        (eye, token),
+                        into,
+                        value,
+                    )?,
                     shots: shots(side, NS, (eye, token), into, value)?,
                     ..conditions.clone()
                 };

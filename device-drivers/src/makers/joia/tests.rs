@@ -190,6 +190,21 @@ fn a_failed_shot_has_no_value() {
 }
 
 #[test]
+fn a_declared_error_is_no_result() {
+    let end = "</nsREF:Median>";
+    let error = "<nsREF:Error>BLINK</nsREF:Error>";
+    let text = changed(&fixture("01_kr1_ref"), end, &format!("{error}{end}"));
+    let decoded = decode(&text).unwrap();
+    let refraction = decoded.measurements.iter().find_map(|it| match &it.measured {
+        Measured::Refraction(refraction) => Some(refraction),
+        _ => None,
+    });
+    assert_eq!(refraction.unwrap().representative, None);
+    assert!(codes(&decoded).contains(&FlagCode::InstrumentError));
+    assert!(matches!(decoded.measurements[0].measured, Measured::OtherTest(_)), "nothing is lost");
+}
+
+#[test]
 fn a_cylinder_without_an_axis_refuses_the_document() {
     for (name, axis) in [("01_kr1_ref", "nsREF:Axis"), ("03_cl300_lm", "nsLM:Axis")] {
         let text = fixture(name);

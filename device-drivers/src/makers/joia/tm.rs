@@ -112,9 +112,10 @@ fn pressures(
             };
             into.shots.push(shot);
         }
-        let average = representative(side, ns, ("Average", "average"), |el| {
-            Ok(pressure(el, ns)?.map(|iop_mmhg| IopValue { iop_mmhg, iop_kpa: None }))
-        })?;
+        let average =
+            representative(side, ns, ("Average", "average"), (eye, token), texts, |el| {
+                Ok(pressure(el, ns)?.map(|iop_mmhg| IopValue { iop_mmhg, iop_kpa: None }))
+            })?;
         into.representative = average.or(into.representative.take());
     }
     Ok(())
@@ -230,6 +231,8 @@ fn thickness_of_one_eye(
     eye: (Eye, &str),
     into: &mut Vec<Measurement>,
 ) -> Result<Pachymetry, DecodeError> {
+    let average = |el: El| thickness(el, (ns, leaf));
+    let representative_um = representative(side, ns, ("Average", "average"), eye, into, average)?;
     let shot = |list: El| -> Result<Shot<u16>, DecodeError> {
         list.ignore(SETTINGS.map(|name| (ns, name)));
         let (no, error) = (shot_no(list)?, shot_error(list, ns));
@@ -239,12 +242,8 @@ fn thickness_of_one_eye(
         };
         Ok(Shot { no, value, confidence: None, error })
     };
-    let average = |el: El| thickness(el, (ns, leaf));
-    Ok(Pachymetry {
-        count_as_sent: None,
-        representative_um: representative(side, ns, ("Average", "average"), average)?,
-        shots_um: side.enter_all((ns, "List")).into_iter().map(shot).collect::<Result<_, _>>()?,
-    })
+    let shots_um = side.enter_all((ns, "List")).into_iter().map(shot).collect::<Result<_, _>>()?;
+    Ok(Pachymetry { count_as_sent: None, representative_um, shots_um })
 }
 
 /// A thickness in millimetres, or in micrometres if its unit says so. A bare number of hundreds is

@@ -89,13 +89,20 @@ pub fn shots<V>(
         .collect()
 }
 
-/// The value that the instrument declares for the eye.
+/// The value that the instrument declares for the eye; none if it declares an error.
 pub fn representative<V>(
     eye: El,
     ns: Ns,
     (name, label): (&str, &str),
+    side: (Eye, &str),
+    into: &mut Vec<Measurement>,
     value: impl Fn(El) -> Result<Option<V>, DecodeError>,
 ) -> Result<Option<Representative<V>>, DecodeError> {
     let Some(declared) = eye.enter((ns, name)) else { return Ok(None) };
+    if let Some(error) = shot_error(declared, ns) {
+        let what = format!("{}: the instrument reports {error}", declared.path());
+        declared.tree().flag(FlagCode::InstrumentError, what);
+        return Ok(failed(declared, ns, side, into));
+    }
     Ok(value(declared)?.map(|value| Representative { label: label.into(), value }))
 }
