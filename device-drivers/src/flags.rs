@@ -99,6 +99,14 @@ impl Notes {
         }
     }
 
+    /// A cylinder means nothing without the direction it lies in (R7).
+    fn axis_of_cylinder(&mut self, cylinder: Option<Hundredths>, axis_deg: Option<i16>) {
+        if let (Some(cylinder), None) = (cylinder.filter(|it| !it.is_zero()), axis_deg) {
+            self.add(FlagCode::Inconsistent, format!("cylinder {cylinder:+} D without an axis"));
+        }
+        self.axis(axis_deg);
+    }
+
     fn axis(&mut self, axis_deg: Option<i16>) {
         if let Some(axis) = axis_deg.filter(|axis| !(0..=180).contains(axis)) {
             self.add(FlagCode::Implausible, format!("axis {axis} is not within 0 to 180 degrees"));
@@ -117,10 +125,13 @@ impl Notes {
             Measured::Pachymetry(pachymetry) => self.pachymetry(pachymetry),
             Measured::PupillaryDistance(distance) => self.pupillary_distance(distance),
             Measured::Biometry(biometry) => self.biometry(biometry),
-            Measured::CornealSize(_)
-            | Measured::PupilSize(_)
-            | Measured::OtherTest(_)
-            | Measured::VisualAcuity(_) => {}
+            Measured::CornealSize(cornea) => {
+                self.judge("diameter", "mm", cornea.diameter_mm, &range::CORNEA);
+            }
+            Measured::PupilSize(pupil) => {
+                self.judge("diameter", "mm", pupil.diameter_mm, &range::PUPIL);
+            }
+            Measured::OtherTest(_) | Measured::VisualAcuity(_) => {}
         }
     }
 
@@ -180,7 +191,7 @@ impl Notes {
         self.judge("sphere", "D", value.sphere, &range::SPHERE_EYE);
         self.judge("cylinder", "D", value.cylinder, &range::CYLINDER);
         if !is_difference {
-            self.axis(value.axis_deg);
+            self.axis_of_cylinder(Some(value.cylinder), value.axis_deg);
         }
         if let Some(sent) = value.spherical_equivalent {
             let twice = 2 * i64::from(value.sphere.0) + i64::from(value.cylinder.0);
@@ -247,7 +258,7 @@ impl Notes {
                 self.judge(what, "D", value, range);
             }
         }
-        self.axis(lens.axis_deg);
+        self.axis_of_cylinder(lens.cylinder, lens.axis_deg);
         if let Some(prism) = &lens.prism {
             self.prism(prism);
         }
@@ -285,6 +296,14 @@ impl Notes {
             }
         }
         for corrected in &tonometry.corrected {
+            let pressures =
+                [("corrected", corrected.corrected_mmhg), ("measured", corrected.measured_mmhg)];
+            for (what, value) in pressures {
+                if let Some(value) = value {
+                    let what = format!("{what} pressure ({})", corrected.label);
+                    self.judge(&what, "mmHg", value, &range::IOP);
+                }
+            }
             if let Some(error) = &corrected.error {
                 let what = format!("correction {}: {error}", corrected.label);
                 self.add(FlagCode::InstrumentError, what);
@@ -307,6 +326,17 @@ impl Notes {
                 self.judge(what, "mm", value, &range::PUPILLARY_DISTANCE);
             }
         }
+        let halves = [
+            ("right", distance.right_mm),
+            ("left", distance.left_mm),
+            ("near right", distance.near_right_mm),
+            ("near left", distance.near_left_mm),
+        ];
+        for (what, value) in halves {
+            if let Some(value) = value {
+                self.judge(what, "mm", value, &range::PUPILLARY_DISTANCE_HALF);
+            }
+        }
         if let (Some(far), Some(right), Some(left)) =
             (distance.far_mm, distance.right_mm, distance.left_mm)
             && Hundredths(right.0 + left.0 - far.0).abs() > PD_GAP_MAX
@@ -318,65 +348,4 @@ impl Notes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use chiasm_proto::{Instrument, IopValue, TonometryMethod};
-
-    fn reading(measured: Measured) -> Decoded {
-        Decoded {
-            instrument: Instrument::default(),
-            instrument_time: None,
-            running_number: None,
-            claimed_patient: None,
-            integrity: Integrity::Checksum,
-            measurements: vec![Measurement::without_token(Eye::Left, measured)],
-            flags: vec![],
-            unknown_records: vec![],
-        }
-    }
-
-    #[test]
-    fn an_extreme_pressure_is_kept_and_flagged_once() {
-        let value = IopValue { iop_mmhg: Hundredths::whole(68), iop_kpa: None };
-        let mut decoded = reading(Measured::Tonometry(Tonometry {
-            method: TonometryMethod::NonContact,
-            count_as_sent: None,
-            representative: None,
-            shots: vec![Shot::of(value), Shot::of(value), Shot::failed("APL")],
-            corrected: vec![],
-        }));
-        let before = decoded.measurements.clone();
-        complete(&mut decoded);
-        assert_eq!(decoded.measurements, before);
-        let codes: Vec<_> = decoded.flags.iter().map(|flag| flag.code).collect();
-        let expected = [FlagCode::ShotFailed, FlagCode::NoRepresentative, FlagCode::Unusual];
-        assert_eq!(codes, expected, "{:?}", decoded.flags);
-    }
-
-    #[test]
-    fn radius_and_power_are_compared() {
-        let meridian = |radius: i32, power: i32| Meridian {
-            radius_mm: Some(Hundredths(radius)),
-            power: Some(Hundredths(power)),
-            axis_deg: Some(5),
-        };
-        let value = KeratometryValue {
-            r1: meridian(780, 4325),
-            r2: meridian(774, 4050),
-            average_mm: None,
-            average_power: None,
-            cylinder: None,
-            cylinder_axis_deg: None,
-        };
-        let mut decoded = reading(Measured::Keratometry(Keratometry {
-            mire: None,
-            refractive_index: None,
-            dioptre_step: None,
-            representative: None,
-            shots: vec![Shot::of(value)],
-        }));
-        complete(&mut decoded);
-        assert_eq!(decoded.flags.len(), 1, "{:?}", decoded.flags);
-        assert!(decoded.flags[0].detail.starts_with("left keratometry: R2"));
-    }
-}
+mod tests;

@@ -34,6 +34,10 @@ macro_rules! golden_tests {
             fn noise_before() {
                 crate::golden::noise_before(&$spec);
             }
+            #[test]
+            fn alone_with_its_context() {
+                crate::golden::alone_with_its_context(&$spec);
+            }
         }
     };
 }

@@ -36,6 +36,15 @@ pub const K_POWER: Range = range((3600, 5200), (2000, 10000));
 pub const K_CYLINDER: Range = range((-500, 500), (-1500, 1500));
 /// Millimetres, both eyes together.
 pub const PUPILLARY_DISTANCE: Range = range((4800, 7500), (2000, 9500));
+/// Millimetres, from the middle of the nose to one eye. Wider than half of the whole distance on
+/// both sides, for faces are not symmetrical; there is no narrower range that is usual.
+pub const PUPILLARY_DISTANCE_HALF: Range = range((1200, 4500), (1200, 4500));
+/// Millimetres. From a pupil under miotics (about 1) to one that is dilated as far as the iris goes
+/// (about 9); anything in between is usual in some light.
+pub const PUPIL: Range = range((100, 1000), (100, 1000));
+/// Millimetres, white to white. Adults have about 10.5 to 13; microcornea of an infant (8) and
+/// megalocornea (up to 16) are real and rare.
+pub const CORNEA: Range = range((1000, 1350), (800, 1600));
 /// Millimetres.
 pub const VERTEX_DISTANCE: Range = range((0, 2000), (0, 3000));
 /// Centimetres.

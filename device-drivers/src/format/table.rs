@@ -39,21 +39,20 @@ impl Row {
 }
 
 /// What a last row without its line end is worth, for other programs that save a table leave it
-/// out. Its last field is whole if its shape says so: with as many decimals as all others of its
-/// column have, or with two decimals where every number of the table has them. A number of a column
-/// that is only kept as text is cleared instead, which the returned yes tells. Anything else leaves
-/// the row as one that may have been cut.
+/// out. Its last field is whole if its shape says so, by itself and beside the others: it has two
+/// decimals, as every number of its row has and every number of its column. One decimal proves
+/// nothing, for a table may leave out zeros at the end, and the row is kept without the others, so
+/// they can only contradict. A column that is only kept as text is cleared instead, which the
+/// returned yes tells. Anything else leaves the row as one that may have been cut.
 pub fn mend_last(rows: &mut [Row], is_text: bool) -> bool {
     let Some((last, before)) = rows.split_last_mut() else { return false };
     if last.is_ended || last.fields.len() < 2 {
         return false;
     }
-    if is_whole(last, before) {
-        last.is_ended = true;
-        return false;
-    }
     if is_text {
         last.fields.last_mut().into_iter().for_each(String::clear);
+        last.is_ended = true;
+    } else if is_whole(last, &[]) && is_whole(last, before) {
         last.is_ended = true;
     }
     is_text
@@ -71,16 +70,15 @@ fn is_whole(last: &Row, before: &[Row]) -> bool {
         return false;
     };
     let Some(own) = decimals(field) else { return false };
-    let alike = before.iter().filter(|row| row.fields.len() == count);
     // A heading, of which the first row may consist, does not begin like a number.
     let is_number = |text: &&str| {
         text.starts_with(['+', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
     };
-    let column =
-        alike.filter_map(|row| row.fields.last()).map(|text| text.trim()).filter(is_number);
+    let column = before.iter().filter_map(|row| row.fields.get(count - 1));
+    let column = column.map(|text| text.trim()).filter(is_number);
     let mut column = column.map(decimals).peekable();
     if column.peek().is_some() {
-        return column.all(|found| found == Some(own));
+        return own >= 2 && column.all(|found| found == Some(own));
     }
     let all = before.iter().flat_map(|row| &row.fields).chain(others);
     let all: Vec<usize> = all.filter_map(|text| decimals(text)).collect();
@@ -184,7 +182,16 @@ mod tests {
             (last.is_ended, is_cleared, last.fields.last().unwrap().clone())
         };
         for (text, is_ended) in [
-            ("1;2,5\n1;3,5", true),
+            ("1,25;1,50;2,50\n1,75;1,00;3,55", true),
+            ("1,25;1,50;2,50\n1,75;1,00;3,5", false),
+            ("1,25;1,50;2,5\n1,75;1,00;3,55", false),
+            ("1,25;1,50;2,50;9\n1,75;1,00;3,55", true),
+            ("1,25;1,50;2,5;9\n1,75;1,00;3,55", false),
+            ("1,25;1,5;2,50\n1,75;1,00;3,55", true),
+            ("1,25;1,50;2,50\n1,75;1,0;3,55", false),
+            ("1;2,50\n1;3,55", false),
+            ("1;2,5\n1;3,5", false),
+            ("A;24,13;7,81;7,6\nB;23,50;7,70;7,6", false),
             ("1;2,50\n1;3,5", false),
             ("1;2\n1;3", false),
             ("K1;K2\n7,81;7,66", false),
@@ -197,7 +204,8 @@ mod tests {
             assert_eq!(ended(text, false).0, is_ended, "{text}");
         }
         assert_eq!(ended("1;ok\n1;fail", true), (true, true, String::new()));
-        assert_eq!(ended("1;2,5\n1;3,5", true), (true, false, "3,5".into()));
+        let text = "1,25;1,50;2,50\n1,75;1,00;3,55";
+        assert_eq!(ended(text, true), (true, true, String::new()), "kept alone it has no proof");
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod builder;
 mod cursor;
 mod decoder;
 mod encoding;
+pub mod failed;
+pub mod patient;
 mod splitter;
 pub mod values;
 
@@ -201,10 +203,7 @@ fn build(text: &str, joins_numbers: bool) -> Result<Vec<Element>, DecodeError> {
         }
     }
     match (tree.open.last(), tree.elements.is_empty()) {
-        (Some(open), _) => {
-            let name = &tree.elements[*open].name;
-            Err(error(ErrorCode::Incomplete, text.len(), format!("{name} is not closed")))
-        }
+        (Some(_), _) => Err(error(ErrorCode::Incomplete, text.len(), "an element is not closed")),
         (None, true) => Err(malformed(0, "no element")),
         (None, false) => Ok(tree.elements),
     }

@@ -228,3 +228,18 @@ pub fn noise_before(spec: &DriverSpec) {
         }
     }
 }
+
+/// What is kept of one reading, its context in front, is read as that same reading again.
+pub fn alone_with_its_context(spec: &DriverSpec) {
+    for Fixture { path, raw } in fixtures(spec) {
+        for (at, event) in run(spec, [raw.as_slice()]).events.iter().enumerate() {
+            let Event::Decoded { decoded, context, raw } = event else { continue };
+            if context.is_empty() {
+                continue;
+            }
+            let kept = [context.as_slice(), raw].concat();
+            let again = run(spec, [kept.as_slice()]);
+            assert_eq!(again.decoded(), [decoded.as_ref()], "event {at} of {path:?} alone");
+        }
+    }
+}

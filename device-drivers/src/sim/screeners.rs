@@ -98,6 +98,21 @@ impl EyePrint {
         Measured::PupilSize(PupilSize { diameter_mm, state_as_sent: None })
     }
 
+    /// The numbers of an exam that failed.
+    fn beside_error(&self) -> Measured {
+        let value =
+            |name: &str, as_sent: String| OtherValue { name: name.into(), as_sent, unit: None };
+        Measured::OtherTest(OtherTest {
+            code: "refraction".into(),
+            name: "numbers beside an error".into(),
+            values: vec![
+                value("sphere", two(self.sphere)),
+                value("cylinder", two(self.cylinder)),
+                value("axis", self.axis().to_string()),
+            ],
+        })
+    }
+
     fn gaze(&self) -> Measured {
         let value = |name: &str, number: i32| OtherValue {
             name: name.into(),
@@ -202,7 +217,7 @@ fn two_win(seed: u64, knobs: &Knobs) -> SimPrint {
             let (axis, pupil) = (print.axis(), tenths(print.pupil));
             values += &format!(",{sphere},{cylinder},{axis},{pupil}");
             gazes += &format!(",{},{}", print.gaze.0, print.gaze.1);
-            shot.value = Some(print.value(None));
+            shot.value = text.is_none().then(|| print.value(None));
         } else {
             values += ",,,,";
             gazes += ",,";
@@ -214,6 +229,9 @@ fn two_win(seed: u64, knobs: &Knobs) -> SimPrint {
             let refraction =
                 Refraction { cylinder_mode: Some(CylinderMode::Plus), ..refraction(shot) };
             push(Measured::Refraction(refraction));
+        }
+        if is_measured && text.is_some() {
+            push(print.beside_error());
         }
         if is_measured {
             push(print.pupil());

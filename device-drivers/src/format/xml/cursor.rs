@@ -277,8 +277,10 @@ impl<'t> El<'t> {
         let mut names = vec![];
         let mut next = Some(self.node);
         while let Some(node) = next.filter(|node| node.parent().is_some()) {
-            names.push(match node.attribute("No") {
-                Some(no) => format!("{}[{}]", node.name(), no.chars().take(8).collect::<String>()),
+            // Anything but a number of a shot may be about the person, and errors are logged.
+            let is_number = |no: &&str| no.len() <= 4 && no.bytes().all(|it| it.is_ascii_digit());
+            names.push(match node.attribute("No").map(str::trim).filter(is_number) {
+                Some(no) => format!("{}[{no}]", node.name()),
                 None => node.name().to_owned(),
             });
             next = node.parent();

@@ -66,6 +66,19 @@ pub fn axis_unless_zero(cylinder: Option<Hundredths>, axis_deg: Option<i16>) -> 
     axis_deg.filter(|_| cylinder.is_some_and(|cylinder| !cylinder.is_zero()))
 }
 
+/// The same, where a cylinder without its axis refuses the document: it says nothing by itself, and
+/// which axis was lost is not known.
+pub fn axis_beside(
+    el: El,
+    cylinder: Option<Hundredths>,
+    axis_deg: Option<i16>,
+) -> Result<Option<i16>, DecodeError> {
+    if axis_deg.is_none() && cylinder.is_some_and(|cylinder| !cylinder.is_zero()) {
+        return Err(el.malformed("a cylinder without an axis"));
+    }
+    Ok(axis_unless_zero(cylinder, axis_deg))
+}
+
 /// The instrument's cylinder convention. A word that is not known is left unread.
 pub fn cylinder_mode(parent: El, key: impl Key) -> Option<CylinderMode> {
     let leaf = parent.peek(key)?;

@@ -19,7 +19,8 @@
 //!
 //! Traps: the reader looks for its names anywhere in the document, so they are found inside other
 //! elements as well. The powers of an eye are read only if sphere, cylinder and axis are all there,
-//! else they stay text. Everything about the patient but the id is ignored on purpose.
+//! else they stay text. A name that stands twice, or final values in two elements, are of two exams:
+//! refused. Everything about the patient but the id is ignored on purpose.
 //!
 //! Unknown: the root element, so any is taken; the notation of the acuity; the names of prism and
 //! of other sets than the final one, which are kept as text.
@@ -32,9 +33,9 @@ use crate::{
     },
 };
 use chiasm_proto::{
-    ClaimedPatient, Correction, Decoded, Eye, Instrument, InstrumentTime, Integrity, Measured,
-    Measurement, PupillaryDistance, Refraction, RefractionKind, RefractionValue, Representative,
-    Vision, VisualAcuity,
+    ClaimedPatient, Correction, Decoded, Eye, FlagCode, Hundredths, Instrument, InstrumentTime,
+    Integrity, Measured, Measurement, PupillaryDistance, Refraction, RefractionKind,
+    RefractionValue, Representative, Vision, VisualAcuity,
 };
 
 /// Longest document; a refractor has some hundred elements.
@@ -48,6 +49,10 @@ const ID: &str = "Patient_ID";
 const SIDES: [(Eye, &str); 2] = [(Eye::Right, "Right"), (Eye::Left, "Left")];
 const REACHES: [(Vision, &str); 2] = [(Vision::Far, "FAR"), (Vision::Near, "NEAR")];
 const FINAL: &str = "Final_Prescription_Data";
+const DAY: &str = "Measurement_Date";
+const FAR_DISTANCE: &str = "Far_PD_OU";
+const NEAR_DISTANCE: &str = "Near_PD_OU";
+const ONCE: [&str; 5] = [MODEL, ID, DAY, FAR_DISTANCE, NEAR_DISTANCE];
 
 /// Most measurements of one document, which names each once.
 const MEASUREMENTS_MAX: usize = 64;
@@ -93,6 +98,11 @@ impl Key for Personal {
     }
 }
 
+/// Names that a document of one exam holds once.
+fn is_known(name: &str) -> bool {
+    name.starts_with(FINAL) || ONCE.contains(&name)
+}
+
 /// The elements that hold others: the names stand in any of them.
 struct Sections<'t>(Vec<El<'t>>);
 
@@ -119,6 +129,31 @@ impl<'t> Sections<'t> {
         self.holder(name).text_of(name)
     }
 
+    /// A name that stands twice, or final values in two elements, are of two exams: read as one they
+    /// would mix the eyes of both.
+    fn refuse_two_exams(&self) -> Result<(), DecodeError> {
+        let mut found: Vec<&str> = vec![];
+        let mut holders: Vec<El> = vec![];
+        for section in &self.0 {
+            let names = section.node().children().filter(|child| child.children().next().is_none());
+            let known = names.map(|child| child.local_name()).filter(|name| is_known(name));
+            for name in known {
+                if found.contains(&name) {
+                    return Err(section.malformed("a name stands twice: more than one exam"));
+                }
+                found.push(name);
+                let is_new = |last: &El| last.node().index() != section.node().index();
+                if name.starts_with(FINAL) && holders.last().is_none_or(is_new) {
+                    holders.push(*section);
+                }
+            }
+        }
+        match holders.get(1) {
+            Some(second) => Err(second.malformed("final values of more than one exam")),
+            None => Ok(()),
+        }
+    }
+
     /// What is about the patient, and all that is left inside of it.
     fn ignore_personal(&self) {
         for (at, section) in self.0.iter().enumerate() {
@@ -135,6 +170,7 @@ fn decode(raw: &[u8], _options: &DriverOptions) -> Result<Decoded, DecodeError> 
     let tree = Tree::new(&document);
     let root = tree.root();
     let sections = Sections::of(root);
+    sections.refuse_two_exams()?;
     let model = sections.text_of(MODEL).filter(|model| model.starts_with("HDR"));
     let Some(model) = model else {
         let message = "no Product_Model of a HDR";
@@ -144,7 +180,7 @@ fn decode(raw: &[u8], _options: &DriverOptions) -> Result<Decoded, DecodeError> 
     let mut decoded = Decoded::new(instrument, Integrity::Structure);
     decoded.claimed_patient = claimed_patient(&sections)?;
     let day = |as_sent: String| InstrumentTime { as_sent, local: None };
-    decoded.instrument_time = sections.text_of("Measurement_Date").map(day);
+    decoded.instrument_time = sections.text_of(DAY).map(day);
     for (vision, reach) in REACHES {
         for (eye, side) in SIDES {
             let measured = final_values(&sections, (vision, reach), side)?.into_iter();
@@ -152,10 +188,10 @@ fn decode(raw: &[u8], _options: &DriverOptions) -> Result<Decoded, DecodeError> 
             decoded.measurements.extend(measurements);
         }
     }
-    let distance = |name| number(sections.holder(name), name, MILLIMETRES);
+    let distance = |name| millimetres(sections.holder(name), name);
     let distance = PupillaryDistance {
-        far_mm: distance("Far_PD_OU")?,
-        near_mm: distance("Near_PD_OU")?,
+        far_mm: distance(FAR_DISTANCE)?,
+        near_mm: distance(NEAR_DISTANCE)?,
         ..PupillaryDistance::default()
     };
     if distance != PupillaryDistance::default() {
@@ -164,6 +200,16 @@ fn decode(raw: &[u8], _options: &DriverOptions) -> Result<Decoded, DecodeError> 
     }
     sections.ignore_personal();
     tree.finish(decoded, MEASUREMENTS_MAX)
+}
+
+/// A distance of zero was not measured.
+fn millimetres(section: El, name: &str) -> Result<Option<Hundredths>, DecodeError> {
+    let distance = number(section, name, MILLIMETRES)?;
+    if distance.is_some_and(Hundredths::is_zero) {
+        let what = "a pupillary distance of zero counts as not measured";
+        section.tree().flag(FlagCode::Unusual, what);
+    }
+    Ok(distance.filter(|distance| !distance.is_zero()))
 }
 
 fn claimed_patient(sections: &Sections) -> Result<Option<ClaimedPatient>, DecodeError> {
@@ -237,18 +283,6 @@ fn final_value(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_inside_a_patient_is_kept_but_the_id() {
-        let text = "<r><Product_Model>HDR-9000</Product_Model><Patient><Patient_ID>B-7</Patient_ID>\
-                    <First>Secret</First><More><Any>Secret</Any></More></Patient><x>1</x></r>";
-        let decoded = decode(text.as_bytes(), &DriverOptions::default()).unwrap();
-        assert_eq!(decoded.claimed_patient.as_ref().map(|it| it.id.as_str()), Some("B-7"));
-        assert!(!format!("{decoded:?}").contains("Secret"));
-        assert_eq!(decoded.unknown_records.len(), 1);
-    }
-}
+mod tests;
 
 golden_tests!(SPEC);

@@ -2,7 +2,13 @@
 //! date and the rest of the patient's data are never read.
 
 use super::ns::Ns;
-use crate::{DecodeError, DriverOptions, format::xml::El};
+use crate::{
+    DecodeError, DriverOptions,
+    format::xml::{
+        El,
+        patient::{patient, refuse_second},
+    },
+};
 use chiasm_proto::{ClaimedPatient, Decoded, FlagCode, Instrument, InstrumentTime, Integrity};
 use jiff::civil;
 
@@ -22,6 +28,7 @@ pub fn decode(root: El, options: &DriverOptions) -> Result<Decoded, DecodeError>
     let instrument =
         Instrument { vendor: "TOPCON".into(), model: configured, serial: None, software: None };
     let mut decoded = Decoded::new(instrument, Integrity::Structure);
+    refuse_second(root, (NS, "Common"))?;
     let Some(common) = root.enter((NS, "Common")) else { return Ok(decoded) };
     common.ignore(UNUSED.map(|name| (NS, name)));
     common.ignore(UNUSED_TOPCON.map(|name| (Ns::None, name)));
@@ -34,14 +41,10 @@ pub fn decode(root: El, options: &DriverOptions) -> Result<Decoded, DecodeError>
     }
     instrument.software = common.text_of((NS, "ROMVersion"));
     decoded.instrument_time = time(common);
-    if let Some(patient) = common.enter((NS, "Patient")) {
+    if let Some(patient) = patient(common, (NS, "Patient"), (NS, "ID"))? {
         let (running_number, claimed_patient) = patient_of(patient)?;
         decoded.running_number = running_number;
         decoded.claimed_patient = claimed_patient;
-    }
-    if let Some(second) = root.peek((NS, "Common")) {
-        second.ignore_whole(); // may hold personal data: not to be kept as text
-        root.tree().flag(FlagCode::Inconsistent, "more than one head; the first one counts");
     }
     Ok(decoded)
 }

@@ -31,8 +31,15 @@ pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErro
                     mire: None,
                     refractive_index: refractive_index.clone(),
                     dioptre_step,
-                    representative: representative(side, NS, ("Median", "median"), value)?,
-                    shots: shots(side, NS, value)?,
+                    representative: representative(
+                        side,
+                        NS,
+                        ("Median", "median"),
+                        (eye, token),
+                        into,
+                        value,
+                    )?,
+                    shots: shots(side, NS, (eye, token), into, value)?,
                 };
                 if keratometry.representative.is_some() || !keratometry.shots.is_empty() {
                     sides.push((eye, token, keratometry));

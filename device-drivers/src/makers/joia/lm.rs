@@ -8,7 +8,7 @@ use crate::{
     DecodeError,
     format::xml::{
         El,
-        values::{DEGREES, DIOPTRES, MILLIMETRES, axis_unless_zero, cylinder_mode, number, whole},
+        values::{DEGREES, DIOPTRES, MILLIMETRES, axis_beside, cylinder_mode, number, whole},
     },
 };
 use chiasm_proto::{
@@ -56,7 +56,7 @@ fn lens(side: El) -> Result<Option<Lensometry>, DecodeError> {
     let lens = Lensometry {
         sphere: number(side, (NS, "Sphere"), DIOPTRES)?,
         cylinder,
-        axis_deg: axis_unless_zero(cylinder, whole(side, (NS, "Axis"), DEGREES)?),
+        axis_deg: axis_beside(side, cylinder, whole(side, (NS, "Axis"), DEGREES)?)?,
         add: number(side, (NS, "Add1"), DIOPTRES)?,
         add2: number(side, (NS, "Add2"), DIOPTRES)?,
         prism: prism(side)?,

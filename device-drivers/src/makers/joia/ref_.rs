@@ -2,15 +2,14 @@
 
 use super::{
     ns::Ns,
-    values::{EYES, representative, shots},
+    values::{EYES, MODES, representative, shots},
 };
 use crate::{
     DecodeError,
     format::xml::{
         El,
         values::{
-            CENTIMETRES, DEGREES, DIOPTRES, MILLIMETRES, axis_unless_zero, cylinder_mode, number,
-            whole,
+            CENTIMETRES, DEGREES, DIOPTRES, MILLIMETRES, axis_beside, cylinder_mode, number, whole,
         },
     },
 };
@@ -19,8 +18,6 @@ use chiasm_proto::{
 };
 
 const NS: Ns = Ns::Ref;
-/// Known and of no use here.
-const UNUSED: [&str; 2] = ["CataractMode", "IOLMode"];
 
 pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeError> {
     let conditions = Refraction {
@@ -35,8 +32,15 @@ pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErro
         for (eye, token) in EYES {
             for side in block.enter_all((NS, token)) {
                 let refraction = Refraction {
-                    representative: representative(side, NS, ("Median", "median"), value)?,
-                    shots: shots(side, NS, value)?,
+                    representative: representative(
+                        side,
+                        NS,
+                        ("Median", "median"),
+                        (eye, token),
+                        into,
+                        value,
+                    )?,
+                    shots: shots(side, NS, (eye, token), into, value)?,
                     ..conditions.clone()
                 };
                 if refraction.representative.is_some() || !refraction.shots.is_empty() {
@@ -57,10 +61,10 @@ pub fn decode(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErro
 }
 
 fn value(el: El) -> Result<Option<RefractionValue>, DecodeError> {
-    el.ignore(UNUSED.map(|name| (NS, name)));
+    el.ignore(MODES.map(|name| (NS, name)));
     let sphere = number(el, (NS, "Sphere"), DIOPTRES)?;
     let cylinder = number(el, (NS, "Cylinder"), DIOPTRES)?;
-    let axis_deg = axis_unless_zero(cylinder, whole(el, (NS, "Axis"), DEGREES)?);
+    let axis_deg = axis_beside(el, cylinder, whole(el, (NS, "Axis"), DEGREES)?)?;
     let spherical_equivalent = number(el, (NS, "SE"), DIOPTRES)?;
     match (sphere, cylinder) {
         (Some(sphere), Some(cylinder)) => {

@@ -6,6 +6,7 @@ use crate::{DecodeError, DriverOptions, ErrorCode, Event};
 use chiasm_proto::{Decoded, Eye, FlagCode, Hundredths, Measured};
 use std::{fs, time::Instant};
 
+mod failed;
 mod sbj;
 
 fn fixture(name: &str) -> String {
@@ -136,14 +137,27 @@ fn personal_data_other_than_the_id_goes_nowhere() {
     let text = changed(&text, "<nsCommon:LastName></", "<nsCommon:LastName>Secret</");
     let text = changed(&text, "<nsCommon:DOB></", "<nsCommon:DOB>1950-01-02</");
     let text = changed(&text, "</nsCommon:DOB>", "</nsCommon:DOB><Street>Secret</Street>");
-    let head = &text[text.find("<nsCommon:Common>").unwrap()..text.find("<nsREF:M").unwrap()];
-    let text = changed(&text, "<nsREF:Measure", &format!("{head}<nsREF:Measure"));
     let decoded = decode(&text).unwrap();
     let json = serde_json::to_string(&decoded).unwrap();
     for secret in ["Secret", "1950", "視力", "表子", "Street"] {
         assert!(!json.contains(secret), "{secret} in {json}");
     }
-    assert!(codes(&decoded).contains(&FlagCode::Inconsistent), "two heads are told");
+}
+
+#[test]
+fn two_heads_or_patients_refuse_the_document() {
+    let text = fixture("06_kr800s_ref_km_shift_jis");
+    let head = &text[text.find("<nsCommon:Common>").unwrap()..text.find("<nsREF:M").unwrap()];
+    let patient = "<nsCommon:Patient><nsCommon:ID>Secret</nsCommon:ID></nsCommon:Patient>";
+    for (from, more) in [
+        ("<nsREF:Measure", head.to_owned()),
+        ("<nsREF:Measure", head.repeat(2)),
+        ("</nsCommon:Common>", patient.to_owned()),
+    ] {
+        let error = decode(&changed(&text, from, &format!("{more}{from}"))).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Malformed);
+        assert!(!error.to_string().contains("Secret"), "{error}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     ns::Ns,
-    values::{EYES, representative, scale, shot_error, shot_no},
+    values::{EYES, failed, representative, scale, shot_error, shot_no},
 };
 use crate::{
     DecodeError,
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 use chiasm_proto::{
-    Confidence, CorrectedIop, IopValue, Measured, Measurement, Pachymetry, Shot, Tonometry,
+    Confidence, CorrectedIop, Eye, IopValue, Measured, Measurement, Pachymetry, Shot, Tonometry,
     TonometryMethod,
 };
 
@@ -47,8 +47,8 @@ pub fn decode(measure: El, model: &str, into: &mut Vec<Measurement>) -> Result<(
                 ignore_settings(block);
                 continue;
             }
-            for ((_, token), side) in EYES.iter().zip(&mut sides) {
-                pressures(block, ns, token, side)?;
+            for (eye, side) in EYES.into_iter().zip(&mut sides) {
+                pressures(block, ns, eye, side, into)?;
             }
         }
         for block in measure.enter_all((ns, "CorrectedIOP")) {
@@ -83,26 +83,39 @@ fn ignore_settings(block: El) {
     }
 }
 
-fn pressures(block: El, ns: Ns, token: &str, into: &mut Tonometry) -> Result<(), DecodeError> {
+fn pressures(
+    block: El,
+    ns: Ns,
+    (eye, token): (Eye, &str),
+    into: &mut Tonometry,
+    texts: &mut Vec<Measurement>,
+) -> Result<(), DecodeError> {
     for side in block.enter_all((ns, token)) {
         for list in side.enter_all((ns, "List")) {
             if ns == Ns::None {
                 list.ignore(SETTINGS.map(|name| (ns, name)));
             }
-            into.shots.push(Shot {
-                no: shot_no(list)?,
-                value: pressure(list, ns)?.map(|iop_mmhg| IopValue { iop_mmhg, iop_kpa: None }),
+            let (no, error) = (shot_no(list)?, shot_error(list, ns));
+            let mut shot = Shot {
+                no,
+                value: None,
                 confidence: list.text_of((ns, "ConfidenceIndex")).map(|as_sent| {
                     // Only the asterisk is known; any other mark deserves a look too.
                     let low = !as_sent.bytes().all(|byte| byte.is_ascii_digit());
                     Confidence { as_sent, scale: scale(list, "*"), low }
                 }),
-                error: shot_error(list, ns),
-            });
+                error,
+            };
+            shot.value = match shot.error {
+                Some(_) => failed(list, ns, (eye, token), texts),
+                None => pressure(list, ns)?.map(|iop_mmhg| IopValue { iop_mmhg, iop_kpa: None }),
+            };
+            into.shots.push(shot);
         }
-        let average = representative(side, ns, ("Average", "average"), |el| {
-            Ok(pressure(el, ns)?.map(|iop_mmhg| IopValue { iop_mmhg, iop_kpa: None }))
-        })?;
+        let average =
+            representative(side, ns, ("Average", "average"), (eye, token), texts, |el| {
+                Ok(pressure(el, ns)?.map(|iop_mmhg| IopValue { iop_mmhg, iop_kpa: None }))
+            })?;
         into.representative = average.or(into.representative.take());
     }
     Ok(())
@@ -198,7 +211,7 @@ fn thicknesses(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErr
             block.ignore([(ns, "RL_Order")]);
             for (eye, token) in EYES {
                 for side in block.enter_all((ns, token)) {
-                    let pachymetry = thickness_of_one_eye(side, ns, leaf)?;
+                    let pachymetry = thickness_of_one_eye(side, (ns, leaf), (eye, token), into)?;
                     let is_filled =
                         pachymetry.representative_um.is_some() || !pachymetry.shots_um.is_empty();
                     if is_filled {
@@ -212,22 +225,25 @@ fn thicknesses(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeErr
     Ok(())
 }
 
-fn thickness_of_one_eye(side: El, ns: Ns, leaf: &str) -> Result<Pachymetry, DecodeError> {
+fn thickness_of_one_eye(
+    side: El,
+    (ns, leaf): (Ns, &str),
+    eye: (Eye, &str),
+    into: &mut Vec<Measurement>,
+) -> Result<Pachymetry, DecodeError> {
+    let average = |el: El| thickness(el, (ns, leaf));
+    let representative_um = representative(side, ns, ("Average", "average"), eye, into, average)?;
     let shot = |list: El| -> Result<Shot<u16>, DecodeError> {
         list.ignore(SETTINGS.map(|name| (ns, name)));
-        Ok(Shot {
-            no: shot_no(list)?,
-            value: thickness(list, (ns, leaf))?,
-            confidence: None,
-            error: shot_error(list, ns),
-        })
+        let (no, error) = (shot_no(list)?, shot_error(list, ns));
+        let value = match error {
+            Some(_) => failed(list, ns, eye, into),
+            None => thickness(list, (ns, leaf))?,
+        };
+        Ok(Shot { no, value, confidence: None, error })
     };
-    let average = |el: El| thickness(el, (ns, leaf));
-    Ok(Pachymetry {
-        count_as_sent: None,
-        representative_um: representative(side, ns, ("Average", "average"), average)?,
-        shots_um: side.enter_all((ns, "List")).into_iter().map(shot).collect::<Result<_, _>>()?,
-    })
+    let shots_um = side.enter_all((ns, "List")).into_iter().map(shot).collect::<Result<_, _>>()?;
+    Ok(Pachymetry { count_as_sent: None, representative_um, shots_um })
 }
 
 /// A thickness in millimetres, or in micrometres if its unit says so. A bare number of hundreds is

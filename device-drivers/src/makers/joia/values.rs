@@ -3,9 +3,9 @@
 use super::ns::Ns;
 use crate::{
     DecodeError,
-    format::xml::{El, Node},
+    format::xml::{El, Node, failed},
 };
-use chiasm_proto::{Confidence, Eye, FlagCode, Representative, Shot};
+use chiasm_proto::{Confidence, Eye, FlagCode, Measured, Measurement, Representative, Shot};
 
 /// The tokens of the two eyes.
 pub const EYES: [(Eye, &str); 2] = [(Eye::Right, "R"), (Eye::Left, "L")];
@@ -51,32 +51,58 @@ pub fn is_topcon(company: &str) -> bool {
     company.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("TOPCON"))
 }
 
-/// All shots of an eye, in their order.
+/// Known and of no use here: how a shot was taken.
+pub const MODES: [&str; 2] = ["CataractMode", "IOLMode"];
+
+/// What failed has no value; its numbers are text of the eye.
+pub fn failed<V>(
+    list: El,
+    ns: Ns,
+    (eye, token): (Eye, &str),
+    into: &mut Vec<Measurement>,
+) -> Option<V> {
+    list.ignore(MODES.map(|name| (ns, name)));
+    let test = failed::numbers(list).map(Measured::OtherTest);
+    into.extend(test.map(|test| Measurement::of(eye, token, test)));
+    None
+}
+
+/// All shots of an eye, in their order. Numbers of failed ones go to the eye as text.
 pub fn shots<V>(
     eye: El,
     ns: Ns,
+    side: (Eye, &str),
+    into: &mut Vec<Measurement>,
     value: impl Fn(El) -> Result<Option<V>, DecodeError>,
 ) -> Result<Vec<Shot<V>>, DecodeError> {
     let lists = eye.enter_all((ns, "List")).into_iter();
     lists
         .map(|list| {
-            Ok(Shot {
-                no: shot_no(list)?,
-                value: value(list)?,
-                confidence: confidence(list, ns),
-                error: shot_error(list, ns),
-            })
+            let (no, error) = (shot_no(list)?, shot_error(list, ns));
+            let confidence = confidence(list, ns);
+            let value = match error {
+                Some(_) => failed(list, ns, side, into),
+                None => value(list)?,
+            };
+            Ok(Shot { no, value, confidence, error })
         })
         .collect()
 }
 
-/// The value that the instrument declares for the eye.
+/// The value that the instrument declares for the eye; none if it declares an error.
 pub fn representative<V>(
     eye: El,
     ns: Ns,
     (name, label): (&str, &str),
+    side: (Eye, &str),
+    into: &mut Vec<Measurement>,
     value: impl Fn(El) -> Result<Option<V>, DecodeError>,
 ) -> Result<Option<Representative<V>>, DecodeError> {
     let Some(declared) = eye.enter((ns, name)) else { return Ok(None) };
+    if let Some(error) = shot_error(declared, ns) {
+        let what = format!("{}: the instrument reports {error}", declared.path());
+        declared.tree().flag(FlagCode::InstrumentError, what);
+        return Ok(failed(declared, ns, side, into));
+    }
     Ok(value(declared)?.map(|value| Representative { label: label.into(), value }))
 }

@@ -2,9 +2,14 @@
 //! the rest of the patient's data are never read.
 
 use crate::{
-    DecodeError, DriverOptions, format::xml::El, makers::nidek_xml::values::number_is_same,
+    DecodeError, DriverOptions,
+    format::xml::{
+        El,
+        patient::{patient, refuse_second},
+    },
+    makers::nidek_xml::values::number_is_same,
 };
-use chiasm_proto::{ClaimedPatient, Decoded, FlagCode, Instrument, InstrumentTime, Integrity};
+use chiasm_proto::{ClaimedPatient, Decoded, Instrument, InstrumentTime, Integrity};
 use jiff::civil;
 
 /// Known and of no use here. `MachineNo` is set by the user.
@@ -18,6 +23,7 @@ pub fn decode(root: El, options: &DriverOptions) -> Result<Decoded, DecodeError>
     let instrument =
         Instrument { vendor: "NIDEK".into(), model: configured, serial: None, software: None };
     let mut decoded = Decoded::new(instrument, Integrity::Structure);
+    refuse_second(root, "Common")?;
     let Some(common) = root.enter("Common") else { return Ok(decoded) };
     common.ignore(UNUSED);
     let instrument = &mut decoded.instrument;
@@ -30,14 +36,10 @@ pub fn decode(root: El, options: &DriverOptions) -> Result<Decoded, DecodeError>
     instrument.software = common.text_of("ROMVersion");
     let as_sent = [common.text_of("Date"), common.text_of("Time")];
     decoded.instrument_time = time(as_sent);
-    if let Some(patient) = common.enter("Patient") {
+    if let Some(patient) = patient(common, "Patient", "ID")? {
         let (running_number, claimed_patient) = patient_of(patient)?;
         decoded.running_number = running_number;
         decoded.claimed_patient = claimed_patient;
-    }
-    if let Some(second) = root.peek("Common") {
-        second.ignore_whole(); // may hold personal data: not to be kept as text
-        root.tree().flag(FlagCode::Inconsistent, "more than one head; the first one counts");
     }
     Ok(decoded)
 }

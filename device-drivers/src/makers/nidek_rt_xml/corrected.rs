@@ -10,21 +10,20 @@
 //! | `R`, `L` | `Sphere Cylinder Axis ADD ADD2`, prism, `VA ADDVA PHVA LIVA`, half a `PD` |
 //! | `B` | `VA ADDVA PHVA LIVA`, the whole `PD` |
 
-use super::values::{
-    CENTIMETRES, DIOPTRES, EYES, MILLIMETRES, PRISM_DIOPTRES, any_number, degrees, number,
-};
+use super::values::{CENTIMETRES, DIOPTRES, EYES, MILLIMETRES, any_number, degrees, number};
 use crate::{
     DecodeError,
     format::xml::values::cylinder_mode,
     format::{
         fields::Number,
-        xml::{El, values::axis_unless_zero},
+        xml::{El, values::axis_beside},
     },
+    makers::nidek_xml::prism,
 };
 use chiasm_proto::{
-    AcuityCondition, Base, Correction, Eye, FlagCode, Hundredths, Lensometry, Light, Measured,
-    Measurement, OtherTest, OtherValue, Prism, PrismComponent, PupillaryDistance, Refraction,
-    RefractionKind, RefractionValue, Representative, Vision, VisualAcuity,
+    AcuityCondition, Correction, Eye, FlagCode, Hundredths, Lensometry, Light, Measured,
+    Measurement, OtherTest, OtherValue, Prism, PupillaryDistance, Refraction, RefractionKind,
+    RefractionValue, Representative, Vision, VisualAcuity,
 };
 
 /// A refractor declares one value for each eye and gives it no name.
@@ -158,7 +157,7 @@ impl Set<'_> {
     fn powers(&mut self, side: El, eye: Eye, token: &str) -> Result<(), DecodeError> {
         let sphere = number(side, "Sphere", DIOPTRES)?;
         let cylinder = number(side, "Cylinder", DIOPTRES)?;
-        let axis_deg = axis_unless_zero(cylinder, degrees(side, "Axis")?);
+        let axis_deg = axis_beside(side, cylinder, degrees(side, "Axis")?)?;
         let add = number(side, "ADD", DIOPTRES)?;
         let add2_as_sent = side.peek("ADD2").map_or("", El::text);
         let add2 = number(side, "ADD2", DIOPTRES)?;
@@ -266,34 +265,13 @@ impl Set<'_> {
     }
 }
 
-/// The rectangular form, or the polar one where the other was not sent.
+/// As on a lensmeter, but here a base of a negative amount refuses the document.
 fn prism(side: El) -> Result<Option<Prism>, DecodeError> {
-    let horizontal = component(side, "PrismX", [("in", Base::In), ("out", Base::Out)])?;
-    let vertical = component(side, "PrismY", [("up", Base::Up), ("down", Base::Down)])?;
-    let amount = number(side, "Prism", PRISM_DIOPTRES)?;
-    let base_deg = degrees(side, "PrismBase")?;
-    if horizontal.is_some() || vertical.is_some() {
-        return Ok(Some(Prism { horizontal, vertical, ..Prism::default() }));
+    for leaf in ["PrismX", "PrismY"].into_iter().filter_map(|name| side.peek(name)) {
+        let base = leaf.node().attribute("base").map_or("", str::trim);
+        if !base.is_empty() && leaf.text().starts_with('-') {
+            return Err(leaf.malformed("a base of a negative amount"));
+        }
     }
-    Ok(amount.map(|amount| Prism { amount: Some(amount), base_deg, ..Prism::default() }))
-}
-
-/// An unsigned amount and where its base lies. A base of the other direction (seen once) makes this
-/// component unreadable: it stays text, the rest counts.
-fn component(
-    side: El,
-    name: &str,
-    words: [(&str, Base); 2],
-) -> Result<Option<PrismComponent>, DecodeError> {
-    let Some(leaf) = side.peek(name) else { return Ok(None) };
-    let word = leaf.node().attribute("base").map_or("", str::trim).to_ascii_lowercase();
-    let known = words.iter().find(|(known, _)| *known == word).map(|(_, base)| *base);
-    if known.is_none() && !word.is_empty() && !leaf.text().is_empty() {
-        return Ok(None);
-    }
-    let Some(amount) = number(side, name, PRISM_DIOPTRES)? else { return Ok(None) };
-    if known.is_some() && amount.0 < 0 {
-        return Err(leaf.malformed("a base of a negative amount"));
-    }
-    Ok(Some(PrismComponent { amount, base: known.unwrap_or(Base::Unverified) }))
+    prism::prism(side)
 }

@@ -66,6 +66,7 @@ fn malformed_powers_refuse_the_document() {
         ("unit=\"D\">-1.25<", "unit=\"D\"><"),
         ("unit=\"D\">-0.50</Cylinder>", "unit=\"D\"></Cylinder>"),
         ("unit=\"deg\">100<", "unit=\"deg\">100.5<"),
+        ("unit=\"deg\">100<", "unit=\"deg\"><"),
         ("base=\"out\">0.50<", "base=\"out\">-0.50<"),
         (">548<", ">548.5<"),
         (">548<", ">+548<"),
@@ -124,10 +125,48 @@ fn personal_data_other_than_the_id_goes_nowhere() {
     let text = fixture("01_sample_eight_bits");
     let text = changed(&text, "<LastName></", "<LastName>Secret</");
     let text = changed(&text, "<DOB></DOB>", "<DOB>1950-01-02</DOB><Street>Secret</Street>");
-    let head = &text[text.find("<Common>").unwrap()..text.find("<Measure").unwrap()];
-    let text = changed(&text, "<Measure", &format!("{head}<Measure"));
     let decoded = decode(&text).unwrap();
     let json = serde_json::to_string(&decoded).unwrap();
     assert!(!json.contains("Secret") && !json.contains("1950"), "{json}");
-    assert!(decoded.flags.iter().any(|flag| flag.code == FlagCode::Inconsistent));
+    let head = &text[text.find("<Common>").unwrap()..text.find("<Measure").unwrap()];
+    let patient = "<Patient><ID>Secret</ID><LastName>Secret</LastName></Patient>";
+    for (from, more) in [
+        ("<Measure", head.to_owned()),
+        ("<Measure", head.repeat(2)),
+        ("</Common>", patient.to_owned()),
+    ] {
+        let error = decode(&changed(&text, from, &format!("{more}{from}"))).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Malformed);
+        assert!(!error.to_string().contains("Secret"), "{error}");
+    }
+}
+
+/// The contradiction of one component must not take the other form with it.
+#[test]
+fn a_prism_is_kept_in_the_form_that_does_not_contradict_itself() {
+    let good = fixture("01_sample_eight_bits");
+    let at = good.find("base=\"out\">0.50<").unwrap();
+    let start = good[..at].rfind("<Prism unit=\"pri\"/>").unwrap();
+    let end = start + good[start..].find("<PrismY unit=\"pri\" base=\"up\"/>").unwrap();
+    let with = |prism: &str| {
+        let tail = changed(&good[end..], "<PrismY unit=\"pri\" base=\"up\"/>", prism);
+        let decoded = decode(&format!("{}{tail}", &good[..start])).unwrap();
+        let prism = decoded.measurements.iter().rev().find_map(|it| match &it.measured {
+            Measured::Refraction(refraction) => refraction.prism.clone(),
+            _ => None,
+        });
+        let codes: Vec<_> = decoded.flags.iter().map(|flag| flag.code).collect();
+        (prism.unwrap(), codes.contains(&FlagCode::Inconsistent), decoded)
+    };
+    let polar = "<Prism>1.35</Prism><PrismBase>158</PrismBase>";
+    let (prism, is_told, decoded) =
+        with(&format!("{polar}<PrismX base=\"up\">1.25</PrismX><PrismY base=\"up\">0.50</PrismY>"));
+    assert_eq!((prism.horizontal, prism.amount, is_told), (None, None, true));
+    for text in ["<Prism>1.35</Prism>", "<PrismBase>158</PrismBase>", "base=\"up\">1.25"] {
+        let mut records = decoded.unknown_records.iter();
+        assert!(records.any(|record| record.text.contains(text)), "{text} is kept");
+    }
+    let both = "<PrismX base=\"out\">1.25</PrismX><PrismY base=\"up\">0.50</PrismY>";
+    assert!(!with(&format!("{polar}{both}")).1, "the same prism");
+    assert!(with(&format!("{}{both}", polar.replace("1.35", "3.00"))).1, "another prism");
 }

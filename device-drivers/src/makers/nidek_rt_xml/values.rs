@@ -15,7 +15,6 @@ pub const DIOPTRES: &[&str] = &["D"];
 pub const DEGREES: &[&str] = &["deg", "°", "\u{ff70}"];
 pub const MILLIMETRES: &[&str] = &["mm"];
 pub const CENTIMETRES: &[&str] = &["cm"];
-pub const PRISM_DIOPTRES: &[&str] = &["pri", "P", "Δ"];
 pub const MMHG: &[&str] = &["mmHg"];
 pub const KPA: &[&str] = &["kPa"];
 pub const MICROMETRES: &[&str] = &["um", "µm", "μm"];

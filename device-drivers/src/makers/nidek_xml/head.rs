@@ -4,9 +4,9 @@
 use super::values::number_is_same;
 use crate::{
     DecodeError, DriverOptions, ErrorCode,
-    format::xml::{Document, El},
+    format::xml::{Document, El, patient::patient},
 };
-use chiasm_proto::{ClaimedPatient, Decoded, FlagCode, Instrument, InstrumentTime, Integrity};
+use chiasm_proto::{ClaimedPatient, Decoded, Instrument, InstrumentTime, Integrity};
 use jiff::civil;
 
 /// Known and of no use here. `Comment` is the heading of the paper print, `MachineNo` is set by
@@ -67,12 +67,8 @@ pub fn decode(head: El, options: &DriverOptions) -> Result<Decoded, DecodeError>
     let local = date.as_deref().zip(time.as_deref()).and_then(|(date, time)| clock(date, time));
     let as_sent = [date, time].into_iter().flatten().collect::<Vec<_>>().join(" ");
     decoded.instrument_time = (!as_sent.is_empty()).then_some(InstrumentTime { as_sent, local });
-    if let Some(patient) = head.enter("Patient") {
+    if let Some(patient) = patient(head, "Patient", "ID")? {
         patient_of(patient, &mut decoded)?;
-    }
-    for second in head.peek_all("Patient") {
-        second.ignore_whole(); // may hold personal data: not to be kept as text
-        head.tree().flag(FlagCode::Inconsistent, "more than one patient; the first one counts");
     }
     head.peek_all("Operator").into_iter().for_each(El::ignore_whole);
     Ok(decoded)

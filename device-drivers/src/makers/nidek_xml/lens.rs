@@ -2,19 +2,16 @@
 
 use super::{
     head::{self, Beginning},
-    values::{
-        DEGREES, DIOPTRES, MILLIMETRES, PERCENT, PRISM_DIOPTRES, Side, error, number, number_in,
-        part, whole,
-    },
+    prism::{self, Bases, Component, HORIZONTAL, VERTICAL},
+    values::{DEGREES, DIOPTRES, MILLIMETRES, PERCENT, Side, error, number, part, whole},
 };
 use crate::{
     DecodeError, DriverOptions, Sniff,
     format::xml::values::cylinder_mode,
-    format::xml::{Document, El, Tree, values::axis_unless_zero},
+    format::xml::{Document, El, Tree, patient::refuse_second, values::axis_beside},
 };
 use chiasm_proto::{
-    Base, Decoded, Eye, FlagCode, Hundredths, Lensometry, Measured, Measurement, OtherTest,
-    OtherValue, Prism, PrismComponent, PupillaryDistance,
+    Base, Decoded, Eye, Lensometry, Measured, Measurement, OtherTest, OtherValue, PupillaryDistance,
 };
 
 const ROOT: &str = "Ophthalmology";
@@ -31,13 +28,6 @@ const UNUSED: [&str; 5] = ["AxisStep", "PrismDiopterStep", "PrismBaseStep", "Pri
 const SIDES: [(Eye, &str); 4] =
     [(Eye::NotGiven, "S"), (Eye::NotGiven, "I"), (Eye::Right, "R"), (Eye::Left, "L")];
 
-/// Words of a base and what they mean.
-type Bases = [(&'static str, Base); 2];
-const HORIZONTAL: Bases = [("in", Base::In), ("out", Base::Out)];
-const VERTICAL: Bases = [("up", Base::Up), ("down", Base::Down)];
-/// How far the two forms of one prism may lie apart, each rounded by itself, in prism dioptres.
-const PRISM_GAP_MAX: f64 = 0.5;
-
 pub fn sniff(bytes: &[u8], company: &str) -> Sniff {
     let beginning = Beginning::of(bytes);
     let is_own = beginning.root() == ROOT && !beginning.has_namespaces();
@@ -53,6 +43,7 @@ pub fn read(raw: &[u8], options: &DriverOptions, company: &str) -> Result<Decode
     let tree = Tree::new(&document);
     let root = tree.root();
     head::expect_root(&document, root, ROOT)?;
+    refuse_second(root, "Common")?;
     let common = root.enter("Common").ok_or_else(|| head::wrong_kind(root, "no Common"))?;
     head::expect_company(common, company)?;
     let measures = root.enter_all("Measure");
@@ -67,10 +58,6 @@ pub fn read(raw: &[u8], options: &DriverOptions, company: &str) -> Result<Decode
         return Err(head::wrong_kind(root, "no Measure"));
     }
     let mut decoded = head::decode(common, options)?;
-    for second in root.peek_all("Common") {
-        second.ignore_whole(); // may hold personal data: not to be kept as text
-        tree.flag(FlagCode::Inconsistent, "more than one head; the first one counts");
-    }
     for measure in measures {
         read_measure(measure, &mut decoded.measurements)?;
     }
@@ -112,12 +99,12 @@ fn read_lens(el: El, settings: &Lensometry, mut side: Side) -> Result<(), Decode
     let lens = Lensometry {
         sphere: number(el, ["Sphere", "Sphare"], DIOPTRES)?,
         cylinder,
-        axis_deg: axis_unless_zero(cylinder, whole(el, "Axis", DEGREES)?),
+        axis_deg: axis_beside(el, cylinder, whole(el, "Axis", DEGREES)?)?,
         add: number(el, "ADD", DIOPTRES)?,
         add2: number(el, "ADD2", DIOPTRES)?,
         near_sphere: number(el, ["NearSphere", "NearSphare"], DIOPTRES)?,
         near_sphere2: number(el, ["NearSphere2", "NearSphare2"], DIOPTRES)?,
-        prism: prism(el)?,
+        prism: prism::prism(el)?,
         uv_transmittance_percent: number(el, "UVTransmittance", PERCENT)?,
         error: error(el),
         ..Lensometry::default()
@@ -140,84 +127,6 @@ fn read_lens(el: El, settings: &Lensometry, mut side: Side) -> Result<(), Decode
         }
     }
     Ok(())
-}
-
-/// What became of one component.
-enum Component {
-    Empty,
-    Is(PrismComponent),
-    /// Contradicts itself: left unread and flagged.
-    Rejected,
-}
-
-/// The two components where they are sent, else amount and base angle: two forms of one prism. If
-/// one component contradicts itself, the other form stays beside it as text.
-fn prism(el: El) -> Result<Option<Prism>, DecodeError> {
-    let components = [component(el, "PrismX", &HORIZONTAL)?, component(el, "PrismY", &VERTICAL)?];
-    let is_rejected = components.iter().any(|it| matches!(it, Component::Rejected));
-    let [horizontal, vertical] = components.map(|it| match it {
-        Component::Is(component) => Some(component),
-        Component::Empty | Component::Rejected => None,
-    });
-    if horizontal.is_none() && vertical.is_none() {
-        return polar(el);
-    }
-    let rectangular = Prism { horizontal, vertical, ..Prism::default() };
-    if !is_rejected && let Some(polar) = polar(el)? {
-        compare(el, &rectangular, &polar);
-    }
-    Ok(Some(rectangular))
-}
-
-/// An unsigned number and the direction of its base. The attribute is there without a value too.
-fn component(el: El, name: &str, bases: &Bases) -> Result<Component, DecodeError> {
-    let Some(leaf) = el.peek(name) else { return Ok(Component::Empty) };
-    if leaf.text().is_empty() {
-        leaf.done();
-        return Ok(Component::Empty);
-    }
-    let amount = number_in(leaf, PRISM_DIOPTRES)?;
-    match base(leaf, bases) {
-        Some(base) if amount.0 >= 0 => {
-            leaf.done();
-            Ok(Component::Is(PrismComponent { amount, base }))
-        }
-        _ => {
-            let what = format!("{}: number and base contradict each other", leaf.path());
-            leaf.tree().flag(FlagCode::Inconsistent, what);
-            Ok(Component::Rejected)
-        }
-    }
-}
-
-/// The direction; unverified where none was sent, nothing where it is none of this component.
-fn base(leaf: El, bases: &Bases) -> Option<Base> {
-    let sent = leaf.node().attribute("base").map_or("", str::trim);
-    let known = bases.iter().find(|(word, _)| word.eq_ignore_ascii_case(sent));
-    match known {
-        Some((_, base)) => Some(*base),
-        None => sent.is_empty().then_some(Base::Unverified),
-    }
-}
-
-/// An angle without an amount says nothing.
-fn polar(el: El) -> Result<Option<Prism>, DecodeError> {
-    let amount = number(el, "Prism", PRISM_DIOPTRES)?;
-    let base_deg = whole(el, "PrismBase", DEGREES)?;
-    Ok(amount.map(|amount| Prism { amount: Some(amount), base_deg, ..Prism::default() }))
-}
-
-/// Flags a prism whose two forms are not the same one.
-fn compare(el: El, rectangular: &Prism, polar: &Prism) {
-    let size = |component: Option<PrismComponent>| {
-        component.map_or(0.0, |component| component.amount.to_f64())
-    };
-    let amount = size(rectangular.horizontal).hypot(size(rectangular.vertical));
-    let sent = polar.amount.map_or(0.0, Hundredths::to_f64);
-    if (amount - sent).abs() > PRISM_GAP_MAX {
-        let what = format!("{}: the two forms of the prism do not agree", el.path());
-        el.tree().flag(FlagCode::Inconsistent, what);
-    }
 }
 
 fn pupillary_distance(block: El) -> Result<PupillaryDistance, DecodeError> {
@@ -281,7 +190,7 @@ fn net_prism(
     bases: &Bases,
 ) -> Result<Option<OtherValue>, DecodeError> {
     let as_sent = el.peek(key).map(|leaf| leaf.text().to_owned());
-    let Component::Is(component) = component(el, key, bases)? else { return Ok(None) };
+    let Component::Is(component) = prism::component(el, key, bases)? else { return Ok(None) };
     let base = match component.base {
         Base::In => "base in",
         Base::Out => "base out",

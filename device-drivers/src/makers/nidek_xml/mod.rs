@@ -14,6 +14,7 @@ pub mod data;
 pub(super) mod head;
 mod lens;
 pub mod lm;
+pub mod prism;
 pub mod rodenstock;
 pub mod tomey;
 pub(super) mod values;

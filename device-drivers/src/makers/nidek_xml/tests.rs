@@ -5,6 +5,8 @@ use crate::{DecodeError, DriverOptions, DriverSpec, ErrorCode, Event, Sniff, gol
 use chiasm_proto::{Base, Decoded, FlagCode, Hundredths, Measured, Prism};
 use std::fs;
 
+mod failed;
+
 fn fixture(driver: &str, name: &str) -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
     let bytes = fs::read(format!("{folder}/{driver}/{name}.raw")).unwrap();
@@ -124,18 +126,27 @@ fn personal_data_other_than_the_id_goes_nowhere() {
     let text = changed(&text, "<DOB></DOB>", "<DOB>1950</DOB><Street>Secret</Street>");
     let operator = "<Operator><No.>1</No.><ID>Secret</ID></Operator>";
     let text = changed(&text, "</Common>", &format!("{operator}</Common>"));
-    let head = &text[text.find("<Common>").unwrap()..text.find("<Measure").unwrap()];
-    let text = changed(&text, "<Measure", &format!("{head}<Measure"));
     let decoded = read(&lm::SPEC, &text).unwrap();
     let json = serde_json::to_string(&decoded).unwrap();
     for secret in ["Secret", "1950", "Street", "Operator"] {
         assert!(!json.contains(secret), "{secret} in {json}");
     }
-    assert!(codes(&decoded).contains(&FlagCode::Inconsistent), "two heads are told");
-    let patient = "<Patient><No.>1</No.><Name>Secret</Name></Patient>";
-    let text = changed(&ark(), "<Comment>", &format!("{patient}<Comment>"));
-    let json = serde_json::to_string(&read(&data::SPEC, &text).unwrap()).unwrap();
-    assert!(!json.contains("Secret"), "{json}");
+    let head = &text[text.find("<Common>").unwrap()..text.find("<Measure").unwrap()];
+    let other = "<Patient><No.>1</No.><ID>Secret</ID><Name>Secret</Name></Patient>";
+    for (spec, text) in [
+        (&lm::SPEC, changed(&text, "<Measure", &format!("{head}<Measure"))),
+        (&lm::SPEC, changed(&text, "</Common>", &format!("{other}<Patient/></Common>"))),
+        (&data::SPEC, changed(&ark(), "<Comment>", &format!("{other}<Comment>"))),
+    ] {
+        let error = read(spec, &text).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Malformed, "two patients or heads");
+        assert!(!error.to_string().contains("Secret"), "{error}");
+    }
+    let same = "<Patient><ID>P0000000000088</ID><Name>Secret</Name></Patient>";
+    let text = changed(&ark(), "<Comment>", &format!("{same}<Comment>"));
+    let decoded = read(&data::SPEC, &text).unwrap();
+    assert!(!serde_json::to_string(&decoded).unwrap().contains("Secret"));
+    assert!(codes(&decoded).contains(&FlagCode::Inconsistent), "two patients are told");
 }
 
 /// Each reads its own root, maker and type of measurement, and recognises no other.

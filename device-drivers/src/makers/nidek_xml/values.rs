@@ -2,7 +2,7 @@
 
 use crate::{
     DecodeError,
-    format::xml::{El, Key},
+    format::xml::{El, Key, failed},
 };
 use chiasm_proto::{
     Confidence, Eye, FlagCode, Hundredths, Measured, Measurement, OtherValue, Representative, Shot,
@@ -15,7 +15,7 @@ pub const DEGREES: Unit = &["deg", "°"];
 pub const MILLIMETRES: Unit = &["mm"];
 pub const CENTIMETRES: Unit = &["cm"];
 pub const MICROMETRES: Unit = &["um", "µm", "μm"];
-pub const PRISM_DIOPTRES: Unit = &["pri", "D", "Δ"];
+pub const PRISM_DIOPTRES: Unit = &["pri", "P", "D", "Δ"];
 pub const PERCENT: Unit = &["%"];
 pub const MMHG: Unit = &["mmHg"];
 pub const KPA: Unit = &["kPa"];
@@ -25,6 +25,9 @@ const CONFIDENCE_MIN: &str = "5";
 const SCALE: &str = "NIDEK 1-9";
 /// Pressure and thickness have no scale, only a mark for an unsure shot.
 const SCALE_OF_MARK: &str = "NIDEK *";
+
+/// Known and of no use here: the names of pictures, how a shot was taken.
+pub const PICTURES: [&str; 4] = ["RingImage", "CataractMode", "KMImage", "PACHYImage"];
 
 /// Where the measurements of one eye go.
 pub struct Side<'m> {
@@ -44,6 +47,14 @@ impl Side<'_> {
     /// As measured by another instrument.
     pub fn push_relayed(&mut self, measured: Measured) {
         self.into.push(self.of(measured).relayed());
+    }
+    /// What failed has no value; its numbers are text.
+    fn failed<V>(&mut self, list: El) -> Option<V> {
+        list.ignore(PICTURES);
+        if let Some(test) = failed::numbers(list) {
+            self.push(Measured::OtherTest(test));
+        }
+        None
     }
     fn of(&self, measured: Measured) -> Measurement {
         Measurement::of(self.eye, self.token, measured)
@@ -91,21 +102,20 @@ pub fn whole<N: TryFrom<i32>>(
     }
 }
 
-/// All shots of an eye, in their order.
+/// All shots of an eye, in their order. Numbers of failed ones go to the eye as text.
 pub fn shots<V>(
     block: El,
     name: &str,
+    side: &mut Side,
     value: impl Fn(El) -> Result<Option<V>, DecodeError>,
 ) -> Result<Vec<Shot<V>>, DecodeError> {
     let lists = block.enter_all(name).into_iter();
     lists
         .map(|list| {
-            Ok(Shot {
-                no: shot_no(list)?,
-                value: value(list)?,
-                confidence: confidence(list)?,
-                error: error(list),
-            })
+            let (no, error) = (shot_no(list)?, error(list));
+            let confidence = confidence(list)?;
+            let value = if error.is_some() { side.failed(list) } else { value(list)? };
+            Ok(Shot { no, value, confidence, error })
         })
         .collect()
 }
@@ -116,12 +126,14 @@ pub fn representative<V>(
     block: El,
     name: &str,
     label: &str,
+    side: &mut Side,
     value: impl Fn(El) -> Result<Option<V>, DecodeError>,
 ) -> Result<Option<Representative<V>>, DecodeError> {
     let Some(declared) = block.enter(name) else { return Ok(None) };
     if let Some(error) = error(declared) {
         let what = format!("{}: the instrument reports {error}", declared.path());
         declared.tree().flag(FlagCode::InstrumentError, what);
+        return Ok(side.failed(declared));
     }
     Ok(value(declared)?.map(|value| Representative { label: label.into(), value }))
 }

@@ -14,6 +14,8 @@ use chiasm_proto::{
 
 /// Longest patient id, in characters.
 const ID_LEN_MAX: usize = 128;
+/// What numbers are called that stand beside an error.
+const BESIDE_ERROR: &str = "numbers beside an error";
 
 /// The columns of one eye. The token is the heading's, where there is one.
 #[derive(Clone, Copy)]
@@ -79,10 +81,13 @@ impl<'a> EyeColumns<'a> {
     ) -> Result<(), DecodeError> {
         let sent = [self.sphere, self.cylinder].map(|field| is_sent(&field));
         let equivalent = self.equivalent.filter(is_sent);
-        let error = error.map(str::to_owned);
+        if let Some(error) = error {
+            let is_sent = sent.contains(&true) || equivalent.is_some();
+            self.failed(conditions, error, is_sent.then(|| self.texts(equivalent)), decoded);
+            return Ok(());
+        }
         let value = match sent {
-            [false, false] if equivalent.is_none() && error.is_none() => return Ok(()),
-            [false, false] if equivalent.is_none() => None,
+            [false, false] if equivalent.is_none() => return Ok(()),
             [true, true] => match self.value(equivalent)? {
                 Some(value) => Some(value),
                 None => {
@@ -96,10 +101,26 @@ impl<'a> EyeColumns<'a> {
             },
             _ => return Err(self.sphere.malformed("sphere and cylinder are not complete")),
         };
-        let shot = Shot { no: None, value, confidence: None, error };
-        let refraction = Refraction { shots: vec![shot], ..conditions.clone() };
+        let shots = value.map(Shot::of).into_iter().collect();
+        let refraction = Refraction { shots, ..conditions.clone() };
         self.push(decoded, Measured::Refraction(refraction));
         Ok(())
+    }
+
+    /// A failed shot has no value (R16): what stands beside the error is text and never a result.
+    fn failed(
+        &self,
+        conditions: &Refraction,
+        error: &str,
+        numbers: Option<Vec<OtherValue>>,
+        decoded: &mut Decoded,
+    ) {
+        let refraction = Refraction { shots: vec![Shot::failed(error)], ..conditions.clone() };
+        self.push(decoded, Measured::Refraction(refraction));
+        if let Some(values) = numbers {
+            let (code, name) = ("refraction".into(), BESIDE_ERROR.into());
+            self.push(decoded, Measured::OtherTest(OtherTest { code, name, values }));
+        }
     }
 
     /// What the instrument shows where it writes finer numbers beside; nothing if that is not whole.
@@ -143,9 +164,16 @@ impl<'a> EyeColumns<'a> {
     }
 
     fn as_text(&self, equivalent: Option<Field>, decoded: &mut Decoded) -> Measured {
+        flag_text(decoded, "refraction");
+        let (code, name) = ("refraction".into(), "refraction".into());
+        Measured::OtherTest(OtherTest { code, name, values: self.texts(equivalent) })
+    }
+
+    /// The columns as they were sent.
+    fn texts(&self, equivalent: Option<Field>) -> Vec<OtherValue> {
         let columns = [
-            ("sphere", Some(self.sphere)),
-            ("cylinder", Some(self.cylinder)),
+            ("sphere", Some(self.sphere).filter(is_sent)),
+            ("cylinder", Some(self.cylinder).filter(is_sent)),
             ("axis", Some(self.axis).filter(is_sent)),
             ("spherical equivalent", equivalent),
         ];
@@ -153,10 +181,17 @@ impl<'a> EyeColumns<'a> {
             let as_sent = field?.text.trim().to_owned();
             Some(OtherValue { name: name.into(), as_sent, unit: None })
         };
-        flag_text(decoded, "refraction");
-        let values = columns.into_iter().filter_map(value).collect();
-        let (code, name) = ("refraction".into(), "refraction".into());
-        Measured::OtherTest(OtherTest { code, name, values })
+        columns.into_iter().filter_map(value).collect()
+    }
+
+    /// Whether everything is there and zero: how a row is filled where nothing was measured.
+    pub fn is_all_zero(&self) -> bool {
+        let is_zero = |field: Field| match field.number() {
+            Ok(Number::Hundredths(number)) => number.is_zero(),
+            _ => false,
+        };
+        let fields = [Some(self.sphere), Some(self.cylinder), Some(self.axis), self.pupil];
+        fields.into_iter().flatten().all(|field| is_sent(&field) && is_zero(field))
     }
 }
 
@@ -170,6 +205,11 @@ pub fn distance(field: Field, decoded: &mut Decoded) -> Result<(), DecodeError> 
         return Ok(());
     }
     let measured = match field.number()? {
+        Number::Hundredths(far) if far.is_zero() => {
+            let detail = "a pupillary distance of zero counts as not measured".into();
+            decoded.flags.push(Flag { code: FlagCode::Unusual, detail });
+            return Ok(());
+        }
         Number::Hundredths(far) => Measured::PupillaryDistance(PupillaryDistance {
             far_mm: Some(far),
             ..PupillaryDistance::default()

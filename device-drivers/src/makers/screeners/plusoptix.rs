@@ -22,7 +22,7 @@
 //! 2026-02-03T11:20:30+01:00;31;S;;2021-05-06;B-12;;;1.00;-0.50;5;5.1;0.75;-0.25;9;5.2;1;54;0;0
 //! ```
 //!
-//! Traps: a first line of headings may stand there. A name with a semicolon makes a row of other
+//! Traps: in an exam of one eye zeros fill the columns of the other one. A first line of headings may stand there. A name with a semicolon makes a row of other
 //! length, which is refused. The zone of the clock is the instrument's own and is kept as sent.
 
 use super::{
@@ -38,7 +38,7 @@ use crate::{
     },
 };
 use chiasm_proto::{
-    Decoded, Eye, Instrument, InstrumentTime, Integrity, Refraction, RefractionKind,
+    Decoded, Eye, Flag, FlagCode, Instrument, InstrumentTime, Integrity, Refraction, RefractionKind,
 };
 use jiff::civil;
 
@@ -134,6 +134,12 @@ fn exam(row: &Row, options: &DriverOptions) -> Result<Decoded, DecodeError> {
     decoded.running_number = eye::is_sent(&key).then(|| key.text.to_owned());
     let number = decoded.running_number.as_deref();
     decoded.claimed_patient = eye::claim(row, at(5, "id").text, number)?;
+    let monocular = at(18, "monocular");
+    let is_monocular = !matches!(monocular.text, "" | "0");
+    if is_monocular {
+        let detail = "an exam of one eye, which one is not said".into();
+        decoded.flags.push(Flag { code: FlagCode::Unusual, detail });
+    }
     for (eye, sphere) in EYES {
         let columns = EyeColumns {
             eye,
@@ -146,11 +152,20 @@ fn exam(row: &Row, options: &DriverOptions) -> Result<Decoded, DecodeError> {
             pupil: Some(at(sphere + 3, "pupil")),
             gaze: None,
         };
+        if is_monocular && columns.is_all_zero() {
+            let what = match eye {
+                Eye::Right => "right",
+                _ => "left",
+            };
+            let detail = format!("one eye was examined: zeros of the {what} one are no values");
+            decoded.flags.push(Flag { code: FlagCode::Unusual, detail });
+            continue;
+        }
         columns.read(&Refraction::new(RefractionKind::Autorefraction), None, &mut decoded)?;
     }
     eye::distance(at(17, "pupil distance"), &mut decoded)?;
     eye::result(at(16, "gaze asymmetry"), "gaze", "gaze asymmetry", &mut decoded);
-    eye::result(at(18, "monocular"), "monocular", "monocular", &mut decoded);
+    eye::result(monocular, "monocular", "monocular", &mut decoded);
     let result = at(19, "result");
     if !matches!(result.text, "" | "0" | "1" | "2") {
         return Err(result.malformed("a result is 0, 1 or 2"));
@@ -163,6 +178,33 @@ fn exam(row: &Row, options: &DriverOptions) -> Result<Decoded, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::golden::run;
+    use chiasm_proto::Measured;
+
+    #[test]
+    fn an_exam_of_one_eye_invents_no_other() {
+        let left = |values: &str, monocular: &str| {
+            let right = "2026-03-14T10:07:00Z;425;;;;A-88;;;0.50;-0.75;178;5.4";
+            let row = format!("{right};{values};;;{monocular};1\n");
+            let outcome = run(&SPEC, [row.as_bytes()]);
+            let decoded = outcome.decoded()[0];
+            let of_left = decoded.measurements.iter().filter(|it| it.eye == Eye::Left);
+            let is_told = decoded.flags.iter().any(|flag| flag.code == FlagCode::Unusual);
+            (of_left.count(), is_told)
+        };
+        assert_eq!(left("0.00;0.00;0;0.0", "1"), (0, true));
+        assert_eq!(left("0.00;0.00;0;5.0", "1"), (2, true));
+        assert_eq!(left("0.25;0.00;0;5.0", "0"), (2, false));
+        assert_eq!(left(";;;", "1"), (0, true));
+    }
+
+    #[test]
+    fn a_distance_of_zero_was_not_measured() {
+        let row = "2026-03-14T10:07:00Z;425;;;;A-88;;;0.50;-0.75;178;5.4;;;;;;0;0;1\n";
+        let outcome = run(&SPEC, [row.as_bytes()]);
+        let mut all = outcome.decoded()[0].measurements.iter();
+        assert!(!all.any(|it| matches!(it.measured, Measured::PupillaryDistance(_))));
+    }
 
     #[test]
     fn times_have_a_zone() {

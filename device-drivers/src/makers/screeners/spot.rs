@@ -208,7 +208,9 @@ impl Heading {
                 .and_then(|(date, time)| civil_time::local(date, time, options.date_order));
             InstrumentTime { as_sent, local }
         });
-        let only = only_eye(&text(WHICH_EYE).unwrap_or_default());
+        let which = self.field(row, WHICH_EYE).map_or("", |field| field.trimmed().text);
+        let only = only_eye(which)
+            .ok_or_else(|| row.malformed("a word that names no eye").in_field(WHICH_EYE))?;
         for (eye, prefix) in [(Eye::Right, "od"), (Eye::Left, "os")] {
             if only.is_some_and(|only| only != eye) {
                 let detail =
@@ -280,11 +282,13 @@ impl Heading {
     }
 }
 
-/// The eye that alone was examined; nothing for both, or for a word that is not known.
-fn only_eye(text: &str) -> Option<Eye> {
+/// The eye that alone was examined, or none for both; nothing for a word that is not known: zeros
+/// of the eye that was not examined would be read as values.
+fn only_eye(text: &str) -> Option<Option<Eye>> {
     match text.to_ascii_lowercase().as_str() {
-        "od" | "right" => Some(Eye::Right),
-        "os" | "left" => Some(Eye::Left),
+        "" | "both" | "ou" => Some(None),
+        "od" | "right" => Some(Some(Eye::Right)),
+        "os" | "left" => Some(Some(Eye::Left)),
         _ => None,
     }
 }

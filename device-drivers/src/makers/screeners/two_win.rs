@@ -24,7 +24,8 @@
 //! with minus cylinders transposes it for display. Names may hold commas without quotes: columns
 //! are counted from the right, and a row of too many is read only if the birth date then stands
 //! where it has to, for a decimal comma would shift them as well. The person and the place are
-//! never read. An exam with a code other than 0 keeps its values beside the error. The id is what
+//! never read. An exam with a code other than 0 failed: its refraction has no value
+//! and its numbers are text. The id is what
 //! the operator typed.
 //!
 //! Unknown: other forms of the time than the one above (kept as sent), the codes' meaning.
@@ -222,8 +223,23 @@ mod tests {
         assert_eq!(sphere_of(&ROW.replace("-0.75,", "-0,75,")), None);
         assert_eq!(sphere_of(ROW.trim_end()), Some(-75), "a zero is whole");
         let other_code = ROW.replace(",ok,0", ",small pupil,1");
-        assert_eq!(sphere_of(&other_code), Some(-75));
-        assert_eq!(sphere_of(other_code.trim_end()), None, "cut in its code");
+        let count = |row: &str| run(&SPEC, [row.as_bytes()]).decoded().len();
+        assert_eq!(count(&other_code), 1);
+        assert_eq!(count(other_code.trim_end()), 0, "cut in its code");
+    }
+
+    #[test]
+    fn a_failed_exam_has_no_value() {
+        let row = ROW.replace(",ok,0", ",small pupil,1");
+        let outcome = run(&SPEC, [row.as_bytes()]);
+        let all: Vec<&Measured> =
+            outcome.decoded()[0].measurements.iter().map(|it| &it.measured).collect();
+        let Measured::Refraction(refraction) = all[0] else { panic!("{all:?}") };
+        let [shot] = &refraction.shots[..] else { panic!("{refraction:?}") };
+        assert_eq!((shot.value, shot.error.as_deref()), (None, Some("small pupil (code 1)")));
+        let Measured::OtherTest(test) = all[1] else { panic!("{all:?}") };
+        let sent: Vec<&str> = test.values.iter().map(|value| value.as_sent.as_str()).collect();
+        assert_eq!(sent, ["-0.75", "0.75", "88"], "nothing is lost");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::{
     DecodeError,
     format::xml::{
         El,
-        values::{DEGREES, DIOPTRES, axis_unless_zero, number, whole},
+        values::{DEGREES, DIOPTRES, axis_beside, number, whole},
     },
 };
 use chiasm_proto::{Base, Hundredths, Prism, PrismComponent, RefractionValue};
@@ -25,7 +25,7 @@ pub fn powers(side: El) -> Result<Powers, DecodeError> {
     let sphere = number(side, (NS, "Sph"), DIOPTRES)?;
     let cylinder = number(side, (NS, "Cyl"), DIOPTRES)?;
     // The axis may be filled in where there is no cylinder.
-    let axis_deg = axis_unless_zero(cylinder, whole(side, (NS, "Axis"), DEGREES)?);
+    let axis_deg = axis_beside(side, cylinder, whole(side, (NS, "Axis"), DEGREES)?)?;
     let value = match (sphere, cylinder) {
         (Some(sphere), Some(cylinder)) => {
             Some(RefractionValue { sphere, cylinder, axis_deg, spherical_equivalent: None })

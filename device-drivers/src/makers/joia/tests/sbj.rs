@@ -71,3 +71,12 @@ fn no_block_is_read_that_says_it_was_not_used() {
     assert!(!decoded.measurements.iter().any(|it| has_near(&it.measured)));
     assert_eq!(decoded.unknown_records.len(), 1, "its powers are kept as text");
 }
+
+#[test]
+fn a_cylinder_without_an_axis_refuses_the_document() {
+    let text = fixture("05_cv5000_sbj");
+    let end = text.find("</nsSBJ:Axis>").unwrap();
+    let start = text[..end].rfind('>').unwrap() + 1;
+    let error = decode(&format!("{}{}", &text[..start], &text[end..])).unwrap_err();
+    assert_eq!(error.message, "a cylinder without an axis");
+}

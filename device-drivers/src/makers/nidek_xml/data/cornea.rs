@@ -22,8 +22,8 @@ pub fn read(el: El, conditions: &Conditions, side: &mut Side) -> Result<(), Deco
             mire: (!condition.is_empty()).then(|| condition.to_owned()),
             refractive_index: conditions.refractive_index.clone(),
             dioptre_step: conditions.keratometry_step,
-            representative: representative(block, "KMMedian", "median", value)?,
-            shots: shots(block, "KMList", value)?,
+            representative: representative(block, "KMMedian", "median", side, value)?,
+            shots: shots(block, "KMList", side, value)?,
         };
         if keratometry.representative.is_some() || !keratometry.shots.is_empty() {
             side.push(Measured::Keratometry(keratometry));

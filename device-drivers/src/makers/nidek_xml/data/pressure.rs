@@ -21,8 +21,8 @@ pub fn read(el: El, side: &mut Side) -> Result<(), DecodeError> {
         let all = block.enter_all(CORRECTED).into_iter();
         let corrected: Vec<CorrectedIop> = all.map(corrected).collect::<Result<_, _>>()?;
         let tonometry = Tonometry {
-            representative: representative(block, "NTAverage", AVERAGE, pressure)?,
-            shots: shots(block, "NTList", pressure)?,
+            representative: representative(block, "NTAverage", AVERAGE, side, pressure)?,
+            shots: shots(block, "NTList", side, pressure)?,
             corrected: corrected.into_iter().filter(is_filled).collect(),
             ..Tonometry::new(TonometryMethod::NonContact)
         };
@@ -34,8 +34,8 @@ pub fn read(el: El, side: &mut Side) -> Result<(), DecodeError> {
         block.ignore(UNUSED);
         let pachymetry = Pachymetry {
             count_as_sent: None,
-            representative_um: representative(block, "PACHYAverage", AVERAGE, thickness)?,
-            shots_um: shots(block, "PACHYList", thickness)?,
+            representative_um: representative(block, "PACHYAverage", AVERAGE, side, thickness)?,
+            shots_um: shots(block, "PACHYList", side, thickness)?,
         };
         if pachymetry != Pachymetry::default() {
             side.push(Measured::Pachymetry(pachymetry));

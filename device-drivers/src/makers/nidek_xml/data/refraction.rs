@@ -3,7 +3,7 @@
 use super::Conditions;
 use crate::{
     DecodeError,
-    format::xml::{El, values::axis_unless_zero},
+    format::xml::{El, values::axis_beside},
     makers::nidek_xml::values::{
         CENTIMETRES, DEGREES, DIOPTRES, Side, error, number, number_in, part, representative,
         shots, whole,
@@ -41,8 +41,8 @@ pub fn read(el: El, conditions: &Conditions, side: &mut Side) -> Result<(), Deco
     for block in el.enter_all("AR") {
         block.ignore(UNUSED);
         let measured = Refraction {
-            representative: representative(block, "ARMedian", MEDIAN, value)?,
-            shots: shots(block, "ARList", value)?,
+            representative: representative(block, "ARMedian", MEDIAN, side, value)?,
+            shots: shots(block, "ARList", side, value)?,
             ..conditions.refraction(RefractionKind::Autorefraction)
         };
         let is_measured = measured.representative.is_some()
@@ -55,7 +55,7 @@ pub fn read(el: El, conditions: &Conditions, side: &mut Side) -> Result<(), Deco
                 lone_conversions(block, name);
                 continue;
             }
-            let representative = representative(block, name, CONVERTED, value)?;
+            let representative = representative(block, name, CONVERTED, side, value)?;
             if representative.is_some() {
                 let converted = Refraction { representative, ..conditions.refraction(kind) };
                 side.push(Measured::Refraction(converted));
@@ -85,7 +85,7 @@ fn value(el: El) -> Result<Option<RefractionValue>, DecodeError> {
     }
     let sphere = number(el, "Sphere", DIOPTRES)?;
     let cylinder = number(el, "Cylinder", DIOPTRES)?;
-    let axis_deg = axis_unless_zero(cylinder, whole(el, "Axis", DEGREES)?);
+    let axis_deg = axis_beside(el, cylinder, whole(el, "Axis", DEGREES)?)?;
     let spherical_equivalent = number(el, "SE", DIOPTRES)?;
     match (sphere, cylinder) {
         (Some(sphere), Some(cylinder)) => {
@@ -160,7 +160,7 @@ fn lens(block: El, side: &mut Side) -> Result<(), DecodeError> {
     let lens = Lensometry {
         sphere: number(block, "Sphere", DIOPTRES)?,
         cylinder,
-        axis_deg: axis_unless_zero(cylinder, whole(block, "Axis", DEGREES)?),
+        axis_deg: axis_beside(block, cylinder, whole(block, "Axis", DEGREES)?)?,
         add: number(block, "ADD", DIOPTRES)?,
         add2: number(block, "ADD2", DIOPTRES)?,
         error: error(block),

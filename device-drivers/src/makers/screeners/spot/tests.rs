@@ -51,8 +51,12 @@ fn a_last_row_without_its_end_is_refused() {
 #[test]
 fn a_last_row_without_its_end_is_read_if_its_number_is_whole() {
     let decoded = |text: &str| run(&SPEC, [text.as_bytes()]).decoded().len();
+    let finer = ROW.replace("55.5", "55.25");
+    let file = format!("{HEAD}{finer}{}", finer.trim_end());
+    assert_eq!(decoded(&file), 2, "two decimals as in the row above");
+    assert_eq!(decoded(file.trim_end_matches('5')), 1, "cut behind the first decimal");
     let file = format!("{HEAD}{ROW}{}", ROW.trim_end());
-    assert_eq!(decoded(&file), 2, "a decimal as in the row above");
+    assert_eq!(decoded(&file), 1, "one decimal may be what is left of two");
     assert_eq!(decoded(file.trim_end_matches('5')), 1, "cut behind the point");
     let file = format!("{},Result\n{},pas", HEAD.trim_end(), ROW.trim_end());
     let outcome = run(&SPEC, [file.as_bytes()]);
@@ -67,5 +71,23 @@ fn other_tables_are_of_another_kind() {
         let outcome = run(&SPEC, [text.as_bytes()]);
         let [Event::Rejected { error, .. }] = &outcome.events[..] else { panic!("{outcome:#?}") };
         assert_eq!(error.code, ErrorCode::WrongKind, "{text}");
+    }
+}
+
+#[test]
+fn only_a_known_word_says_which_eye() {
+    let head = format!("{},Which Eye\n", HEAD.trim_end());
+    let row = ROW.replace("0.75,-0.50,85,55.5", "0.00,0.00,0,0");
+    let refractions = |word: &str| {
+        let file = format!("{head}{},{word}\n", row.trim_end());
+        let outcome = run(&SPEC, [file.as_bytes()]);
+        let decoded = outcome.decoded();
+        decoded.first().map(|decoded| decoded.measurements.len())
+    };
+    for (word, count) in [("OD", 1), ("right", 1), ("Left", 1), ("os", 1), ("Both", 2), ("", 2)] {
+        assert_eq!(refractions(word), Some(count), "{word}");
+    }
+    for word in ["Right Eye", "R", "1", "both eyes"] {
+        assert_eq!(refractions(word), None, "{word}");
     }
 }

@@ -19,8 +19,10 @@ pub fn decode(raw: &[u8], options: &DriverOptions) -> Result<Decoded, DecodeErro
     if root.node().local_name() != "optic" {
         return Err(refuse("the root element is not optic"));
     }
-    let Some(exam) = root.enter("optometry") else {
-        return Err(refuse("no optometry element"));
+    let exam = match root.enter_all("optometry")[..] {
+        [exam] => exam,
+        [] => return Err(refuse("no optometry element")),
+        _ => return Err(root.malformed("more than one optometry element")),
     };
     let mut decoded = head::decode(exam, options)?;
     let model = decoded.instrument.model.clone();

@@ -1,8 +1,11 @@
 //! Which instrument, when, and whose measurement it claims to be. Names, birth date and address
 //! are never read.
 
-use crate::{DecodeError, DriverOptions, format::xml::El};
-use chiasm_proto::{ClaimedPatient, Decoded, FlagCode, Instrument, InstrumentTime, Integrity};
+use crate::{
+    DecodeError, DriverOptions,
+    format::xml::{El, patient::patient},
+};
+use chiasm_proto::{ClaimedPatient, Decoded, Instrument, InstrumentTime, Integrity};
 use jiff::civil;
 
 /// Longest patient id, in characters.
@@ -21,12 +24,8 @@ pub fn decode(exam: El, options: &DriverOptions) -> Result<Decoded, DecodeError>
     };
     let mut decoded = Decoded::new(instrument, Integrity::Structure);
     decoded.instrument_time = time(exam);
-    if let Some(patient) = exam.enter("patient") {
+    if let Some(patient) = patient(exam, "patient", "ID")? {
         decoded.claimed_patient = claim(patient)?;
-    }
-    for second in exam.peek_all("patient") {
-        second.ignore_whole(); // may hold personal data: not to be kept as text
-        exam.tree().flag(FlagCode::Inconsistent, "more than one patient; the first one counts");
     }
     Ok(decoded)
 }

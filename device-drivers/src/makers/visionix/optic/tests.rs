@@ -101,3 +101,16 @@ fn a_job_number_is_no_patient() {
         assert_eq!(reading.claimed_patient.is_some(), claimed, "{id}");
     }
 }
+
+#[test]
+fn a_document_is_about_one_patient() {
+    let exam = lens("<sphere>1</sphere><cylinder>0</cylinder>");
+    let patient = |id| format!("<patient><ID>{id}</ID><last_name>Secret</last_name></patient>");
+    let two = format!("{}{}{exam}", patient("A"), patient("B"));
+    assert_eq!(refused(&two), ErrorCode::Malformed);
+    let two = format!("{}{exam}</optometry><optometry>{}", patient("A"), patient("A"));
+    assert_eq!(refused(&two), ErrorCode::Malformed, "two exams");
+    let same = decoded(&format!("{}{}{exam}", patient("A"), patient("A")));
+    assert_eq!(same.claimed_patient.as_ref().map(|claim| claim.id.as_str()), Some("A"));
+    assert!(!format!("{same:?}").contains("Secret"));
+}
