@@ -12,7 +12,11 @@ export function takeExamine() {
     if (!chosen) return;
     const isTooLong = chosen.size > LEN_MAX;
     form.querySelector("#examine-too-long").hidden = !isTooLong;
-    if (isTooLong) return; // half a file would be judged for the other half
+    if (isTooLong) {
+      // Half a file would be judged for the other half, and what was there is of another file.
+      form.reset();
+      return;
+    }
     const content = new Uint8Array(await chosen.arrayBuffer());
     bytes.value = Array.from(content, (byte) => byte.toString(16).padStart(2, "0")).join("");
     form.querySelector("#examine-name").value = chosen.name;

@@ -5,6 +5,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    keep_panic_messages_out_of_logs();
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -22,4 +23,12 @@ fn main() -> ExitCode {
     // A share that hangs in the middle of a look must not keep the process.
     runtime.shutdown_background();
     code
+}
+
+/// A panic's message may repeat what an instrument sent, and so personal data: the place is enough.
+fn keep_panic_messages_out_of_logs() {
+    std::panic::set_hook(Box::new(|panic| match panic.location() {
+        Some(place) => eprintln!("panicked at {place}"),
+        None => eprintln!("panicked"),
+    }));
 }

@@ -255,7 +255,7 @@ async fn what_waited_to_be_read_was_no_silence() {
     let left = b"ES-R-L +00.75 +00.00 +000 61 E\r\n";
     let driver = chiasm_drivers::registry::find("huvitz_srr").unwrap();
     for (stall, eyes) in
-        [(Duration::from_millis(900), vec![2]), (Duration::from_secs(4), vec![1, 1])]
+        [(Duration::from_millis(1000), vec![2]), (Duration::from_millis(1700), vec![1, 1])]
     {
         let dir = tempfile::tempdir().unwrap();
         let mut world = World::with_driver(dir.path(), driver).await;

@@ -21,8 +21,8 @@ pub const ROWS_MAX: usize = 10_000;
 const DELIMITERS: [char; 3] = [';', '\t', ','];
 const BYTE_ORDER_MARK: char = '\u{FEFF}';
 /// Headings that hold one of these stand above what is not kept, unless the driver reads them. In
-/// the languages in which exports are known to be written.
-const PERSONAL: [&str; 20] = [
+/// English, German, French, Spanish and Italian.
+const PERSONAL: [&str; 30] = [
     "name",
     "apellido",
     "cognome",
@@ -35,17 +35,41 @@ const PERSONAL: [&str; 20] = [
     "dob",
     "d.o.b",
     "patient",
+    "paziente",
+    "paciente",
     "address",
     "adresse",
+    "anschrift",
+    "direcci",
+    "indirizzo",
     "street",
+    "straße",
+    "strasse",
+    "wohnort",
     "phone",
     "telefon",
-    "mobile",
+    "teléfono",
     "mail",
     "insurance",
+    "versicherung",
+    "krankenkasse",
 ];
 /// The same as whole words: inside others they mean something else, as in nominal.
-const PERSONAL_WORDS: [&str; 5] = ["nom", "prénom", "prenom", "nome", "born"];
+const PERSONAL_WORDS: [&str; 13] = [
+    "nom",
+    "prénom",
+    "prenom",
+    "nome",
+    "born",
+    "plz",
+    "zip",
+    "rue",
+    "tel",
+    "ssn",
+    "mobile",
+    "gender",
+    "geschlecht",
+];
 
 /// What becomes of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -280,7 +304,8 @@ mod tests {
 
     #[test]
     fn personal_headings_are_told_from_others() {
-        for heading in ["last name:", "nom", "prénom", "pat. geb.", "d.o.b.", "e-mail", "nome (od)"]
+        for heading in
+            ["last name:", "nom", "prénom", "pat. geb.", "d.o.b.", "e-mail", "nome (od)", "tel."]
         {
             assert!(is_personal(heading), "{heading}");
         }

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-/// How late the pump may be. Nobody measures two patients within it; a later pump has missed the
-/// silence between two prints, and its decoder has to know.
-pub(super) const LATE_MAX: Duration = Duration::from_secs(3);
+/// How late the pump may be, counted from the end of the silence that the driver awaits. A later
+/// pump has missed that silence, and its decoder has to know: what it reads next may be another
+/// patient's. Shorter than it takes to send a second print by hand.
+pub(super) const LATE_MAX: Duration = Duration::from_secs(1);
 
 /// Runs with the monotonic clock, except that it stands still while the pump is late: the disk was
 /// slow, or the processor taken. Silence ends transmissions, and what waited to be read was none.
@@ -47,7 +48,7 @@ mod tests {
         let start = Instant::now();
         assert_eq!(clock.bytes_came(start, None), start);
         let deadline = start + SILENCE;
-        let late = start + SILENCE + Duration::from_secs(1);
+        let late = start + SILENCE + LATE_MAX;
         let shown = clock.bytes_came(late, Some(deadline));
         assert!(shown < deadline && shown > start);
         // The next silence is a whole one, from now on.

@@ -239,10 +239,11 @@ fn why(capture: &chiasm_proto::Capture) -> String {
 
 /// Trying every driver may take milliseconds, so it does not stand in the way of others.
 async fn examined(bytes: Vec<u8>, what: String) -> Result<Answer, Fault> {
+    let turn = EXAMINATIONS.acquire().await.map_err(|error| Fault::ours(&error))?;
     let look = move || {
+        let _turn = turn; // until it ends, even if nobody waits for it any more
         answer(&detect::examine(clock::monotonic(), &bytes, &DriverOptions::default()), what)
     };
-    let _turn = EXAMINATIONS.acquire().await.map_err(|error| Fault::ours(&error))?;
     tokio::task::spawn_blocking(look).await.map_err(|error| Fault::ours(&error))
 }
 
@@ -257,7 +258,7 @@ fn answer(examination: &Examination, what: String) -> Answer {
         }
         let fits = if trial.sniff == Sniff::Yes { "fits, but" } else { "might fit, but" };
         let why = match trial.refusal() {
-            // The message may repeat what stood there; code, field and position do not.
+            // Code, field and position: nothing of what stood there.
             Some((at, error)) => {
                 let field = error.field.as_ref().map_or_else(String::new, |it| format!(" ({it})"));
                 format!("{fits} cannot read byte {at}{field}: {}", error.code.as_str())

@@ -15,7 +15,7 @@ pub fn patient<'t>(
     let Some((first, others)) = all.split_first() else { return Ok(None) };
     let id_of = |el: &El<'t>| el.peek(id).map_or("", El::text);
     for other in others {
-        if id_of(other) != id_of(first) {
+        if id_of(first).is_empty() || id_of(other) != id_of(first) {
             return Err(other.malformed("a second patient in one document"));
         }
         other.ignore_whole(); // may hold personal data: not to be kept as text
@@ -52,6 +52,8 @@ mod tests {
         assert_eq!(id_of("<r><P><ID>A</ID></P></r>").unwrap().as_deref(), Some("A"));
         let same = "<r><P><ID>A</ID></P><P><ID>A</ID><Name>Secret</Name></P></r>";
         assert_eq!(id_of(same).unwrap().as_deref(), Some("A"));
+        // Two without an id are not known to be one.
+        assert!(id_of("<r><P><ID></ID></P><P><ID/></P></r>").is_err());
         for other in ["<P><ID>B</ID></P>", "<P/>", "<P><ID>A</ID></P><P><ID>C</ID></P>"] {
             let error = id_of(&format!("<r><P><ID>A</ID></P>{other}</r>")).unwrap_err();
             assert!(!error.to_string().contains('B'), "{error}");

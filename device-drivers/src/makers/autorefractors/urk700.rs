@@ -56,7 +56,8 @@ pub static SPEC: DriverSpec = DriverSpec {
     limits: "Not tried on an instrument; the exact bytes are not proved, so anything but R, L and \
              PD with exactly seven numbers is refused: also a measurement of one eye. Xinyuan's \
              FA-6500K is said to send the same. Keratometry is not known. The line settings are \
-             not stated.",
+             not stated. A power without its sign and an axis without its three digits are \
+             refused.",
     sniff: |bytes| fits(&PROTOCOL, bytes),
     new: |options| StreamDecoder::boxed(&PROTOCOL, options),
 };

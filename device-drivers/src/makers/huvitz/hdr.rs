@@ -103,6 +103,11 @@ fn is_known(name: &str) -> bool {
     name.starts_with(FINAL) || ONCE.contains(&name)
 }
 
+/// `FAR` or `NEAR` of a final value.
+fn reach_of(name: &str) -> Option<&str> {
+    name.strip_prefix(FINAL)?.trim_start_matches('_').split('_').next()
+}
+
 /// The elements that hold others: the names stand in any of them.
 struct Sections<'t>(Vec<El<'t>>);
 
@@ -129,29 +134,29 @@ impl<'t> Sections<'t> {
         self.holder(name).text_of(name)
     }
 
-    /// A name that stands twice, or final values in two elements, are of two exams: read as one they
-    /// would mix the eyes of both.
+    /// A value that stands twice and differs, a final one that stands twice at all, and final values
+    /// of one reach in two elements are of two exams: read as one they would mix the eyes of both.
     fn refuse_two_exams(&self) -> Result<(), DecodeError> {
-        let mut found: Vec<&str> = vec![];
-        let mut holders: Vec<El> = vec![];
+        let mut found: Vec<(&str, &str)> = vec![];
+        let mut holders: Vec<(&str, El)> = vec![];
         for section in &self.0 {
-            let names = section.node().children().filter(|child| child.children().next().is_none());
-            let known = names.map(|child| child.local_name()).filter(|name| is_known(name));
-            for name in known {
-                if found.contains(&name) {
+            let leaves = section.node().children().filter(|it| it.children().next().is_none());
+            for leaf in leaves.filter(|leaf| is_known(leaf.local_name())) {
+                let (name, text) = (leaf.local_name(), leaf.text());
+                let earlier = found.iter().find(|(known, _)| *known == name);
+                if earlier.is_some_and(|(_, it)| *it != text || name.starts_with(FINAL)) {
                     return Err(section.malformed("a name stands twice: more than one exam"));
                 }
-                found.push(name);
-                let is_new = |last: &El| last.node().index() != section.node().index();
-                if name.starts_with(FINAL) && holders.last().is_none_or(is_new) {
-                    holders.push(*section);
+                found.push((name, text));
+                let Some(reach) = reach_of(name) else { continue };
+                let index = section.node().index();
+                if holders.iter().any(|(of, at)| *of == reach && at.node().index() != index) {
+                    return Err(section.malformed("final values of more than one exam"));
                 }
+                holders.push((reach, *section));
             }
         }
-        match holders.get(1) {
-            Some(second) => Err(second.malformed("final values of more than one exam")),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// What is about the patient, and all that is left inside of it.

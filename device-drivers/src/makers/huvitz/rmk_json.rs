@@ -81,7 +81,8 @@ pub static SPEC: DriverSpec = DriverSpec {
                    strip.",
     },
     limits: "Known from two readers; keys that they do not show are kept as text, and so are \
-             numbers with more than two decimals. Line settings are not documented.",
+             numbers with more than two decimals. A whole number with a blank behind it is \
+             refused. Line settings are not documented.",
     sniff: |bytes| {
         let has = |side: &str| find(bytes, format!("\"{side}_s_avg\"").as_bytes()).is_some();
         if SIDES.into_iter().any(has) { Sniff::Yes } else { Sniff::No }
@@ -277,10 +278,12 @@ fn sent(object: &str, value: &str, offset: usize, key: &str) -> Result<Option<Se
     if text.is_empty() || value == "null" {
         return Ok(None);
     }
-    let has_blank_behind = match inside {
-        Some(inside) => inside.ends_with(' '),
-        None => object[offset + value.len()..].starts_with(' '),
-    };
+    // A power has its decimals: with a zero less it is the same.
+    let has_blank_behind = !text.contains('.')
+        && match inside {
+            Some(inside) => inside.ends_with(' '),
+            None => object[offset + value.len()..].starts_with(' '),
+        };
     if has_line_end_before(&object[..offset]) || has_blank_behind {
         // One flipped bit makes CR of a minus sign, and a blank of the last digit of a number.
         return Err(field.malformed("a line end in front of a number or a blank behind it"));

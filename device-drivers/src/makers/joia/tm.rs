@@ -161,14 +161,16 @@ fn formula_of_one_eye(side: El, label: &str) -> Result<Option<CorrectedIop>, Dec
         Some(el) => pressure(el, NS),
         None => Ok(None),
     };
+    let error = shot_error(side, NS);
     let corrected = CorrectedIop {
         label: label.to_owned(),
         shot_no: None,
-        corrected_mmhg: inner("Corrected")?,
+        // Beside an error it is no value, and stays among the unread records.
+        corrected_mmhg: if error.is_some() { None } else { inner("Corrected")? },
         measured_mmhg: inner("Measured")?,
         cct_um: thickness(side, (NS, "CCT"))?,
         parameters,
-        error: shot_error(side, NS),
+        error,
     };
     // Without a thickness the block holds the parameters only: nothing was corrected.
     let values = [corrected.corrected_mmhg, corrected.measured_mmhg];
@@ -184,14 +186,15 @@ fn by_shot(block: El, token: &str, into: &mut Tonometry) -> Result<(), DecodeErr
     let ns = Ns::None;
     for side in block.enter_all((ns, token)) {
         for list in side.enter_all((ns, "List")) {
+            let error = shot_error(list, ns);
             into.corrected.push(CorrectedIop {
                 label: "CorrectedIOP".into(),
                 shot_no: shot_no(list)?,
-                corrected_mmhg: pressure(list, ns)?,
+                corrected_mmhg: if error.is_some() { None } else { pressure(list, ns)? },
                 measured_mmhg: None,
                 cct_um: None,
                 parameters: vec![],
-                error: shot_error(list, ns),
+                error,
             });
         }
     }

@@ -23,11 +23,9 @@ pub fn shot_no(list: El) -> Result<Option<u32>, DecodeError> {
     }
 }
 
-/// The error text of a shot that failed. The element alone says so, even empty.
+/// The error text of a shot that failed.
 pub fn shot_error(list: El, ns: Ns) -> Option<String> {
-    let error = list.peek((ns, "Error"))?;
-    error.done();
-    Some(if error.text().is_empty() { "error".into() } else { error.text().to_owned() })
+    failed::error(list, list.peek((ns, "Error"))?)
 }
 
 pub fn confidence(list: El, ns: Ns) -> Option<Confidence> {

@@ -95,6 +95,11 @@ fn read_measure(measure: El, into: &mut Vec<Measurement>) -> Result<(), DecodeEr
 /// One lens, or nothing if every element is empty.
 fn read_lens(el: El, settings: &Lensometry, mut side: Side) -> Result<(), DecodeError> {
     el.count_shot()?;
+    if let Some(error) = error(el) {
+        let _: Option<()> = side.failed(el);
+        side.push(Measured::Lensometry(Lensometry { error: Some(error), ..settings.clone() }));
+        return Ok(());
+    }
     let cylinder = number(el, "Cylinder", DIOPTRES)?;
     let lens = Lensometry {
         sphere: number(el, ["Sphere", "Sphare"], DIOPTRES)?,
@@ -106,7 +111,6 @@ fn read_lens(el: El, settings: &Lensometry, mut side: Side) -> Result<(), Decode
         near_sphere2: number(el, ["NearSphere2", "NearSphare2"], DIOPTRES)?,
         prism: prism::prism(el)?,
         uv_transmittance_percent: number(el, "UVTransmittance", PERCENT)?,
-        error: error(el),
         ..Lensometry::default()
     };
     if lens != Lensometry::default() {

@@ -49,7 +49,7 @@ impl Side<'_> {
         self.into.push(self.of(measured).relayed());
     }
     /// What failed has no value; its numbers are text.
-    fn failed<V>(&mut self, list: El) -> Option<V> {
+    pub fn failed<V>(&mut self, list: El) -> Option<V> {
         list.ignore(PICTURES);
         if let Some(test) = failed::numbers(list) {
             self.push(Measured::OtherTest(test));
@@ -151,11 +151,9 @@ fn shot_no(list: El) -> Result<Option<u32>, DecodeError> {
     }
 }
 
-/// The error text of a shot or lens that failed. The element alone says so, even empty.
+/// The error text of a shot or lens that failed.
 pub fn error(list: El) -> Option<String> {
-    let error = list.peek("Error")?;
-    error.done();
-    Some(if error.text().is_empty() { "error".into() } else { error.text().to_owned() })
+    failed::error(list, list.peek("Error")?)
 }
 
 /// `E` is the maker's mark for a shot that it could not grade. `LowConfidenceLevel` says it by

@@ -184,14 +184,15 @@ impl<'a> EyeColumns<'a> {
         columns.into_iter().filter_map(value).collect()
     }
 
-    /// Whether everything is there and zero: how a row is filled where nothing was measured.
+    /// Whether the powers are zero and nothing else is there but zeros: how a row is filled where
+    /// nothing was measured.
     pub fn is_all_zero(&self) -> bool {
         let is_zero = |field: Field| match field.number() {
             Ok(Number::Hundredths(number)) => number.is_zero(),
             _ => false,
         };
-        let fields = [Some(self.sphere), Some(self.cylinder), Some(self.axis), self.pupil];
-        fields.into_iter().flatten().all(|field| is_sent(&field) && is_zero(field))
+        let others = [Some(self.axis), self.pupil].into_iter().flatten();
+        [self.sphere, self.cylinder].into_iter().all(is_zero) && others.filter(is_sent).all(is_zero)
     }
 }
 

@@ -22,8 +22,9 @@
 //! 2026-02-03T11:20:30+01:00;31;S;;2021-05-06;B-12;;;1.00;-0.50;5;5.1;0.75;-0.25;9;5.2;1;54;0;0
 //! ```
 //!
-//! Traps: in an exam of one eye zeros fill the columns of the other one. A first line of headings may stand there. A name with a semicolon makes a row of other
-//! length, which is refused. The zone of the clock is the instrument's own and is kept as sent.
+//! Traps: in an exam of one eye zeros fill the columns of the other one. A first line of headings
+//! may stand there. A name with a semicolon makes a row of other length, which is refused. The zone
+//! of the clock is the instrument's own and is kept as sent.
 
 use super::{
     eye::{self, EyeColumns},
@@ -193,6 +194,8 @@ mod tests {
             (of_left.count(), is_told)
         };
         assert_eq!(left("0.00;0.00;0;0.0", "1"), (0, true));
+        assert_eq!(left("0.00;0.00;0;", "1"), (0, true));
+        assert_eq!(left("0.00;0.00;;0.0", "1"), (0, true));
         assert_eq!(left("0.00;0.00;0;5.0", "1"), (2, true));
         assert_eq!(left("0.25;0.00;0;5.0", "0"), (2, false));
         assert_eq!(left(";;;", "1"), (0, true));

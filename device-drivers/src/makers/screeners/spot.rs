@@ -96,7 +96,7 @@ fn read(raw: &[u8], options: &DriverOptions) -> Result<Vec<Part>, DecodeError> {
     let mut lines = sheet::lines(raw, b',')?;
     let heading = Heading::read(&lines[0].row)?;
     let is_whole = lines.last().is_some_and(|last| last.row.fields.len() == heading.names.len());
-    let is_cleared = is_whole && sheet::mend_last(&mut lines, heading.is_last_text());
+    let is_cleared = is_whole && sheet::mend_last(&mut lines, heading.is_last_spared());
     let (first, rest) = lines.split_first().expect("a table has rows");
     let context = &raw[..first.len];
     let mut parts = vec![Part::Control { what: "heading", len: first.len }];
@@ -168,9 +168,11 @@ impl Heading {
         Ok(Self { names, as_sent, persons_end })
     }
 
-    /// Nothing but text is taken from the last column.
-    fn is_last_text(&self) -> bool {
-        self.names.last().is_some_and(|name| !is_known(name) && name != WHICH_EYE)
+    /// Nothing but text is taken from the last column, or the distance of the pupils: of a row that
+    /// may have been cut in it, the eyes are whole.
+    fn is_last_spared(&self) -> bool {
+        let last = self.names.last().map_or("", String::as_str);
+        last == "interpupil" || !is_known(last) && last != WHICH_EYE
     }
 
     fn column(&self, name: &str) -> Option<usize> {
@@ -209,9 +211,13 @@ impl Heading {
             InstrumentTime { as_sent, local }
         });
         let which = self.field(row, WHICH_EYE).map_or("", |field| field.trimmed().text);
-        let only = only_eye(which)
-            .ok_or_else(|| row.malformed("a word that names no eye").in_field(WHICH_EYE))?;
+        let named = only_eye(which);
+        let only = named.flatten();
         for (eye, prefix) in [(Eye::Right, "od"), (Eye::Left, "os")] {
+            if named.is_none() && self.eye(row, eye, prefix).is_all_zero() {
+                let message = "a word that names no eye, and zeros that may be no values";
+                return Err(row.malformed(message).in_field(WHICH_EYE));
+            }
             if only.is_some_and(|only| only != eye) {
                 let detail =
                     format!("{WHICH_EYE} was one: nothing of the columns {prefix} is read");
@@ -282,8 +288,7 @@ impl Heading {
     }
 }
 
-/// The eye that alone was examined, or none for both; nothing for a word that is not known: zeros
-/// of the eye that was not examined would be read as values.
+/// The eye that alone was examined, or none for both; nothing for a word that is not known.
 fn only_eye(text: &str) -> Option<Option<Eye>> {
     match text.to_ascii_lowercase().as_str() {
         "" | "both" | "ou" => Some(None),

@@ -91,8 +91,8 @@ pub static SPEC: DriverSpec = DriverSpec {
     },
     limits: "Not tried on an instrument. The last field of a POWER line has no published meaning \
              and is not read. KAI and KRI of the CX 2000 are kept as text. A transmission with a \
-             failed reading may be refused: what one looks like is not known. No mark ends a \
-             transmission.",
+             failed reading may be refused: what one looks like is not known. So is a power \
+             without its sign. No mark ends a transmission.",
     sniff,
     new: |options| StreamDecoder::boxed(&PROTOCOL, options),
 };

@@ -65,7 +65,7 @@ pub static SPEC: DriverSpec = DriverSpec {
     },
     limits: "Not tried on an instrument. Known from one source. Only the representative \
              refraction of each eye is read; keratometry, pupillary distance and single readings \
-             are kept as text. No mark ends a transmission.",
+             are kept as text. A power without its sign is refused. No mark ends a transmission.",
     sniff,
     new: |options| StreamDecoder::boxed(&PROTOCOL, options),
 };

@@ -74,7 +74,7 @@ pub static SPEC: DriverSpec = DriverSpec {
     limits: "Not tried on an instrument. The direction of a prism is not sure: it has its sign as \
              sent. UV transmission is kept as text. The same lines written to a file, and \
              the XML file of TL-6000 and TL-7000, are not read by \
-             this driver. No mark ends a transmission.",
+             this driver. A power without its sign is refused. No mark ends a transmission.",
     sniff: |bytes| {
         let mut starts = std::iter::once(0).chain(line_starts(bytes));
         if starts.any(|at| lens_at(&bytes[at..]).is_some()) { Sniff::Yes } else { Sniff::No }

@@ -26,8 +26,8 @@
 //! Traps: `--.-` is missing. Where one eye has fewer shots, only the column tells whose a number
 //! is: it has to stand under (here: over) the word `Right` or `Left`, give or take
 //! [`COLUMN_SLACK`] columns, else the ticket is refused. Two numbers in a line are right and left by
-//! their order, unless their columns say otherwise. A label or another `Right Left` below that line is
-//! the next ticket's. The running number is no patient's id.
+//! their order, unless their columns say otherwise. A label or another `Right Left` below that line
+//! is the next ticket's. The running number is no patient's id.
 //!
 //! Unknown: how a shot of low quality is marked (anything but a number refuses the ticket), whether
 //! the first shot stands at the top or, as the ticket does, at the bottom (kept in the order sent),

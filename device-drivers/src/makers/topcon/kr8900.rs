@@ -82,7 +82,8 @@ pub static SPEC: DriverSpec = DriverSpec {
     limits: "Known from captured files without their control bytes. Line settings are not stated \
              there; 9600 and 2400 8N1 are tried because they are usual. Values are told by their \
              place only: a print is refused where lines are missing, or where the equivalent, or \
-             the power of a cornea, does not fit the values beside it.",
+             the power of a cornea, does not fit the values beside it. Corneal power is taken to be \
+             computed with the index 1.3375: an instrument that is set otherwise is refused.",
     sniff: |bytes| match find_date(bytes) {
         Some(at) if find_model(&bytes[at..]).is_some() => Sniff::Yes,
         Some(_) => Sniff::Perhaps,

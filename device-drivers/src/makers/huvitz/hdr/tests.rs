@@ -25,7 +25,15 @@ fn two_exams_are_never_one_prescription() {
         decode(text.as_bytes(), &DriverOptions::default())
     };
     let (right, left) = (eye("Right"), eye("Left"));
-    assert_eq!(read(&format!("<E>{right}{left}</E>")).unwrap().measurements.len(), 2);
+    let near = format!("{right}{left}").replace("FAR", "NEAR");
+    let day = "<Measurement_Date>20260314</Measurement_Date>";
+    for (exam, count) in [
+        (format!("<E>{right}{left}</E>"), 2),
+        (format!("<H>{day}</H><E>{day}{right}{left}</E>"), 2),
+        (format!("<FAR>{right}{left}</FAR><NEAR>{near}</NEAR>"), 4),
+    ] {
+        assert_eq!(read(&exam).unwrap().measurements.len(), count, "{exam}");
+    }
     for exams in [
         format!("<E1>{right}</E1><E2>{right}{left}</E2>"),
         format!("<E1>{right}</E1><E2>{left}</E2>"),

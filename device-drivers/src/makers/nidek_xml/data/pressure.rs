@@ -58,6 +58,7 @@ fn thickness(el: El) -> Result<Option<u16>, DecodeError> {
 /// The instrument's own correction. Its parameters are kept as sent; the thickness that it used may
 /// have been typed in.
 fn corrected(el: El) -> Result<CorrectedIop, DecodeError> {
+    let error = error(el);
     let parameters = ["Param1", "Param2"].into_iter();
     let parameter = |name| el.text_of(name).map(|text| format!("{name} {text}"));
     Ok(CorrectedIop {
@@ -66,8 +67,9 @@ fn corrected(el: El) -> Result<CorrectedIop, DecodeError> {
         parameters: parameters.filter_map(parameter).collect(),
         cct_um: whole(el, "CCT", MICROMETRES)?,
         measured_mmhg: mmhg(el, "Measured")?,
-        corrected_mmhg: mmhg(el, "Corrected")?,
-        error: error(el),
+        // Beside an error it is no value, and stays among the unread records.
+        corrected_mmhg: if error.is_some() { None } else { mmhg(el, "Corrected")? },
+        error,
     })
 }
 

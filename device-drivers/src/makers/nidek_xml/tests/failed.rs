@@ -31,6 +31,34 @@ fn what_failed_has_no_value() {
     assert!(numbers.len() >= 3, "{numbers:?}");
 }
 
+/// Both makers write elements empty that they have no use for.
+#[test]
+fn an_empty_error_beside_numbers_takes_nothing_away() {
+    let text = ark().replace("</ARMedian>", "<Error></Error></ARMedian>");
+    let decoded = read(&data::SPEC, &text).unwrap();
+    let (with, without) = (decoded.measurements.clone(), read(&data::SPEC, &ark()).unwrap());
+    assert_eq!(with, without.measurements);
+    let is_told = |flag: &chiasm_proto::Flag| flag.detail.contains("an empty error beside numbers");
+    assert!(decoded.flags.iter().any(is_told), "{:?}", decoded.flags);
+}
+
+#[test]
+fn a_lens_with_an_error_has_no_values() {
+    let text = changed(&lensmeter(), "</R>", "<Error>MEASUREMENT ERROR</Error></R>");
+    let decoded = read(&lm::SPEC, &text).unwrap();
+    let failed = decoded.measurements.iter().find_map(|it| match &it.measured {
+        Measured::Lensometry(lens) if lens.error.is_some() => Some(lens),
+        _ => None,
+    });
+    let failed = failed.expect("the failed lens");
+    assert_eq!((failed.sphere, failed.cylinder, failed.axis_deg), (None, None, None));
+    let is_kept = |it: &chiasm_proto::Measurement| {
+        matches!(&it.measured, Measured::OtherTest(test)
+        if test.values.iter().any(|value| value.as_sent == "-1.75"))
+    };
+    assert!(decoded.measurements.iter().any(is_kept), "{:?}", decoded.measurements);
+}
+
 #[test]
 fn a_cylinder_without_an_axis_refuses_the_document() {
     for (spec, text) in [(&data::SPEC, ark()), (&lm::SPEC, lensmeter())] {

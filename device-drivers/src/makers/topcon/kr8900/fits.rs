@@ -19,6 +19,21 @@ pub fn equivalent(value: &RefractionValue, at: &Field) -> Result<(), DecodeError
     }
 }
 
+/// Refuses a mean that is neither a cornea by itself nor the mean of both powers: instruments may
+/// average the powers or the radii, which differ where the cylinder is high.
+pub fn mean(mean: &Meridian, [r1, r2]: [&Meridian; 2], at: &Field) -> Result<(), DecodeError> {
+    let powers = (mean.power, r1.power, r2.power);
+    let radii = (mean.radius_mm, r1.radius_mm, r2.radius_mm);
+    if is_mean(powers) && is_mean(radii) { Ok(()) } else { radius(mean, at) }
+}
+
+/// Rounded to hundredths, the mean may be one of them off, and powers come in eighths.
+fn is_mean(values: (Option<Hundredths>, Option<Hundredths>, Option<Hundredths>)) -> bool {
+    const ROUNDING: f64 = 0.13;
+    let (Some(mean), Some(first), Some(second)) = values else { return false };
+    (mean.to_f64() - (first.to_f64() + second.to_f64()) / 2.0).abs() <= ROUNDING
+}
+
 /// Refuses a power of the cornea that is not that of its radius. Either is the other's reciprocal,
 /// so that swapped ones would fit: of a cornea the power in dioptres is always the larger number.
 pub fn radius(meridian: &Meridian, at: &Field) -> Result<(), DecodeError> {

@@ -131,10 +131,15 @@ fn cornea<'a>(
     if is_blank(&lines) {
         return Ok(None);
     }
+    let (r1, r2) =
+        (meridian(&lines[..2], Some(&lines[2]))?, meridian(&lines[3..5], Some(&lines[5]))?);
+    fits::radius(&r1, &lines[0])?;
+    fits::radius(&r2, &lines[3])?;
     let mean = meridian(&lines[6..8], None)?;
+    fits::mean(&mean, [&r1, &r2], &lines[6])?;
     let mut value = KeratometryValue {
-        r1: meridian(&lines[..2], Some(&lines[2]))?,
-        r2: meridian(&lines[3..5], Some(&lines[5]))?,
+        r1,
+        r2,
         average_power: mean.power,
         average_mm: mean.radius_mm,
         ..KeratometryValue::default()
@@ -158,9 +163,7 @@ fn meridian(lines: &[Field], degrees: Option<&Field>) -> Result<Meridian, Decode
     }
     let (power, radius) = (power(&power_field)?, power(&radius_field)?);
     let axis_deg = degrees.map(axis).transpose()?;
-    let meridian = Meridian { power: Some(power), radius_mm: Some(radius), axis_deg };
-    fits::radius(&meridian, &power_field)?;
-    Ok(meridian)
+    Ok(Meridian { power: Some(power), radius_mm: Some(radius), axis_deg })
 }
 
 /// The corneal cylinder and its axis, where the lines behind the mean can be nothing else.

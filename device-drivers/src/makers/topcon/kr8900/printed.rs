@@ -116,7 +116,7 @@ fn keratometry_value(rows: &mut Rows) -> Result<KeratometryValue, DecodeError> {
         radius_mm: Some(decimal(&radius, RADIUS)?),
         axis_deg: None,
     };
-    fits::radius(&mean, &power)?;
+    fits::mean(&mean, [&r1, &r2], &power)?;
     let [_, cylinder, degrees] = marked(rows, "CYL")?;
     let cylinder = signed(&cylinder)?;
     Ok(KeratometryValue {
@@ -147,6 +147,10 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         let print = format!("63\n12\n{EYE}{EYE}{CORNEA}{CORNEA}");
         assert!(is_read(&print));
+        // High cylinders part the mean of the powers from the power of the mean radius.
+        let cone = "H: 42.00 8.04 180\nV: 52.00 6.49 90\nAVE: 47.00 7.27\nCYL -10.00 180\n";
+        assert!(is_read(&print.replacen(CORNEA, cone, 1)));
+        assert!(!is_read(&print.replacen(CORNEA, &cone.replace("47.00", "41.00"), 1)));
         for (good, damaged) in [
             ("-1.75 -0.50 14 -2.00", "+1.75 -0.50 14 -2.00"),
             ("-2.00 -0.25 12 -2.13", "-6.00 -0.25 12 -2.13"),
