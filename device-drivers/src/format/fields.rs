@@ -187,6 +187,24 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// A power that was read here, if its sign stands in front: one flipped bit makes a line end of
+    /// a minus sign. Only zero may lack it.
+    pub fn with_sign(&self, power: Hundredths) -> Result<Hundredths, DecodeError> {
+        match power.is_zero() || self.text.starts_with(['+', '-']) {
+            true => Ok(power),
+            false => Err(self.malformed("a power without a sign")),
+        }
+    }
+
+    /// Without the blanks before a number. One behind it is refused: one flipped bit makes a blank
+    /// of the last digit 0.
+    pub fn padded(&self) -> Result<Field<'a>, DecodeError> {
+        match self.text.ends_with(' ') && !self.text.trim().is_empty() {
+            true => Err(self.malformed("a blank behind the number")),
+            false => Ok(self.trimmed()),
+        }
+    }
+
     /// The text without blanks around it; the position moves with it.
     pub fn trimmed(&self) -> Field<'a> {
         let blank = self.text.len() - self.text.trim_start().len();

@@ -124,18 +124,13 @@ fn ended(bytes: &[u8]) -> Result<&str, DecodeError> {
     Err(DecodeError::new(ErrorCode::Incomplete, text.len(), message))
 }
 
-/// Sphere or cylinder. An axis or a distance in its place has no decimal point. Only zero may lack
-/// its sign: a lost `-` would be a `+`.
+/// Sphere or cylinder. An axis or a distance in its place has no decimal point.
 fn power(field: &Field) -> Result<Hundredths, DecodeError> {
     let field = padded(field)?;
     if field.text.contains(',') || !field.text.contains('.') {
         return Err(field.malformed("not a power with a decimal point"));
     }
-    let size = field.hundredths()?;
-    if !size.is_zero() && !field.text.starts_with(['+', '-']) {
-        return Err(field.malformed("a power without a sign"));
-    }
-    Ok(size)
+    field.with_sign(field.hundredths()?)
 }
 
 fn axis_deg(field: &Field) -> Result<i16, DecodeError> {

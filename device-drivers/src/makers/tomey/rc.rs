@@ -33,8 +33,7 @@
 
 use super::values::{
     EYES, LEN_MAX, SILENCE, VENDOR, ascii, axis_deg, chosen, column_power, column_value, distance,
-    draft, expect_printable, eye_at, finish, keep_unknown, line, measurement, once, padded, power,
-    radius,
+    draft, expect_printable, eye_at, finish, keep_unknown, line, measurement, once, power, radius,
 };
 use crate::{
     DecodeError, DriverOptions, DriverSpec, Ending, ErrorCode, Evidence, LineSettings, Parity,
@@ -166,7 +165,7 @@ impl Print {
             }
             _ if code.text == "DB" => {
                 let [_, value] = line.cut([(2, "DB"), (4, "DB")])?;
-                once(&mut self.far_mm, distance(&padded(&value)?)?, line)
+                once(&mut self.far_mm, distance(&value.padded()?)?, line)
             }
             _ if line.text == "RK" => Ok(()),
             _ => {
@@ -217,15 +216,15 @@ fn cornea(line: &Field) -> Result<KeratometryValue, DecodeError> {
     ])?;
     let meridian = |mm: Field, dioptres: Field, axis: Field| -> Result<Meridian, DecodeError> {
         Ok(Meridian {
-            radius_mm: Some(radius(&padded(&mm)?)?),
-            power: Some(power(&padded(&dioptres)?)?),
-            axis_deg: Some(axis_deg(&padded(&axis)?)?),
+            radius_mm: Some(radius(&mm.padded()?)?),
+            power: Some(power(&dioptres.padded()?)?),
+            axis_deg: Some(axis_deg(&axis.padded()?)?),
         })
     };
     Ok(KeratometryValue {
         r1: meridian(mm1, power1, axis1)?,
         r2: meridian(mm2, power2, axis2)?,
-        average_mm: Some(radius(&padded(&mean)?)?),
+        average_mm: Some(radius(&mean.padded()?)?),
         average_power: None,
         cylinder: Some(column_power(&cylinder)?),
         cylinder_axis_deg: None,

@@ -153,13 +153,9 @@ pub fn power(field: &Field) -> Result<Hundredths, DecodeError> {
         .ok_or_else(|| field.malformed("not a power with two decimals"))
 }
 
-/// The same with a sign, which only zero may lack: without one a lost `-` would be a `+`.
+/// The same with a sign.
 pub fn signed_power(field: &Field) -> Result<Hundredths, DecodeError> {
-    let size = power(field)?;
-    if size.is_zero() || field.trimmed().text.starts_with(['+', '-']) {
-        return Ok(size);
-    }
-    Err(field.trimmed().malformed("a power without a sign"))
+    field.trimmed().with_sign(power(field)?)
 }
 
 /// A radius in millimetres in free form, with exactly two decimals and no sign.
@@ -186,7 +182,7 @@ pub fn length(field: &Field) -> Result<Option<Hundredths>, DecodeError> {
 
 /// An axis in free form. A blank behind it may have been its last digit.
 pub fn axis_deg(field: &Field) -> Result<i16, DecodeError> {
-    let field = padded(field)?;
+    let field = field.padded()?;
     let shape = ["0", "00", "000"].into_iter().find(|shape| field.has_shape(shape));
     let shape = shape.ok_or_else(|| field.malformed("not an axis in whole degrees"))?;
     field.axis_deg(shape)
@@ -224,7 +220,7 @@ pub fn column_value(line: &Field) -> Result<RefractionValue, DecodeError> {
     Ok(RefractionValue {
         sphere,
         cylinder,
-        axis_deg: axis_unless_zero(cylinder, &padded(&axis)?)?,
+        axis_deg: axis_unless_zero(cylinder, &axis.padded()?)?,
         spherical_equivalent: None,
     })
 }
@@ -242,14 +238,6 @@ pub fn column_power(field: &Field) -> Result<Hundredths, DecodeError> {
         " " if size.is_zero() => Ok(size),
         _ => Err(field.malformed("a power without a sign")),
     }
-}
-
-/// Columns with blanks before the number and none behind it.
-pub fn padded<'a>(field: &Field<'a>) -> Result<Field<'a>, DecodeError> {
-    if field.text.ends_with(' ') && !field.text.trim().is_empty() {
-        return Err(field.malformed("a blank behind the number"));
-    }
-    Ok(field.trimmed())
 }
 
 /// The position of an eye's letter in [`EYES`].

@@ -233,12 +233,9 @@ fn power(field: &Field) -> Result<Hundredths, DecodeError> {
     }
 }
 
-/// Blanks stand before it only: one behind it may have been its last digit.
+/// Blanks stand before it only.
 fn whole_axis(field: &Field) -> Result<i16, DecodeError> {
-    if field.text.ends_with(' ') {
-        return Err(field.malformed("a blank behind the axis"));
-    }
-    let field = field.trimmed();
+    let field = field.padded()?;
     let shapes = ["0", "00", "000"];
     match shapes.get(field.text.len().wrapping_sub(1)) {
         Some(shape) => field.axis_deg(shape),

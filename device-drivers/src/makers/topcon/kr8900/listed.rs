@@ -86,13 +86,9 @@ fn power(field: &Field) -> Result<Hundredths, DecodeError> {
     Field { text: &whole, ..*field }.hundredths()
 }
 
-/// The same with a sign, which only zero may lack: one flipped bit makes a line end of a minus sign.
+/// The same with a sign.
 fn signed(field: &Field) -> Result<Hundredths, DecodeError> {
-    let size = power(field)?;
-    match size.is_zero() || field.text.starts_with(['+', '-']) {
-        true => Ok(size),
-        false => Err(field.malformed("a power without a sign")),
-    }
+    field.with_sign(power(field)?)
 }
 
 fn is_blank(lines: &[Field]) -> bool {
