@@ -242,7 +242,7 @@ impl<'t> El<'t> {
     }
 
     /// Every text in this element, which has to be entered, under the names that lead to it: `day
-    /// x`; its own under its own name. At most [`TEXTS_MAX`], the others stay unread.
+    /// x`; its own under its own name. At most `TEXTS_MAX`, the others stay unread.
     pub fn texts(self) -> Vec<(String, El<'t>)> {
         let mut found = vec![];
         let mut open = vec![(String::new(), self)];
