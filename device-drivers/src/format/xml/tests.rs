@@ -109,3 +109,23 @@ proptest! {
         }
     }
 }
+
+/// However late it is noticed: what comes after the silence belongs to no document before it.
+#[test]
+fn halves_that_silence_parts_are_no_document() {
+    let spec = crate::registry::find("nidek_lm_xml").unwrap();
+    let raw = crate::golden::fixtures(spec).remove(0).raw;
+    let (first, rest) = raw.split_at(raw.len() / 2);
+    let is_read = |pause| {
+        let mut decoder = (spec.new)(&crate::DriverOptions::default());
+        let start = std::time::Instant::now();
+        decoder.handle_input(start, first);
+        decoder.handle_input(start + pause, rest);
+        decoder.handle_end(start + pause);
+        let mut events = std::iter::from_fn(|| decoder.poll_event());
+        events.any(|event| matches!(event, crate::Event::Decoded { .. }))
+    };
+    let moment = std::time::Duration::from_millis(1);
+    assert!(is_read(super::decoder::SILENCE_MAX - moment));
+    assert!(!is_read(super::decoder::SILENCE_MAX));
+}

@@ -250,11 +250,7 @@ impl Section {
     }
 
     fn cornea_line(&mut self, kind: u8, side: u8, rest: &Field) -> Result<bool, DecodeError> {
-        let at = match side {
-            b'R' => 0,
-            b'L' => 1,
-            _ => return Ok(false),
-        };
+        let Some(at) = eye_at(side) else { return Ok(false) };
         match kind {
             b'C' => {
                 let [r1, r2, axis] = rest.cut([(5, "R1 mm"), (5, "R2 mm"), (3, "axis")])?;
@@ -276,11 +272,7 @@ impl Section {
     }
 
     fn pressure_line(&mut self, kind: u8, side: u8, rest: &Field) -> Result<bool, DecodeError> {
-        let at = match side {
-            b'R' => 0,
-            b'L' => 1,
-            _ => return Ok(false),
-        };
+        let Some(at) = eye_at(side) else { return Ok(false) };
         match kind {
             b'T' => self.pressures_mmhg[at] = Some(one_of(rest, &["_0.0"])?),
             b't' => {
@@ -378,6 +370,11 @@ impl Section {
         });
         &mut self.refractions[at].value
     }
+}
+
+/// The place of an eye's letter: right, left.
+fn eye_at(side: u8) -> Option<usize> {
+    b"RL".iter().position(|known| *known == side)
 }
 
 fn chosen(label: &str, value: RefractionValue) -> Option<Representative<RefractionValue>> {
