@@ -29,6 +29,8 @@ use tokio::{
 
 /// Silence after which a transmission is taken to be over. At 2400 baud a report has gaps.
 const SILENCE: Duration = Duration::from_millis(800);
+/// Longest print, from its first byte: at 2400 baud some 14 KB.
+const PRINT_MAX: Duration = Duration::from_secs(60);
 /// Bytes of one transmission that are looked at.
 const HEARD_LEN_MAX: usize = 64 * 1024;
 
@@ -172,8 +174,8 @@ impl Search {
 
 /// Everything from the first byte until silence; empty if none came by `begun_by`.
 ///
-/// What began in time may finish, up to [`HEARD_LEN_MAX`]: a print cut by our clock would be
-/// blamed on the line settings.
+/// What began in time may finish, within [`PRINT_MAX`] and [`HEARD_LEN_MAX`]: a print cut by our
+/// clock would be blamed on the line settings.
 async fn transmission<S: AsyncRead + Unpin>(
     stream: &mut S,
     begun_by: Instant,
@@ -181,15 +183,18 @@ async fn transmission<S: AsyncRead + Unpin>(
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     let mut until = begun_by;
+    let mut ends_by = None;
     while let Ok(read) = timeout_at(until, stream.read(&mut buffer)).await {
         let len = read.context("the port failed")?;
         anyhow::ensure!(len > 0, "the other end is gone");
         let room = HEARD_LEN_MAX.saturating_sub(bytes.len()).min(len);
         bytes.extend_from_slice(&buffer[..room]);
-        if bytes.len() >= HEARD_LEN_MAX {
+        let now = Instant::now();
+        let ends_by = *ends_by.get_or_insert(now + PRINT_MAX);
+        if bytes.len() >= HEARD_LEN_MAX || now >= ends_by {
             break; // a line that never rests
         }
-        until = Instant::now() + SILENCE;
+        until = ends_by.min(now + SILENCE);
     }
     Ok(bytes)
 }
