@@ -298,8 +298,18 @@ const ROW_LEVEL_SECURITY: Step = (
     include_str!("../../migrations/postgres/0002_row_level_security.sql"),
 );
 const CAPTURES: Step = (3, "captures", include_str!("../../migrations/0003_captures.sql"));
-const SQLITE_STEPS: &[Step] = &[TABLES, CAPTURES];
-const POSTGRES_STEPS: &[Step] = &[TABLES, ROW_LEVEL_SECURITY, CAPTURES];
+/// Follows every step that adds tables; does nothing to those that have their policy.
+const ROW_LEVEL_SECURITY_OF_NEW: &str =
+    include_str!("../../migrations/postgres/row_level_security_of_new.sql");
+const VERSIONS: Step = (4, "versions", include_str!("../../migrations/0004_versions.sql"));
+const SQLITE_STEPS: &[Step] = &[TABLES, CAPTURES, VERSIONS];
+const POSTGRES_STEPS: &[Step] = &[
+    TABLES,
+    ROW_LEVEL_SECURITY,
+    CAPTURES,
+    VERSIONS,
+    (5, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+];
 
 #[cfg(test)]
 mod tests {

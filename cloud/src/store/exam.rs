@@ -2,6 +2,7 @@
 
 use super::{StoreError, Tx};
 use crate::args;
+use chiasm_proto::{Body, Envelope, Reading};
 
 /// Most readings that one exam or one list shows.
 pub const READINGS_MAX: i64 = 500;
@@ -30,6 +31,16 @@ crate::row! {
         pub changed_by: Option<String>,
         pub change_reason: Option<String>,
         pub body: String,
+    }
+}
+
+impl ReadingRow {
+    /// What the instrument sent, if this version can read the document.
+    pub fn reading(&self) -> Option<Reading> {
+        match serde_json::from_str::<Envelope>(&self.body).ok()?.body {
+            Body::Reading(reading) => Some(*reading),
+            _ => None,
+        }
     }
 }
 

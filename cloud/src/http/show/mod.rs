@@ -8,7 +8,7 @@ mod text;
 mod values;
 
 use crate::{app::local_time, store::exam::ReadingRow};
-use chiasm_proto::{Body, Envelope, Eye, Measured, Measurement, Reading, RefractionKind};
+use chiasm_proto::{Eye, Measured, Measurement, Reading, RefractionKind};
 use jiff::tz::TimeZone;
 pub use text::{age, date, date_and_time, hours_and_minutes, time};
 
@@ -220,11 +220,7 @@ pub fn reading(
     now_us: i64,
     name_of: impl Fn(&str) -> String,
 ) -> ReadingView {
-    let document = serde_json::from_str::<Envelope>(&row.body).ok();
-    let sent = document.and_then(|envelope| match envelope.body {
-        Body::Reading(reading) => Some(*reading),
-        _ => None,
-    });
+    let sent = row.reading();
     let changed = match (&row.changed_by, row.changed_at_us) {
         (Some(by), Some(at_us)) => format!("{} {}", name_of(by), hours_and_minutes(at_us, zone)),
         _ => String::new(),

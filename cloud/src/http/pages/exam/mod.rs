@@ -1,19 +1,20 @@
 //! The doctor's exam: every value with its source, by section and by eye.
 
+pub mod actions;
+
 use super::{
-    Action, Fault, Names, Web, Who, begin,
+    Fault, Names, Web, Who,
     frame::{Frame, page},
     visit::Visit,
 };
 use crate::{
-    app::{accept, local_time, look, move_reading, reject},
+    app::{local_time, look},
     clock,
     http::show::{self, Group, ReadingView, Section},
     store::{encounter, exam, site, waiting},
 };
 use askama::Template;
 use axum::{
-    Form,
     extract::{Path, State},
     response::Response,
 };
@@ -160,65 +161,4 @@ fn history(
     }
     lines.sort();
     lines.into_iter().map(|(_, line)| line).collect()
-}
-
-pub async fn accept_all(
-    State(web): State<Web>,
-    who: Who,
-    Path(encounter): Path<String>,
-    Form(form): Form<Action>,
-) -> Result<Response, Fault> {
-    let mut work = begin(&web, &who).await?;
-    accept::accept_all_unflagged(&mut work, &encounter).await?;
-    work.commit().await?;
-    Ok(form.done(&format!("/exams/{encounter}")))
-}
-
-pub async fn accept(
-    State(web): State<Web>,
-    who: Who,
-    Path((encounter, reading)): Path<(String, String)>,
-    Form(form): Form<Action>,
-) -> Result<Response, Fault> {
-    let mut work = begin(&web, &who).await?;
-    accept::accept(&mut work, &encounter, &reading, form.version).await?;
-    work.commit().await?;
-    Ok(form.done(&format!("/exams/{encounter}")))
-}
-
-pub async fn undo(
-    State(web): State<Web>,
-    who: Who,
-    Path((encounter, reading)): Path<(String, String)>,
-    Form(form): Form<Action>,
-) -> Result<Response, Fault> {
-    let mut work = begin(&web, &who).await?;
-    accept::undo(&mut work, &encounter, &reading, form.version).await?;
-    work.commit().await?;
-    Ok(form.done(&format!("/exams/{encounter}")))
-}
-
-pub async fn reject(
-    State(web): State<Web>,
-    who: Who,
-    Path((encounter, reading)): Path<(String, String)>,
-    Form(form): Form<Action>,
-) -> Result<Response, Fault> {
-    let mut work = begin(&web, &who).await?;
-    let why = (form.reason.as_str(), form.version);
-    reject::reject_in_exam(&mut work, &encounter, &reading, why).await?;
-    work.commit().await?;
-    Ok(form.done(&format!("/exams/{encounter}")))
-}
-
-pub async fn move_out(
-    State(web): State<Web>,
-    who: Who,
-    Path((encounter, reading)): Path<(String, String)>,
-    Form(form): Form<Action>,
-) -> Result<Response, Fault> {
-    let mut work = begin(&web, &who).await?;
-    move_reading::move_reading(&mut work, &encounter, &reading, &form.choice()).await?;
-    work.commit().await?;
-    Ok(form.done(&format!("/exams/{encounter}")))
 }
