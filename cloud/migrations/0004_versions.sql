@@ -44,3 +44,27 @@ CREATE TABLE not_taken (
     PRIMARY KEY (tenant_id, not_taken_id)
 );
 CREATE INDEX not_taken_encounter ON not_taken (tenant_id, encounter_id);
+
+-- Who accepted a reading, whatever was said about it since.
+ALTER TABLE reading ADD COLUMN accepted_at_us BIGINT;
+ALTER TABLE reading ADD COLUMN accepted_by TEXT;
+UPDATE reading SET accepted_at_us = changed_at_us, accepted_by = changed_by
+    WHERE acceptance = 'accepted';
+
+-- What the lensmeter measures next in this session, if somebody said it before the print (T10).
+ALTER TABLE lane_session ADD COLUMN lens_purpose TEXT;
+
+-- Drops that change what is measured after them (R11, R20).
+CREATE TABLE drops (
+    tenant_id TEXT NOT NULL,
+    drops_id TEXT NOT NULL,
+    encounter_id TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    given_at_us BIGINT NOT NULL,
+    noted_at_us BIGINT NOT NULL,
+    noted_by TEXT NOT NULL,
+    withdrawn_at_us BIGINT,
+    withdrawn_by TEXT,
+    PRIMARY KEY (tenant_id, drops_id)
+);
+CREATE INDEX drops_encounter ON drops (tenant_id, encounter_id);

@@ -60,7 +60,7 @@ export function filterAgain() {
   document.getElementById("find-none").hidden = shown > 0 || words.length === 0;
 }
 
-// A barcode scanner types the chart number and Enter, as a keyboard does.
+// A barcode scanner types the chart number or the slip's identifier and Enter, as a keyboard does.
 export function takeSearch() {
   const find = field();
   if (!find) return;
@@ -70,7 +70,8 @@ export function takeSearch() {
     event.preventDefault();
     const typed = find.value.trim().toLowerCase();
     const tiles = [...document.querySelectorAll("[data-haystack]")];
-    const exact = tiles.filter((tile) => tile.dataset.chart.toLowerCase() === typed);
+    const ids = ({ dataset }) => [dataset.chart.toLowerCase(), dataset.accession.toLowerCase()];
+    const exact = tiles.filter((tile) => ids(tile).includes(typed));
     const fitting = tiles.filter((tile) => !tile.hidden);
     // A name opens nothing by Enter unless it is the only one; two visits today ask for a tap.
     const [only, ...others] = exact.length > 0 ? exact : fitting;

@@ -58,11 +58,11 @@ pub async fn undo(
 /// Whether an accepted reading's acceptance is recent enough to be taken back.
 pub fn may_undo(row: &ReadingRow, now_us: i64) -> bool {
     row.acceptance == "accepted"
-        && row.changed_at_us.is_some_and(|at_us| now_us - at_us <= UNDO_MAX_S * 1_000_000)
+        && row.accepted_at_us.is_some_and(|at_us| now_us - at_us <= UNDO_MAX_S * 1_000_000)
 }
 
 /// A reading that really is in the exam named beside it.
-pub(super) async fn of_exam(
+pub async fn of_exam(
     work: &mut Work,
     encounter: &str,
     reading: &str,
@@ -81,12 +81,7 @@ async fn set_acceptance(
     acceptance: &str,
     why: &str,
 ) -> Result<(), AppError> {
-    let next = Next {
-        place: &row.place,
-        reason: &row.reason,
-        encounter_id: row.encounter_id.as_deref(),
-        acceptance,
-    };
+    let next = Next { acceptance, ..Next::of(row) };
     work.change(row, next, why).await?;
     work.audit(&format!("reading_{acceptance}"), &row.reading_id).await
 }

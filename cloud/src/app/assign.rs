@@ -6,6 +6,7 @@ use crate::{
     store::{
         encounter::Encounter,
         exam::{Next, ReadingRow},
+        patient,
     },
 };
 
@@ -29,12 +30,13 @@ pub async fn assign(work: &mut Work, reading: &str, choice: &Choice) -> Result<(
     if encounter.location_id != row.location_id {
         return Err(AppError::NotFound("encounter"));
     }
-    let why = check_identity(&row, &encounter, choice)?;
+    let why = check_identity(work, &row, &encounter, choice).await?;
     let next = Next {
         place: "exam",
         reason: &why,
         encounter_id: Some(&encounter.encounter_id),
         acceptance: "pending",
+        ..Next::of(&row)
     };
     work.change(&row, next, &why).await?;
     work.audit("reading_assigned", &row.reading_id).await
@@ -52,13 +54,36 @@ pub async fn send_to_inbox(
         return Err(AppError::NotFound("reading in this lane"));
     }
     let why = "not of the patient in the lane";
-    let next = Next { place: "inbox", reason: why, encounter_id: None, acceptance: "pending" };
+    let next = Next {
+        place: "inbox",
+        reason: why,
+        encounter_id: None,
+        acceptance: "pending",
+        ..Next::of(&row)
+    };
     work.change(&row, next, why).await?;
     work.audit("reading_to_inbox", &row.reading_id).await
 }
 
+/// Whether an identity inside the data is that of the visit: the identifier that we issued for it, or
+/// one of the person's chart numbers (R33, D10).
+async fn is_of_visit(
+    work: &mut Work,
+    claimed: &str,
+    encounter: &Encounter,
+) -> Result<bool, AppError> {
+    let is_own = encounter.accession.as_deref().is_some_and(|own| is_same_id(claimed, own));
+    if is_own || is_same_id(claimed, &encounter.chart_number) {
+        return Ok(true);
+    }
+    let tenant = work.who.tenant.clone();
+    let charts = patient::family(&mut work.tx, &tenant, &encounter.patient_id).await?;
+    Ok(charts.iter().any(|chart| is_same_id(claimed, &chart.chart_number)))
+}
+
 /// The words that stay with the reading, if it may be filed.
-pub(super) fn check_identity(
+pub(super) async fn check_identity(
+    work: &mut Work,
     row: &ReadingRow,
     encounter: &Encounter,
     choice: &Choice,
@@ -68,7 +93,7 @@ pub(super) fn check_identity(
         let why = if typed.is_empty() { "chosen by a person" } else { reason(typed)? };
         return Ok(why.to_owned());
     };
-    if is_same_id(claimed, &encounter.chart_number) {
+    if is_of_visit(work, claimed, encounter).await? {
         return Ok(match typed {
             "" => "chosen by a person; the id in the data agrees".to_owned(),
             typed => format!("{}; the id in the data agrees", reason(typed)?),

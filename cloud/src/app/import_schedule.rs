@@ -1,7 +1,7 @@
 //! Importing a day's schedule from CSV. Importing the same file again changes nothing; a line that
 //! cannot be taken is named, and the others are taken.
 
-use super::{AppError, csv, local_time, work::Work};
+use super::{AppError, accession, csv, local_time, work::Work};
 use crate::store::{
     patient::{self, Patient},
     schedule::{self, Appointment},
@@ -129,6 +129,7 @@ fn parse_line(
         family_name: family_name.to_owned(),
         given_name: given_name.to_owned(),
         birth_date: birth_date.to_string(),
+        merged_into: None,
     };
     let appointment = Appointment {
         encounter_id: Uuid::now_v7().to_string(),
@@ -138,6 +139,7 @@ fn parse_line(
         scheduled_at_us,
         reason: reason.to_owned(),
         appointment_key: key.to_owned(),
+        accession: Some(accession::generate()),
     };
     Ok(Line { patient, appointment })
 }

@@ -2,22 +2,27 @@
 //! audit entry and the live event in one transaction, and tells nobody before the commit.
 
 pub mod accept;
+pub mod accession;
 pub mod assign;
 pub mod claim_code;
+pub mod correct;
 pub mod csv;
 pub mod enrol_gateway;
 pub mod import_schedule;
 pub mod local_time;
 pub mod look;
+pub mod merge;
 pub mod move_reading;
 pub mod password;
 pub mod principal;
 pub mod reject;
 pub mod session;
 pub mod sign_in;
+pub mod type_in;
+pub mod visit_note;
 pub mod work;
 
-use crate::store::StoreError;
+use crate::{domain::sheet::FieldFault, store::StoreError};
 
 /// Longest reason that a person may type, in characters.
 pub const REASON_LEN_MAX: usize = 300;
@@ -39,8 +44,16 @@ pub enum AppError {
     /// It makes no sense as asked; the text says what to do.
     #[error("{0}")]
     Refused(String),
+    /// Fields of a form that cannot be taken, each with its message.
+    #[error("some fields cannot be taken: {}", field_list(.0))]
+    Fields(Vec<FieldFault>),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn field_list(faults: &[FieldFault]) -> String {
+    let one = |fault: &FieldFault| format!("{} ({})", fault.field, fault.message);
+    faults.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// A reason that a person typed: trimmed, not empty, not endless.

@@ -26,12 +26,13 @@ pub async fn move_reading(
         return Err(AppError::Refused("the reading is already in this exam".into()));
     }
     reason(&choice.reason)?;
-    let why = check_identity(&row, &to, choice)?;
+    let why = check_identity(work, &row, &to, choice).await?;
     let next = Next {
         place: "exam",
         reason: &why,
         encounter_id: Some(&to.encounter_id),
         acceptance: "pending",
+        ..Next::of(&row)
     };
     work.change(&row, next, &why).await?;
     work.tell_reading(&row, Some(encounter));

@@ -30,12 +30,7 @@ async fn reject(work: &mut Work, row: &ReadingRow, why: &str) -> Result<(), AppE
     if row.acceptance == "rejected" {
         return Err(AppError::Refused("this reading is already rejected".into()));
     }
-    let next = Next {
-        place: &row.place,
-        reason: &row.reason,
-        encounter_id: row.encounter_id.as_deref(),
-        acceptance: "rejected",
-    };
+    let next = Next { acceptance: "rejected", ..Next::of(row) };
     work.change(row, next, why).await?;
     work.audit("reading_rejected", &row.reading_id).await
 }

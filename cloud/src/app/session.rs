@@ -1,7 +1,10 @@
 //! Opening and closing lane sessions (T1).
 
-use super::{AppError, work::Work};
-use crate::store::{lane_session, live::Kind, site};
+use super::{AppError, correct::check_purpose, work::Work};
+use crate::{
+    domain::correction::Purpose,
+    store::{lane_session, live::Kind, site},
+};
 use uuid::Uuid;
 
 /// Opens a lane for an encounter of its location; the lane's previous session ends. Gives the new
@@ -53,4 +56,25 @@ pub async fn close(work: &mut Work, lane: &str) -> Result<(), AppError> {
         work.audit("lane_session_closed", id).await?;
     }
     Ok(())
+}
+
+/// Says what the lensmeter of the lane measures next, until something else is said or the session
+/// ends (T10).
+pub async fn set_lens_purpose(
+    work: &mut Work,
+    lane: &str,
+    purpose: Purpose,
+) -> Result<(), AppError> {
+    let purpose = check_purpose(purpose)?;
+    let tenant = work.who.tenant.clone();
+    let row = site::lane(&mut work.tx, &tenant, lane).await?;
+    let row = row.ok_or(AppError::NotFound("lane"))?;
+    let column = serde_json::to_string(&purpose).expect("plain data always serialises");
+    if !lane_session::set_lens_purpose(&mut work.tx, &tenant, lane, Some(&column)).await? {
+        return Err(AppError::Refused("open a session first: choose the patient".into()));
+    }
+    let session = row.lane_session_id.as_deref().unwrap_or(lane);
+    let at = (row.location_id.as_str(), lane);
+    work.tell_session(Kind::SessionChanged, at, row.encounter_id.as_deref(), session);
+    work.audit("lens_purpose_said", session).await
 }

@@ -94,6 +94,22 @@ impl Work {
         Ok(())
     }
 
+    /// Tells pages of something.
+    pub fn tell(&mut self, event: NewEvent) {
+        self.events.push(event);
+    }
+
+    /// Tells the pages of an encounter that something about the visit changed.
+    pub async fn tell_visit(&mut self, encounter: &str) -> Result<(), AppError> {
+        let visit = self.encounter(encounter).await?;
+        self.events.push(NewEvent {
+            location_id: Some(visit.location_id),
+            encounter_id: Some(visit.encounter_id),
+            ..NewEvent::new(self.now_us, Kind::VisitChanged)
+        });
+        Ok(())
+    }
+
     /// Tells the pages of an encounter that one of its readings changed.
     pub fn tell_reading(&mut self, row: &ReadingRow, encounter: Option<&str>) {
         self.events.push(NewEvent {

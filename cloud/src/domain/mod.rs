@@ -1,4 +1,6 @@
 //! Rules, pure: no database, no clock.
 
+pub mod correction;
 pub mod placement;
 pub mod progress;
+pub mod sheet;

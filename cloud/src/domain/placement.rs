@@ -47,8 +47,27 @@ pub struct Facts<'a> {
     pub stamped: Option<&'a str>,
     /// The identity inside the data.
     pub claimed: Option<&'a str>,
-    /// Whether the claimed identity is on the location's schedule of that day.
-    pub claimed_is_scheduled: bool,
+    /// What is known about the claimed identity.
+    pub known: Known<'a>,
+}
+
+/// What the record knows about an identity inside the data.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// It is on the location's schedule of that day.
+    pub is_scheduled: bool,
+    /// Chart numbers of the same person, where charts were merged (D10).
+    pub also: &'a [String],
+    /// The visit that it names, where it is an identifier that we issued.
+    pub visit: Option<Visit<'a>>,
+}
+
+/// A visit that an identifier of ours names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Visit<'a> {
+    pub encounter_id: &'a str,
+    /// It takes place at the reading's location on the day of the capture.
+    pub is_here_today: bool,
 }
 
 /// A lane session of the reading's lane.
@@ -90,18 +109,30 @@ pub fn is_same_id(claimed: &str, chart_number: &str) -> bool {
     claimed.trim() == chart_number.trim()
 }
 
+/// Whether the identity inside the data is the session's: our own identifier names one visit, any
+/// other one a person.
+fn agrees(facts: &Facts<'_>, id: &str, session: &LaneSession) -> bool {
+    match facts.known.visit {
+        Some(visit) => visit.encounter_id == session.encounter_id,
+        None => {
+            is_same_id(id, &session.chart_number)
+                || facts.known.also.iter().any(|chart| is_same_id(chart, &session.chart_number))
+        }
+    }
+}
+
 /// Decides. `sessions` are those of the reading's lane around its capture.
 pub fn place(facts: Facts<'_>, sessions: &[LaneSession]) -> Placement {
     let claimed = claimed_id(facts.claimed);
     let session = match session_of(facts, sessions) {
         Ok(session) => session,
-        Err(why) => return wait(facts, claimed, why),
+        Err(why) => return by_own_id(facts).unwrap_or_else(|| wait(facts, claimed, why)),
     };
     let (place, reason) = match claimed {
         None => {
             (Place::Exam, "the lane session was open; the instrument sends no patient id".into())
         }
-        Some(id) if is_same_id(id, &session.chart_number) => {
+        Some(id) if agrees(&facts, id, session) => {
             (Place::Exam, "the lane session was open and the patient id in the data agrees".into())
         }
         Some(id) => (
@@ -115,6 +146,19 @@ pub fn place(facts: Facts<'_>, sessions: &[LaneSession]) -> Placement {
         encounter_id: (place == Place::Exam).then(|| session.encounter_id.clone()),
         lane_session_id: Some(session.lane_session_id.clone()),
     }
+}
+
+/// Without any session: an identifier that we issued ourselves names the visit, as long as nothing
+/// else speaks of another one.
+fn by_own_id(facts: Facts<'_>) -> Option<Placement> {
+    let visit = facts.known.visit.filter(|visit| visit.is_here_today)?;
+    let is_undisputed = facts.stamped.is_none() && facts.clock == ClockState::Synced;
+    is_undisputed.then(|| Placement {
+        place: Place::Exam,
+        reason: "the data carries the identifier that was issued for this visit".into(),
+        encounter_id: Some(visit.encounter_id.to_owned()),
+        lane_session_id: None,
+    })
 }
 
 /// The one session that an explicit act of a person and the times agree on, or why there is none.
@@ -157,7 +201,7 @@ fn session_of<'s>(
 
 fn wait(facts: Facts<'_>, claimed: Option<&str>, why: &str) -> Placement {
     let reason = match claimed {
-        Some(id) if facts.claimed_is_scheduled => {
+        Some(id) if facts.known.is_scheduled => {
             format!("{why}; the data says patient {id}, who is on the day's schedule")
         }
         Some(id) => format!("{why}; the data says patient {id}"),
@@ -233,7 +277,7 @@ mod tests {
                 clock: case.clock,
                 stamped: case.stamped,
                 claimed: case.claimed,
-                claimed_is_scheduled: true,
+                known: Known { is_scheduled: true, ..Known::default() },
             };
             let placed = place(facts, &lane());
             assert_eq!(placed.place, case.place, "{}: {}", case.name, placed.reason);
@@ -244,6 +288,44 @@ mod tests {
         }
     }
 
+    fn at_15(claimed: &'static str, known: Known<'_>, stamped: Option<&'static str>) -> Placement {
+        let (captured_at_us, clock) = (15 * MINUTE_US, ClockState::Synced);
+        place(Facts { captured_at_us, clock, stamped, claimed: Some(claimed), known }, &lane())
+    }
+
+    #[test]
+    fn an_identifier_of_ours_names_the_visit_and_not_the_person() {
+        let visit = |encounter_id, is_here_today| Known {
+            visit: Some(Visit { encounter_id, is_here_today }),
+            ..Known::default()
+        };
+        let agrees = at_15("OURS", visit("exam of 1", true), Some("s1"));
+        assert_eq!(agrees.place, Place::Exam);
+        let another = at_15("1", visit("another visit of 1", true), Some("s1"));
+        assert_eq!(another.place, Place::Held, "the same person's other visit is a mismatch");
+        let facts = |known, clock| Facts {
+            captured_at_us: 5 * MINUTE_US,
+            clock,
+            stamped: None,
+            claimed: Some("OURS"),
+            known,
+        };
+        let alone = place(facts(visit("exam of 9", true), ClockState::Synced), &lane());
+        assert_eq!(alone.encounter_id.as_deref(), Some("exam of 9"), "{}", alone.reason);
+        let old = place(facts(visit("exam of 9", false), ClockState::Synced), &lane());
+        assert_eq!(old.place, Place::Tray, "of another day");
+        let unsynced = place(facts(visit("exam of 9", true), ClockState::Unsynced), &lane());
+        assert_eq!(unsynced.place, Place::Tray, "the day is not certain");
+    }
+
+    #[test]
+    fn d10_a_chart_that_was_merged_is_the_same_person() {
+        let also = ["1".to_owned()];
+        let merged = Known { also: &also, ..Known::default() };
+        assert_eq!(at_15("old 1", merged, Some("s1")).place, Place::Exam);
+        assert_eq!(at_15("old 1", Known::default(), Some("s1")).place, Place::Held);
+    }
+
     proptest! {
         #[test]
         fn nothing_files_that_r31_does_not_allow(
@@ -251,19 +333,36 @@ mod tests {
             synced: bool,
             stamped in prop::option::of(prop::sample::select(vec!["s1", "s2", "s3", "s9"])),
             claimed in prop::option::of(prop::sample::select(vec!["1", "2", "3", "4", ""])),
+            also in prop::option::of(prop::sample::select(vec!["1", "2"])),
+            visit in prop::option::of((prop::sample::select(vec!["1", "2", "9"]), any::<bool>())),
         ) {
             let clock = if synced { ClockState::Synced } else { ClockState::Unsynced };
-            let facts = Facts {
-                captured_at_us: at * MINUTE_US, clock, stamped, claimed, claimed_is_scheduled: false,
-            };
+            let also: Vec<String> = also.into_iter().map(Into::into).collect();
+            let visit_id = visit.map(|(chart, _)| format!("exam of {chart}"));
+            let visit = visit.zip(visit_id.as_deref()).map(|((_, is_here_today), encounter_id)| {
+                Visit { encounter_id, is_here_today }
+            });
+            // Without an identity in the data nothing is known about it.
+            let visit = visit.filter(|_| claimed.is_some_and(|id| !id.is_empty()));
+            let known = Known { is_scheduled: false, also: &also, visit };
+            let facts = Facts { captured_at_us: at * MINUTE_US, clock, stamped, claimed, known };
             let lane = lane();
             let placed = place(facts, &lane);
             prop_assert_eq!(placed.encounter_id.is_some(), placed.place == Place::Exam);
-            if let Some(encounter) = &placed.encounter_id {
+            if let (Some(encounter), None) = (&placed.encounter_id, &placed.lane_session_id) {
+                // Our own identifier, of today and here, and no session speaks of another visit.
+                prop_assert_eq!(visit, Some(Visit { encounter_id: encounter, is_here_today: true }));
+                prop_assert!(synced && stamped.is_none());
+                prop_assert!(lane.iter().all(|s| !s.covers(at * MINUTE_US)));
+            } else if let Some(encounter) = &placed.encounter_id {
                 let by = lane.iter().find(|s| s.encounter_id == *encounter).unwrap();
                 // A person opened a session for this patient, the data does not contradict it, and
                 // nobody else's session covers the moment.
-                prop_assert!(claimed.is_none_or(|id| id.is_empty() || id == by.chart_number));
+                prop_assert!(visit.is_none_or(|visit| visit.encounter_id == encounter));
+                let is_person = |id: &str| {
+                    id.is_empty() || id == by.chart_number || also.contains(&by.chart_number)
+                };
+                prop_assert!(visit.is_some() || claimed.is_none_or(is_person));
                 prop_assert!(stamped.is_none_or(|id| id == by.lane_session_id));
                 prop_assert!(stamped.is_some() || synced);
                 let others = lane.iter().filter(|s| *s != by);

@@ -59,7 +59,7 @@ impl From<AppError> for Fault {
                 );
                 Fault::new(StatusCode::CONFLICT, "ids_differ", message)
             }
-            AppError::Refused(_) => {
+            AppError::Refused(_) | AppError::Fields(_) => {
                 Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", sentence(&error))
             }
             AppError::Store(store) => Fault::ours(store),

@@ -42,7 +42,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 fn page_routes() -> Vec<Route> {
-    use pages::{exam, fleet, inbox, instruments, lane, lanes, raw};
+    use pages::{charts, exam, fleet, inbox, instruments, lane, lanes, raw, slip};
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
         get("/sign-in", PUBLIC, auth::show_sign_in),
@@ -62,6 +62,35 @@ fn page_routes() -> Vec<Route> {
         post("/exams/{encounter}/readings/{reading}/undo", CLINICAL, exam::actions::undo),
         post("/exams/{encounter}/readings/{reading}/reject", CLINICAL, exam::actions::reject),
         post("/exams/{encounter}/readings/{reading}/move", CLINICAL, exam::actions::move_out),
+        post("/exams/{encounter}/readings/{reading}/swap", CLINICAL, exam::correct::swap),
+        post("/exams/{encounter}/readings/{reading}/side", CLINICAL, exam::correct::side),
+        post("/exams/{encounter}/readings/{reading}/purpose", CLINICAL, exam::correct::purpose),
+        post("/exams/{encounter}/readings/{reading}/drops", CLINICAL, exam::correct::drops),
+        get(
+            "/exams/{encounter}/readings/{reading}/amend/{test}",
+            CLINICAL,
+            exam::sheet::show_amend,
+        ),
+        post(
+            "/exams/{encounter}/readings/{reading}/amend/{test}",
+            CLINICAL,
+            exam::sheet::save_amend,
+        ),
+        get("/exams/{encounter}/type/{test}", CLINICAL, exam::sheet::show_new),
+        post("/exams/{encounter}/type/{test}", CLINICAL, exam::sheet::save_new),
+        post("/exams/{encounter}/not-taken", CLINICAL, exam::notes::not_taken),
+        post(
+            "/exams/{encounter}/not-taken/{note}/withdraw",
+            CLINICAL,
+            exam::notes::withdraw_not_taken,
+        ),
+        post("/exams/{encounter}/drops", CLINICAL, exam::notes::drops),
+        post("/exams/{encounter}/drops/{note}/withdraw", CLINICAL, exam::notes::withdraw_drops),
+        get("/exams/{encounter}/slip", CLINICAL, slip::show),
+        get("/patients/{patient}/charts", CLINICAL, charts::show),
+        post("/patients/{patient}/merges", CLINICAL, charts::merge),
+        post("/patients/{patient}/merges/{merge}/undo", CLINICAL, charts::unmerge),
+        post("/lanes/{lane}/lens-purpose", CLINICAL, lane::lens_purpose),
         get("/readings/{reading}/raw", CLINICAL, raw::show),
         get("/inbox", CLINICAL, inbox::choose),
         get("/inbox/{location}", CLINICAL, inbox::show),

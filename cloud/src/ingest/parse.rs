@@ -4,8 +4,8 @@
 use super::mqtt::{Hint, Raw};
 use crate::{clock, live};
 use chiasm_proto::{
-    Body, ClockState, Envelope, Epoch, FlagCode, GatewayId, LaneId, Sha256, TenantId, Topic, Up,
-    envelope,
+    Body, ClockState, Envelope, Epoch, FlagCode, GatewayId, LaneId, Measured, Sha256, TenantId,
+    Topic, Up, envelope,
     fleet::{State, Telemetry},
     topic::{LIVE_HINT_TOPIC, Leaf},
 };
@@ -61,6 +61,8 @@ pub struct ReadingFacts {
     pub lane_session: Option<String>,
     pub clock: ClockState,
     pub needs_a_look: bool,
+    /// Whether a lens was measured, which needs a purpose (R25).
+    pub has_lens: bool,
 }
 
 /// Why a document cannot be filed: a word of the wire, and the reason for people.
@@ -202,6 +204,10 @@ fn reading_facts(reading: &chiasm_proto::Reading) -> ReadingFacts {
         vendor: column(&decoded.instrument.vendor, COLUMN_LEN_MAX),
         model: column(&decoded.instrument.model, COLUMN_LEN_MAX),
         content_sha256: decoded.content_sha256().to_string(),
+        has_lens: decoded
+            .measurements
+            .iter()
+            .any(|it| matches!(it.measured, Measured::Lensometry(_))),
         claimed_patient: decoded
             .claimed_patient
             .as_ref()

@@ -6,10 +6,11 @@ use super::{
 };
 use crate::{
     app::local_time,
-    domain::placement::{self, DUPLICATE_WITHIN_US, Facts, Place, Placement},
+    domain::placement::{self, DUPLICATE_WITHIN_US, Facts, Known, Place, Placement},
     store::{
         StoreError, Tx,
         document::{self, NewReading, Print},
+        identity,
         lane_open::{self, Lane},
         live::{Kind, NewEvent},
     },
@@ -43,6 +44,11 @@ impl Filing<'_> {
             };
             *last_us = at_us.max(*last_us);
         }
+        // "This print is of pair 2", said before it (T10).
+        let correction = match (facts.has_lens, placed.place, &placed.lane_session_id) {
+            (true, Place::Exam, Some(session)) => lane.correction_of(session),
+            _ => None,
+        };
         let lane_id = checked.lane.as_ref().map(ToString::to_string).unwrap_or_default();
         let reading = NewReading {
             reading_id: checked.document_id.clone(),
@@ -64,6 +70,7 @@ impl Filing<'_> {
             encounter_id: if first.is_some() { None } else { placed.encounter_id },
             needs_a_look: facts.needs_a_look,
             duplicate_of: first,
+            correction,
         };
         self.events.push(NewEvent {
             location_id: Some(reading.location_id.clone()),
@@ -99,18 +106,21 @@ impl Filing<'_> {
             clock: facts.clock,
             stamped: facts.lane_session.as_deref(),
             claimed: facts.claimed_patient.as_deref(),
-            claimed_is_scheduled: false,
+            known: Known::default(),
         };
         let placed = placement::place(facts, &lane.sessions);
-        let Some(claimed) = facts.claimed.filter(|_| placed.place == Place::Tray) else {
+        // Most files name the chart of the open session; only for others the record is asked.
+        let Some(claimed) =
+            placement::claimed_id(facts.claimed).filter(|_| placed.place != Place::Exam)
+        else {
             return Ok(placed);
         };
         let zone = lane_open::time_zone(tx, self.tenant, &lane.location_id).await?;
         let zone = local_time::zone(zone.as_deref().unwrap_or("UTC"));
         let date = local_time::date(facts.captured_at_us, &zone).to_string();
         let visit = (lane.location_id.as_str(), date.as_str());
-        facts.claimed_is_scheduled =
-            lane_open::is_scheduled(tx, self.tenant, visit, claimed.trim()).await?;
+        let identity = identity::of(tx, self.tenant, visit, claimed).await?;
+        facts.known = identity.known();
         Ok(placement::place(facts, &lane.sessions))
     }
 

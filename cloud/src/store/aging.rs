@@ -66,9 +66,10 @@ async fn to_inbox(
     let kept = tx
         .execute(
             "INSERT INTO reading_version (tenant_id, reading_id, version, place, reason,
-                 encounter_id, acceptance, superseded_at_us, superseded_by, superseded_why)
+                 encounter_id, acceptance, superseded_at_us, superseded_by, superseded_why,
+                 correction)
              SELECT tenant_id, reading_id, version, place, reason, encounter_id, acceptance, $4,
-                 'system', $5
+                 'system', $5, correction
              FROM reading
              WHERE tenant_id = $1 AND reading_id = $2 AND version = $3 AND place = 'tray'",
             args![tenant, reading, version, now_us, why],

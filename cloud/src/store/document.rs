@@ -41,6 +41,8 @@ pub struct NewReading {
     pub encounter_id: Option<String>,
     pub needs_a_look: bool,
     pub duplicate_of: Option<String>,
+    /// What a person had said before the print: see `domain::correction`.
+    pub correction: Option<String>,
 }
 
 /// A document that cannot be filed.
@@ -64,6 +66,20 @@ pub async fn insert(
 ) -> Result<(), StoreError> {
     batch::insert_documents(tx, tenant, documents).await?;
     batch::insert_readings(tx, tenant, readings).await
+}
+
+/// Marks a reading as typed, and accepted by who typed it.
+pub async fn mark_manual(
+    tx: &mut Tx,
+    tenant: &str,
+    reading: &str,
+    (account, now_us): (&str, i64),
+) -> Result<(), StoreError> {
+    let sql = "UPDATE reading SET is_manual = $3, acceptance = 'accepted', changed_at_us = $4,
+            changed_by = $5, change_reason = 'typed', accepted_at_us = $4, accepted_by = $5
+        WHERE tenant_id = $1 AND reading_id = $2";
+    tx.execute(sql, args![tenant, reading, true, now_us, account]).await?;
+    Ok(())
 }
 
 /// Hash of the document that stands under a number, if one does.

@@ -19,6 +19,8 @@ crate::row! {
         pub given_name: String,
         /// `YYYY-MM-DD`.
         pub birth_date: String,
+        /// The identifier that we issued for this visit.
+        pub accession: Option<String>,
         /// Readings in the exam that nobody has accepted.
         pub pending: i64,
         /// Readings in the exam that are not rejected.
@@ -35,6 +37,7 @@ pub async fn of_day(
 ) -> Result<Vec<Encounter>, StoreError> {
     let sql = "SELECT e.encounter_id, e.location_id, e.visit_date, e.scheduled_at_us, e.reason,
             p.patient_id, p.chart_number, p.family_name, p.given_name, p.birth_date,
+            e.accession,
             (SELECT COUNT(*) FROM reading r WHERE r.tenant_id = e.tenant_id
                 AND r.encounter_id = e.encounter_id AND r.place = 'exam'
                 AND r.acceptance = 'pending') AS pending,
@@ -55,6 +58,7 @@ pub async fn by_id(
 ) -> Result<Option<Encounter>, StoreError> {
     let sql = "SELECT e.encounter_id, e.location_id, e.visit_date, e.scheduled_at_us, e.reason,
             p.patient_id, p.chart_number, p.family_name, p.given_name, p.birth_date,
+            e.accession,
             (SELECT COUNT(*) FROM reading r WHERE r.tenant_id = e.tenant_id
                 AND r.encounter_id = e.encounter_id AND r.place = 'exam'
                 AND r.acceptance = 'pending') AS pending,

@@ -1,7 +1,7 @@
 //! Readings where they are now, with the documents they came in, and their earlier versions.
 
 use super::{StoreError, Tx};
-use crate::args;
+use crate::{args, domain::correction::Correction};
 use chiasm_proto::{Body, Envelope, Reading};
 
 /// Most readings that one exam or one list shows.
@@ -30,17 +30,33 @@ crate::row! {
         pub changed_at_us: Option<i64>,
         pub changed_by: Option<String>,
         pub change_reason: Option<String>,
+        pub accepted_at_us: Option<i64>,
+        pub accepted_by: Option<String>,
+        pub correction: Option<String>,
+        /// Typed by a person.
+        pub is_manual: bool,
         pub body: String,
     }
 }
 
 impl ReadingRow {
     /// What the instrument sent, if this version can read the document.
-    pub fn reading(&self) -> Option<Reading> {
+    pub fn reading_as_sent(&self) -> Option<Reading> {
         match serde_json::from_str::<Envelope>(&self.body).ok()?.body {
             Body::Reading(reading) => Some(*reading),
             _ => None,
         }
+    }
+    /// What people said about it; none if this version cannot read it.
+    pub fn correction(&self) -> Option<Correction> {
+        Correction::parse(self.correction.as_deref()).ok()
+    }
+    /// What the instrument sent under what people said about it: what pages, letters and history
+    /// show.
+    pub fn reading(&self) -> Option<Reading> {
+        let mut reading = self.reading_as_sent()?;
+        self.correction()?.apply(&mut reading);
+        Some(reading)
     }
 }
 
@@ -56,6 +72,7 @@ crate::row! {
         pub superseded_at_us: i64,
         pub superseded_by: String,
         pub superseded_why: String,
+        pub correction: Option<String>,
     }
 }
 
@@ -66,6 +83,23 @@ pub struct Next<'a> {
     pub reason: &'a str,
     pub encounter_id: Option<&'a str>,
     pub acceptance: &'a str,
+    /// What people say about it from now on.
+    pub correction: Option<&'a str>,
+    pub needs_a_look: bool,
+}
+
+impl<'a> Next<'a> {
+    /// The state that a reading has, to be changed in parts.
+    pub fn of(row: &'a ReadingRow) -> Self {
+        Self {
+            place: &row.place,
+            reason: &row.reason,
+            encounter_id: row.encounter_id.as_deref(),
+            acceptance: &row.acceptance,
+            correction: row.correction.as_deref(),
+            needs_a_look: row.needs_a_look,
+        }
+    }
 }
 
 /// The columns of [`ReadingRow`] and where they come from. A macro, because queries are literals.
@@ -77,7 +111,8 @@ macro_rules! reading_rows {
                 COALESCE(lane.name, r.lane_id) AS lane_name, r.captured_at_us, r.received_at_us,
                 r.claimed_patient, r.lane_session_id, r.place, r.reason, r.encounter_id,
                 r.acceptance, r.needs_a_look, r.sent_count, r.version, r.changed_at_us,
-                r.changed_by, r.change_reason, d.body
+                r.changed_by, r.change_reason, r.accepted_at_us, r.accepted_by, r.correction,
+                r.is_manual, d.body
             FROM reading r JOIN document d ON d.tenant_id = r.tenant_id
                 AND d.gateway_id = r.gateway_id AND d.epoch = r.epoch AND d.seq = r.seq
             LEFT JOIN lane ON lane.tenant_id = r.tenant_id AND lane.lane_id = r.lane_id ",
@@ -117,10 +152,16 @@ pub async fn change(
     next: Next<'_>,
     (account, why, now_us): (&str, &str, i64),
 ) -> Result<bool, StoreError> {
+    // Who accepted it is kept while it stays accepted, whatever else is said about it later.
     let update = "UPDATE reading SET place = $4, reason = $5, encounter_id = $6, acceptance = $7,
-            version = version + 1, changed_at_us = $8, changed_by = $9, change_reason = $10
+            version = version + 1, changed_at_us = $8, changed_by = $9, change_reason = $10,
+            correction = $11, needs_a_look = $12,
+            accepted_at_us = CASE WHEN $7 <> 'accepted' THEN NULL
+                WHEN acceptance = 'accepted' THEN accepted_at_us ELSE $8 END,
+            accepted_by = CASE WHEN $7 <> 'accepted' THEN NULL
+                WHEN acceptance = 'accepted' THEN accepted_by ELSE $9 END
         WHERE tenant_id = $1 AND reading_id = $2 AND version = $3";
-    let Next { place, reason, encounter_id, acceptance } = next;
+    let Next { place, reason, encounter_id, acceptance, correction, needs_a_look } = next;
     let args = args![
         tenant,
         &old.reading_id,
@@ -132,13 +173,15 @@ pub async fn change(
         now_us,
         account,
         why,
+        correction,
+        needs_a_look,
     ];
     if tx.execute(update, args).await? != 1 {
         return Ok(false);
     }
     let keep = "INSERT INTO reading_version (tenant_id, reading_id, version, place, reason,
-            encounter_id, acceptance, superseded_at_us, superseded_by, superseded_why)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+            encounter_id, acceptance, superseded_at_us, superseded_by, superseded_why, correction)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let args = args![
         tenant,
         &old.reading_id,
@@ -150,6 +193,7 @@ pub async fn change(
         now_us,
         account,
         why,
+        old.correction.clone(),
     ];
     tx.execute(keep, args).await?;
     Ok(true)
@@ -162,7 +206,7 @@ pub async fn versions(
     encounter: &str,
 ) -> Result<Vec<Version>, StoreError> {
     let sql = "SELECT v.reading_id, v.version, v.place, v.reason, v.encounter_id, v.acceptance,
-            v.superseded_at_us, v.superseded_by, v.superseded_why
+            v.superseded_at_us, v.superseded_by, v.superseded_why, v.correction
         FROM reading_version v JOIN reading r
             ON r.tenant_id = v.tenant_id AND r.reading_id = v.reading_id
         WHERE v.tenant_id = $1 AND (v.encounter_id = $2 OR r.encounter_id = $2)

@@ -1,7 +1,10 @@
 //! Lane sessions as ingest sees them: which are open, which cover a moment.
 
 use super::{StoreError, Tx};
-use crate::{args, domain::placement::LaneSession};
+use crate::{
+    args,
+    domain::{correction::Correction, placement::LaneSession},
+};
 
 /// Gateways that serve the lane's location.
 pub async fn gateways_of_lane(
@@ -42,9 +45,28 @@ pub async fn open_sessions(
 pub struct Lane {
     pub location_id: String,
     pub sessions: Vec<LaneSession>,
+    /// What the lensmeter measures next, by session.
+    lens_purposes: Vec<(String, String)>,
 }
 
-type Row = (String, Option<String>, Option<String>, Option<String>, Option<i64>, Option<i64>);
+impl Lane {
+    /// What a person had said about lenses that a session measures, as a reading's correction.
+    pub fn correction_of(&self, session: &str) -> Option<String> {
+        let (_, purpose) = self.lens_purposes.iter().find(|(of, _)| of == session)?;
+        let purpose = serde_json::from_str(purpose).ok()?;
+        Correction { purpose: Some(purpose), ..Correction::default() }.to_column()
+    }
+}
+
+type Row = (
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+    Option<i64>,
+    Option<String>,
+);
 
 /// The lane, if there is one, with the sessions that were open between the two moments.
 pub async fn lane_between(
@@ -56,7 +78,7 @@ pub async fn lane_between(
     let rows: Vec<Row> = tx
         .fetch_all(
             "SELECT l.location_id, s.lane_session_id, s.encounter_id, p.chart_number,
-                 s.opened_at_us, s.closed_at_us
+                 s.opened_at_us, s.closed_at_us, s.lens_purpose
              FROM lane l
              LEFT JOIN lane_session s ON s.tenant_id = l.tenant_id AND s.lane_id = l.lane_id
                  AND s.opened_at_us <= $4 AND (s.closed_at_us IS NULL OR s.closed_at_us >= $3)
@@ -69,7 +91,9 @@ pub async fn lane_between(
         )
         .await?;
     let Some((location_id, ..)) = rows.first().cloned() else { return Ok(None) };
-    let session = |(_, session, encounter, chart, opened, closed): Row| {
+    let purpose = |row: &Row| Some((row.1.clone()?, row.6.clone()?));
+    let lens_purposes = rows.iter().filter_map(purpose).collect();
+    let session = |(_, session, encounter, chart, opened, closed, _): Row| {
         Some(LaneSession {
             lane_session_id: session?,
             encounter_id: encounter?,
@@ -78,26 +102,8 @@ pub async fn lane_between(
             closed_at_us: closed,
         })
     };
-    Ok(Some(Lane { location_id, sessions: rows.into_iter().filter_map(session).collect() }))
-}
-
-/// Whether a chart number is on the location's schedule of a date (`YYYY-MM-DD`).
-pub async fn is_scheduled(
-    tx: &mut Tx,
-    tenant: &str,
-    (location, date): (&str, &str),
-    chart_number: &str,
-) -> Result<bool, StoreError> {
-    let row: Option<(String,)> = tx
-        .fetch_optional(
-            "SELECT e.encounter_id FROM patient p
-             JOIN encounter e ON e.tenant_id = p.tenant_id AND e.patient_id = p.patient_id
-             WHERE p.tenant_id = $1 AND p.chart_number = $4 AND e.location_id = $2
-                 AND e.visit_date = $3 LIMIT 1",
-            args![tenant, location, date, chart_number],
-        )
-        .await?;
-    Ok(row.is_some())
+    let sessions = rows.into_iter().filter_map(session).collect();
+    Ok(Some(Lane { location_id, sessions, lens_purposes }))
 }
 
 /// The location's time zone (IANA name).

@@ -17,6 +17,31 @@ pub async fn insert(
     Ok(tx.execute(sql, args).await? == 1)
 }
 
+/// The session that is open in a lane, if it is of this encounter.
+pub async fn open_of(
+    tx: &mut Tx,
+    tenant: &str,
+    lane: &str,
+    encounter: &str,
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT lane_session_id FROM lane_session
+        WHERE tenant_id = $1 AND lane_id = $2 AND encounter_id = $3 AND closed_at_us IS NULL";
+    let row: Option<(String,)> = tx.fetch_optional(sql, args![tenant, lane, encounter]).await?;
+    Ok(row.map(|(session,)| session))
+}
+
+/// Says what the lensmeter measures next in a lane's open session; `false` when none is open.
+pub async fn set_lens_purpose(
+    tx: &mut Tx,
+    tenant: &str,
+    lane: &str,
+    purpose: Option<&str>,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE lane_session SET lens_purpose = $3
+        WHERE tenant_id = $1 AND lane_id = $2 AND closed_at_us IS NULL";
+    Ok(tx.execute(sql, args![tenant, lane, purpose]).await? == 1)
+}
+
 /// Closes the session that is open in a lane; `false` when none was.
 pub async fn close(
     tx: &mut Tx,

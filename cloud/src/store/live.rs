@@ -10,8 +10,10 @@ use serde::Serialize;
 pub enum Kind {
     ReadingFiled,
     ReadingChanged,
+    VisitChanged,
     SessionOpened,
     SessionClosed,
+    SessionChanged,
     GatewayChanged,
     Refusal,
 }
@@ -21,8 +23,10 @@ impl Kind {
         match self {
             Kind::ReadingFiled => "reading_filed",
             Kind::ReadingChanged => "reading_changed",
+            Kind::VisitChanged => "visit_changed",
             Kind::SessionOpened => "session_opened",
             Kind::SessionClosed => "session_closed",
+            Kind::SessionChanged => "session_changed",
             Kind::GatewayChanged => "gateway_changed",
             Kind::Refusal => "refusal",
         }

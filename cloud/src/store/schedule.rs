@@ -14,6 +14,7 @@ crate::row! {
         pub scheduled_at_us: i64,
         pub reason: String,
         pub appointment_key: String,
+        pub accession: Option<String>,
     }
 }
 
@@ -34,7 +35,7 @@ pub async fn by_key(
     appointment_key: &str,
 ) -> Result<Option<Appointment>, StoreError> {
     let sql = "SELECT encounter_id, patient_id, location_id, visit_date, scheduled_at_us, reason,
-            appointment_key
+            appointment_key, accession
         FROM encounter WHERE tenant_id = $1 AND appointment_key = $2";
     tx.fetch_optional(sql, args![tenant, appointment_key]).await
 }
@@ -46,8 +47,8 @@ pub async fn insert(
     now_us: i64,
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO encounter (tenant_id, encounter_id, patient_id, location_id, visit_date,
-            scheduled_at_us, reason, appointment_key, created_at_us)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+            scheduled_at_us, reason, appointment_key, accession, created_at_us)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let it = appointment;
     let args = args![
         tenant,
@@ -58,6 +59,7 @@ pub async fn insert(
         it.scheduled_at_us,
         &it.reason,
         &it.appointment_key,
+        it.accession.clone(),
         now_us,
     ];
     tx.execute(sql, args).await?;

@@ -24,6 +24,8 @@ crate::row! {
         pub opened_at_us: Option<i64>,
         pub opened_by: Option<String>,
         pub last_reading_at_us: Option<i64>,
+        /// JSON of a `domain::correction::Purpose`.
+        pub lens_purpose: Option<String>,
     }
 }
 
@@ -46,7 +48,8 @@ pub async fn location(
 pub async fn lanes(tx: &mut Tx, tenant: &str) -> Result<Vec<Lane>, StoreError> {
     let sql = "SELECT lane.lane_id, lane.name AS lane_name, lane.location_id,
             location.name AS location_name, location.time_zone, s.lane_session_id,
-            s.encounter_id, s.opened_at_us, s.opened_by, s.last_reading_at_us
+            s.encounter_id, s.opened_at_us, s.opened_by, s.last_reading_at_us,
+            s.lens_purpose
         FROM lane JOIN location ON location.tenant_id = lane.tenant_id
             AND location.location_id = lane.location_id
         LEFT JOIN lane_session s ON s.tenant_id = lane.tenant_id
@@ -58,7 +61,8 @@ pub async fn lanes(tx: &mut Tx, tenant: &str) -> Result<Vec<Lane>, StoreError> {
 pub async fn lane(tx: &mut Tx, tenant: &str, lane: &str) -> Result<Option<Lane>, StoreError> {
     let sql = "SELECT lane.lane_id, lane.name AS lane_name, lane.location_id,
             location.name AS location_name, location.time_zone, s.lane_session_id,
-            s.encounter_id, s.opened_at_us, s.opened_by, s.last_reading_at_us
+            s.encounter_id, s.opened_at_us, s.opened_by, s.last_reading_at_us,
+            s.lens_purpose
         FROM lane JOIN location ON location.tenant_id = lane.tenant_id
             AND location.location_id = lane.location_id
         LEFT JOIN lane_session s ON s.tenant_id = lane.tenant_id

@@ -218,6 +218,26 @@ impl World {
     }
 }
 
+impl World {
+    /// Gives a patient the birth date of another.
+    pub async fn same_birth_date(&self, patient: &str, of: &str) {
+        let mut tx = self.core.db.tenant(TENANT).await.unwrap();
+        let sql = "UPDATE patient SET birth_date = (SELECT p.birth_date FROM patient p
+                WHERE p.tenant_id = $1 AND p.patient_id = $3)
+            WHERE tenant_id = $1 AND patient_id = $2";
+        tx.execute(sql, args![TENANT, patient, of]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    /// A reading that waits and whose data names a chart.
+    pub async fn waiting_reading(&self, claimed: &str) -> String {
+        let mut tx = self.core.db.tenant_read(TENANT).await.unwrap();
+        let sql = "SELECT reading_id FROM reading WHERE tenant_id = $1 AND claimed_patient = $2
+            AND place = 'held'";
+        let (id,): (String,) = tx.fetch_one(sql, args![TENANT, claimed]).await.unwrap();
+        id
+    }
+}
+
 /// A principal as the guard would find it.
 pub fn who(tenant: &str, login: &str, role: Role) -> Principal {
     Principal {

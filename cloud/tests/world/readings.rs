@@ -274,6 +274,16 @@ pub fn lensmeter() -> Decoded {
     it
 }
 
+/// One lens, for which the instrument sent no side.
+pub fn single_lens() -> Decoded {
+    let mut it = lensmeter();
+    it.measurements.truncate(1);
+    it.measurements[0].eye = Eye::NotGiven;
+    let detail = "the instrument did not say which eye the lens is of".into();
+    it.flags.push(Flag { code: FlagCode::SideNotGiven, detail });
+    it
+}
+
 /// A combined instrument that sends the patient's id.
 pub fn with_id(id: &str) -> Decoded {
     let kind = RefractionKind::Autorefraction;

@@ -2,15 +2,17 @@
 
 use super::{
     Action, Fault, Names, Web, Who, begin,
+    exam::correct::PurposeForm,
     frame::{Frame, page},
     visit::Visit,
 };
 use crate::{
     app::{AppError, assign, local_time, look, session},
     clock,
+    domain::correction::Purpose,
     domain::placement::{SESSION_IDLE_MAX_US, SESSION_WARN_AFTER_US, claimed_id, is_same_id},
     http::show::{self, ReadingView},
-    store::{Tx, encounter, exam, exam::ReadingRow, site, waiting},
+    store::{Tx, encounter, exam, exam::ReadingRow, site, visit_note, waiting},
 };
 use askama::Template;
 use axum::{
@@ -46,6 +48,9 @@ struct Session {
     warns_ms: i64,
     readings: Vec<ReadingView>,
     acceptable: usize,
+    /// What the lensmeter measures next, if somebody said it.
+    lens_purpose: String,
+    exam: String,
 }
 
 /// A reading that waits, and what speaks for or against a patient.
@@ -124,8 +129,14 @@ async fn open_session(
     let encounter = encounter::by_id(tx, &who.tenant, id).await?;
     let encounter = encounter.ok_or(AppError::NotFound("encounter"))?;
     let rows = exam::readings(tx, &who.tenant, id).await?;
-    let view = |row| show::reading(row, zone, now_us, |account| names.of(account));
+    let drops = visit_note::drops(tx, &who.tenant, id).await?;
+    let view = |row| {
+        let mut view = show::reading(row, zone, now_us, |account| names.of(account));
+        show::drops::mark(&mut view, &drops, zone);
+        view
+    };
     let readings: Vec<ReadingView> = rows.iter().map(view).collect();
+    let purpose = lane.lens_purpose.as_deref().map(serde_json::from_str::<Purpose>);
     let pending = readings.iter().filter(|reading| reading.is("pending"));
     let used_at_us = lane.last_reading_at_us.unwrap_or(0).max(opened_at_us);
     Ok(Some(Session {
@@ -136,6 +147,8 @@ async fn open_session(
         warns_ms: (used_at_us + SESSION_WARN_AFTER_US) / 1000,
         acceptable: pending.filter(|reading| !reading.needs_a_look).count(),
         readings,
+        lens_purpose: purpose.and_then(Result::ok).map(|it| it.label()).unwrap_or_default(),
+        exam: format!("/exams/{id}"),
     }))
 }
 
@@ -163,6 +176,20 @@ pub async fn close(
 ) -> Result<Redirect, Fault> {
     let mut work = begin(&web, &who).await?;
     session::close(&mut work, &lane).await?;
+    work.commit().await?;
+    Ok(Redirect::to(&format!("/lanes/{lane}")))
+}
+
+/// What the lensmeter measures next, said before the print (T10).
+pub async fn lens_purpose(
+    State(web): State<Web>,
+    who: Who,
+    Path(lane): Path<String>,
+    Form(form): Form<PurposeForm>,
+) -> Result<Redirect, Fault> {
+    let purpose = form.read()?;
+    let mut work = begin(&web, &who).await?;
+    session::set_lens_purpose(&mut work, &lane, purpose).await?;
     work.commit().await?;
     Ok(Redirect::to(&format!("/lanes/{lane}")))
 }

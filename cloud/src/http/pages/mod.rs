@@ -1,6 +1,7 @@
 //! Pages for people, rendered here and followed live by small scripts. Every action is a form that
 //! works without script.
 
+pub mod charts;
 pub mod exam;
 pub mod fleet;
 pub mod frame;
@@ -9,6 +10,7 @@ pub mod instruments;
 pub mod lane;
 pub mod lanes;
 pub mod raw;
+pub mod slip;
 pub mod visit;
 
 use super::{Fault, Web, Who};
@@ -50,9 +52,14 @@ impl Action {
     }
     /// Back to the page that the form stood on.
     fn done(&self, otherwise: &str) -> Response {
-        let back = if self.back.is_empty() { otherwise } else { &self.back };
-        Redirect::to(super::auth::own_path(back)).into_response()
+        back_to(&self.back, otherwise)
     }
+}
+
+/// Back to the page that a form stood on, as the form says.
+fn back_to(back: &str, otherwise: &str) -> Response {
+    let back = if back.is_empty() { otherwise } else { back };
+    Redirect::to(super::auth::own_path(back)).into_response()
 }
 
 fn empty_is_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {

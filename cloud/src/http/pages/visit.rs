@@ -13,6 +13,8 @@ pub struct Visit {
     /// `65`; empty when the birth date makes no sense.
     pub age: String,
     pub chart_number: String,
+    /// The identifier that we issued for the visit.
+    pub accession: String,
     /// `10:30` at the clinic.
     pub time: String,
     pub date: String,
@@ -32,6 +34,7 @@ impl Visit {
             birth_year: it.birth_date.chars().take(4).collect(),
             age: age.unwrap_or_default(),
             chart_number: it.chart_number.clone(),
+            accession: it.accession.clone().unwrap_or_default(),
             time: show::hours_and_minutes(it.scheduled_at_us, zone),
             date: show::date(&it.visit_date),
             reason: it.reason.clone(),

@@ -1,13 +1,21 @@
 //! From a document as sent to what a person sees. Values keep the instrument's sign, notation and
 //! step; nothing is computed, averaged or judged here.
 
+pub mod drops;
 mod lens;
 mod other;
 mod refraction;
 mod text;
 mod values;
 
-use crate::{app::local_time, store::exam::ReadingRow};
+use crate::{
+    app::local_time,
+    domain::{
+        correction::{self, Correction, Drops, Purpose},
+        sheet::{self, Test},
+    },
+    store::exam::ReadingRow,
+};
 use chiasm_proto::{Eye, Measured, Measurement, Reading, RefractionKind};
 use jiff::tz::TimeZone;
 pub use text::{age, date, date_and_time, hours_and_minutes, time};
@@ -16,6 +24,7 @@ pub use text::{age, date, date_and_time, hours_and_minutes, time};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Section {
     Wearing,
+    NotWorn,
     Autorefraction,
     Refractor,
     Keratometry,
@@ -28,8 +37,9 @@ pub enum Section {
 }
 
 impl Section {
-    pub const ALL: [Section; 10] = [
+    pub const ALL: [Section; 11] = [
         Section::Wearing,
+        Section::NotWorn,
         Section::Autorefraction,
         Section::Refractor,
         Section::Keratometry,
@@ -43,6 +53,7 @@ impl Section {
     pub fn title(self) -> &'static str {
         match self {
             Section::Wearing => "Wearing",
+            Section::NotWorn => "Other glasses",
             Section::Autorefraction => "Autorefraction",
             Section::Refractor => "Refractor",
             Section::Keratometry => "Keratometry",
@@ -57,6 +68,9 @@ impl Section {
     pub fn remark(self) -> &'static str {
         match self {
             Section::Wearing => "from the lensmeter",
+            Section::NotWorn => {
+                "checked in for an order, or somebody else's: not what the patient wears"
+            }
             Section::Autorefraction => "a starting point, not a prescription",
             Section::Pressure => "by method, as measured",
             Section::Other => "as the instrument sent them",
@@ -68,6 +82,7 @@ impl Section {
     pub fn slug(self) -> &'static str {
         match self {
             Section::Wearing => "wearing",
+            Section::NotWorn => "not-worn",
             Section::Autorefraction => "autorefraction",
             Section::Refractor => "refractor",
             Section::Keratometry => "keratometry",
@@ -175,6 +190,19 @@ pub struct ReadingView {
     pub groups: Vec<Group>,
     /// The document could not be read by this version.
     pub is_unreadable: bool,
+    /// Typed by a person (T11).
+    pub is_manual: bool,
+    /// What people said about it, in words.
+    pub corrected: Vec<String>,
+    pub correction: Correction,
+    /// Values whose side nobody has said.
+    pub lacks_side: bool,
+    /// Eyes that can be exchanged.
+    pub has_sides: bool,
+    /// A lens was measured, which has a purpose.
+    pub has_lens: bool,
+    /// The test that a person may amend, as it is called in URLs.
+    pub amendable: Vec<Test>,
 }
 
 impl ReadingView {
@@ -184,6 +212,7 @@ impl ReadingView {
     /// In words, beside a mark that is not only a colour.
     pub fn status(&self) -> &'static str {
         match self.acceptance.as_str() {
+            "accepted" if self.is_manual => "Typed",
             "accepted" => "Accepted",
             "rejected" => "Rejected",
             _ => "From device, not accepted",
@@ -225,6 +254,11 @@ pub fn reading(
         (Some(by), Some(at_us)) => format!("{} {}", name_of(by), hours_and_minutes(at_us, zone)),
         _ => String::new(),
     };
+    let accepted = match (&row.accepted_by, row.accepted_at_us) {
+        (Some(by), Some(at_us)) => format!("{} {}", name_of(by), hours_and_minutes(at_us, zone)),
+        _ => changed.clone(),
+    };
+    let changed = if row.acceptance == "accepted" { accepted } else { changed };
     let mut view = ReadingView {
         id: row.reading_id.clone(),
         version: row.version,
@@ -248,6 +282,13 @@ pub fn reading(
         may_undo: crate::app::accept::may_undo(row, now_us),
         groups: Vec::new(),
         is_unreadable: sent.is_none(),
+        is_manual: row.is_manual,
+        corrected: Vec::new(),
+        correction: row.correction().unwrap_or_default(),
+        lacks_side: false,
+        has_sides: false,
+        has_lens: false,
+        amendable: Vec::new(),
     };
     if let Some(sent) = sent {
         fill(&mut view, row, &sent, zone);
@@ -264,7 +305,18 @@ fn fill(view: &mut ReadingView, row: &ReadingRow, sent: &Reading, zone: &TimeZon
     }
     view.unknown_records =
         sent.decoded.unknown_records.iter().map(|record| record.text.clone()).collect();
+    fill_correction(view, sent);
     view.groups = groups(&sent.decoded.measurements);
+    let is_worn = view.correction.purpose.as_ref().is_none_or(Purpose::is_wearing);
+    for group in view.groups.iter_mut().filter(|group| group.section == Section::Wearing) {
+        match &view.correction.purpose {
+            Some(purpose) => group.notes.insert(0, purpose.label()),
+            None => group.notes.insert(0, "purpose not stated".into()),
+        }
+        if !is_worn {
+            group.section = Section::NotWorn;
+        }
+    }
     view.clock_note = clock_note(sent, row.captured_at_us, zone);
     let serial =
         instrument.serial.as_ref().map_or_else(String::new, |serial| format!(" #{serial}"));
@@ -272,7 +324,9 @@ fn fill(view: &mut ReadingView, row: &ReadingRow, sent: &Reading, zone: &TimeZon
     parts.push(view.time.clone());
     parts.extend(confidence(&view.groups));
     parts.extend(count(&view.groups));
-    if view.is("accepted") {
+    if view.is_manual {
+        parts.push(format!("typed by {}", view.changed));
+    } else if view.is("accepted") {
         parts.push(format!("accepted {}", view.changed));
     } else if view.is("rejected") {
         parts.push(format!("rejected {}: {}", view.changed, view.change_reason));
@@ -283,6 +337,36 @@ fn fill(view: &mut ReadingView, row: &ReadingRow, sent: &Reading, zone: &TimeZon
     let hash: String = sent.raw.sha256.to_string().chars().take(12).collect();
     parts.push(format!("sha256 {hash}\u{2026}"));
     view.source = parts.join(" \u{b7} ");
+}
+
+/// What a person said, and what a person may say.
+fn fill_correction(view: &mut ReadingView, shown: &Reading) {
+    let measurements = &shown.decoded.measurements;
+    view.lacks_side = measurements.iter().any(|it| it.eye == Eye::NotGiven);
+    view.has_sides = measurements.iter().any(|it| matches!(it.eye, Eye::Right | Eye::Left));
+    view.has_lens = measurements.iter().any(|it| matches!(it.measured, Measured::Lensometry(_)));
+    let has_values = |test: &Test| !sheet::typed_of(*test, measurements).is_empty();
+    view.amendable = Test::ALL.into_iter().filter(has_values).collect();
+    let correction = &view.correction;
+    if correction.is_swapped {
+        view.corrected.push("OD and OS exchanged by a person".into());
+    }
+    if let Some(eye) = correction.stated_eye {
+        view.corrected.push(format!("side stated by a person: {}", eye.abbreviation()));
+    }
+    if correction.amended.is_some() {
+        view.corrected.push("values amended by a person".into());
+    }
+    match correction.drops {
+        Some(Drops::Before) => view.corrected.push("before drops".into()),
+        Some(Drops::After) => view.corrected.push("after drops".into()),
+        None => {}
+    }
+    if correction::has_doubtful_base(correction, shown) {
+        let flag = "the prism's base, in or out, is as the instrument sent it for the other side: \
+            measure the prism again before it is used";
+        view.flags.push(flag.into());
+    }
 }
 
 /// How far the instrument's clock is from the gateway's, which orders (R38).

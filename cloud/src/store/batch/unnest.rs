@@ -72,6 +72,7 @@ pub(super) async fn readings(
         .bind(column!(rows, |row| row.encounter_id.as_deref()))
         .bind(column!(rows, |row| row.needs_a_look))
         .bind(column!(rows, |row| row.duplicate_of.as_deref()))
+        .bind(column!(rows, |row| row.correction.as_deref()))
         .execute(&mut **tx)
         .await?;
     Ok(())
@@ -80,11 +81,11 @@ pub(super) async fn readings(
 const READINGS: &str = "INSERT INTO reading (tenant_id, reading_id, gateway_id, epoch, seq,
         location_id, lane_id, link_id, vendor, model, content_sha256, captured_at_us,
         received_at_us, claimed_patient, lane_session_id, place, reason, encounter_id,
-        needs_a_look, duplicate_of)
+        needs_a_look, duplicate_of, correction)
     SELECT $1, * FROM UNNEST($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::TEXT[],
         $7::TEXT[], $8::TEXT[], $9::TEXT[], $10::TEXT[], $11::TEXT[], $12::BIGINT[],
         $13::BIGINT[], $14::TEXT[], $15::TEXT[], $16::TEXT[], $17::TEXT[], $18::TEXT[],
-        $19::BOOLEAN[], $20::TEXT[])";
+        $19::BOOLEAN[], $20::TEXT[], $21::TEXT[])";
 
 /// Events with consecutive numbers from `first`.
 pub(super) async fn live_events(

@@ -7,7 +7,7 @@ use sqlx::{QueryBuilder, Sqlite, Transaction, query_builder::Separated};
 type SqliteTx = Transaction<'static, Sqlite>;
 type Tuple<'b> = Separated<'b, Sqlite, &'static str>;
 
-/// Longest list. SQLite takes 32,766 values in one statement; a reading has twenty.
+/// Longest list. SQLite takes 32,766 values in one statement; a reading has some twenty.
 const LIST_ROWS_MAX: usize = 128;
 
 /// Runs `insert` (up to and without its VALUES) for all rows.
@@ -62,13 +62,15 @@ pub(super) async fn readings(
         tuple.push_bind(row.lane_session_id.as_deref()).push_bind(row.place.as_str());
         tuple.push_bind(row.reason.as_str()).push_bind(row.encounter_id.as_deref());
         tuple.push_bind(row.needs_a_look).push_bind(row.duplicate_of.as_deref());
+        tuple.push_bind(row.correction.as_deref());
     })
     .await
 }
 
 const READINGS: &str = "INSERT INTO reading (tenant_id, reading_id, gateway_id, epoch, seq,
     location_id, lane_id, link_id, vendor, model, content_sha256, captured_at_us, received_at_us,
-    claimed_patient, lane_session_id, place, reason, encounter_id, needs_a_look, duplicate_of) ";
+    claimed_patient, lane_session_id, place, reason, encounter_id, needs_a_look,
+    duplicate_of, correction) ";
 
 /// Events with consecutive numbers from `first`.
 pub(super) async fn live_events(

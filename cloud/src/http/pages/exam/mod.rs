@@ -1,6 +1,9 @@
 //! The doctor's exam: every value with its source, by section and by eye.
 
 pub mod actions;
+pub mod correct;
+pub mod notes;
+pub mod sheet;
 
 use super::{
     Fault, Names, Web, Who,
@@ -10,8 +13,9 @@ use super::{
 use crate::{
     app::{local_time, look},
     clock,
+    domain::sheet::Test,
     http::show::{self, Group, ReadingView, Section},
-    store::{encounter, exam, site, waiting},
+    store::{encounter, exam, site, visit_note, waiting},
 };
 use askama::Template;
 use axum::{
@@ -35,6 +39,11 @@ struct ExamPage {
     acceptable: usize,
     others: Vec<Visit>,
     location_id: String,
+    not_taken: Vec<Note>,
+    drops: Vec<Note>,
+    tests: [Test; 6],
+    accession: String,
+    patient_id: String,
     /// Measured while this patient was in the lane, but not filed here: shown without its values.
     held: Vec<ReadingView>,
     history: Vec<String>,
@@ -46,6 +55,12 @@ struct SectionView {
     current: Vec<Entry>,
     minor: Vec<Entry>,
     earlier: Vec<Entry>,
+}
+
+/// A note of the visit in words.
+struct Note {
+    id: String,
+    text: String,
 }
 
 /// A group of a reading.
@@ -73,11 +88,17 @@ pub async fn show(
     let moved_out = exam::moved_out(&mut tx, &who.tenant, &id).await?;
     let versions = exam::versions(&mut tx, &who.tenant, &id).await?;
     let held = waiting::held_of_encounter(&mut tx, &who.tenant, &id).await?;
+    let not_taken = visit_note::not_taken(&mut tx, &who.tenant, &id).await?;
+    let drops = visit_note::drops(&mut tx, &who.tenant, &id).await?;
     let of_day = encounter::of_day(&mut tx, &who.tenant, &found.location_id, &found.visit_date);
     let of_day = of_day.await?;
     drop(tx);
     look::look(&web.core.db, &who, ("exam_seen", &id), now_us).await?;
-    let view = |row| show::reading(row, &zone, now_us, |account| names.of(account));
+    let view = |row| {
+        let mut view = show::reading(row, &zone, now_us, |account| names.of(account));
+        show::drops::mark(&mut view, &drops, &zone);
+        view
+    };
     let readings: Vec<ReadingView> = rows.iter().map(view).collect();
     let history = history(&moved_out, &versions, &id, (&zone, &names));
     let pending = readings.iter().filter(|reading| reading.is("pending"));
@@ -95,7 +116,25 @@ pub async fn show(
         others: others.map(|it| Visit::new(it, &zone)).collect(),
         readings,
         history,
+        not_taken: not_taken.iter().map(|it| not_taken_note(it, &zone, &names)).collect(),
+        drops: drops.iter().map(|it| drops_note(it, &zone, &names)).collect(),
+        tests: Test::ALL,
+        accession: found.accession.clone().unwrap_or_default(),
+        patient_id: found.patient_id.clone(),
     })
+}
+
+fn not_taken_note(it: &visit_note::NotTaken, zone: &TimeZone, names: &Names) -> Note {
+    let test = Test::parse(&it.test).map_or_else(|| it.test.clone(), |test| test.title().into());
+    let (time, by) = (show::hours_and_minutes(it.noted_at_us, zone), names.of(&it.noted_by));
+    let text = format!("{test} {} not taken: {} ({by} {time})", it.eye, it.reason);
+    Note { id: it.not_taken_id.clone(), text }
+}
+
+fn drops_note(it: &visit_note::Drops, zone: &TimeZone, names: &Names) -> Note {
+    let time = show::hours_and_minutes(it.given_at_us, zone);
+    let text = format!("{} given {time} (noted by {})", it.agent, names.of(&it.noted_by));
+    Note { id: it.drops_id.clone(), text }
 }
 
 fn sections(readings: &[ReadingView]) -> Vec<SectionView> {
