@@ -39,6 +39,9 @@ pub enum AppError {
     /// It makes no sense as asked; the text says what to do.
     #[error("{0}")]
     Refused(String),
+    /// The same about one field, which is named as requests name it.
+    #[error("{1}")]
+    Field(&'static str, String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -47,11 +50,12 @@ pub enum AppError {
 pub fn reason(text: &str) -> Result<&str, AppError> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(AppError::Refused("say why: the reason stays with the reading".into()));
+        let message = "say why: the reason stays with the reading";
+        return Err(AppError::Field("reason", message.into()));
     }
     if text.chars().count() > REASON_LEN_MAX {
         let message = format!("the reason is longer than {REASON_LEN_MAX} characters");
-        return Err(AppError::Refused(message));
+        return Err(AppError::Field("reason", message));
     }
     Ok(text)
 }

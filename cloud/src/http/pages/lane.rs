@@ -5,6 +5,7 @@ use super::{
     frame::{Frame, page},
     visit::Visit,
 };
+use crate::http::extract::Form;
 use crate::{
     app::{AppError, assign, local_time, look, session},
     clock,
@@ -14,7 +15,6 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    Form,
     extract::{Path, State},
     response::{Redirect, Response},
 };
