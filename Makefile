@@ -5,6 +5,7 @@
 #   make test              installs what the tests need and runs all of them
 #   make check             format, lints, documentation, dependencies
 #   make bench             performance, release build, prints a table
+#   make api-fuzz          the API against its own document (CHIASM_API_SEED=… repeats a run)
 #   make fuzz              the drivers on random input (needs a nightly toolchain)
 
 CARGO ?= cargo
@@ -12,7 +13,7 @@ ARGS ?=
 # Seconds for each fuzz target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test test-packages build check fmt clippy doc deny bench fuzz
+.PHONY: demo test test-packages build check fmt clippy doc deny bench fuzz api-fuzz
 
 demo: build
 	$(CARGO) run --quiet --package chiasm-testbed --bin chiasm-demo -- $(ARGS)
@@ -23,6 +24,7 @@ build:
 
 test-packages:
 	tests/install-packages.sh
+	tests/schemathesis/install.sh
 
 test: test-packages build
 	$(CARGO) test --workspace --locked
@@ -46,6 +48,9 @@ bench:
 	$(CARGO) build --workspace --locked --release
 	$(CARGO) bench --locked --package chiasm-drivers --bench drivers
 	$(CARGO) run --quiet --release --package chiasm-testbed --bin chiasm-bench -- $(ARGS)
+
+api-fuzz: test-packages build
+	$(CARGO) test --locked --package chiasm-testbed --test api -- --nocapture
 
 fuzz:
 	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked

@@ -31,6 +31,9 @@ need "$driver" chromedriver
 if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
     need postgresql initdb
 fi
+if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
+    missing="$missing python3-venv"
+fi
 
 if [ -z "$missing" ]; then
     echo "test packages: all present"

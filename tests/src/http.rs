@@ -54,6 +54,11 @@ impl Http {
         Ok(http)
     }
 
+    /// The bearer token, for a program that asks by itself.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     pub fn origin(&self) -> &str {
         &self.origin
     }

@@ -10,6 +10,7 @@ use crate::store::{
 use jiff::{Timestamp, civil};
 use serde::Serialize;
 use std::collections::HashMap;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// The columns, in any order, by their names in the first line.
@@ -31,7 +32,7 @@ const FIELD_LEN_MAX: usize = 200;
 const FAULTS_MAX: usize = 100;
 
 /// What an import did.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Imported {
     pub patients_added: usize,
     pub appointments_added: usize,
@@ -42,7 +43,8 @@ pub struct Imported {
 }
 
 /// Why a line was not taken.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = LineFault)]
 pub struct Fault {
     /// Counted from 1; the line of column names is 1.
     pub line: usize,

@@ -47,6 +47,9 @@ pub enum AppError {
     /// Fields of a form that cannot be taken, each with its message.
     #[error("some fields cannot be taken: {}", field_list(.0))]
     Fields(Vec<FieldFault>),
+    /// The same about one field, which is named as requests name it.
+    #[error("{1}")]
+    Field(&'static str, String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -60,11 +63,12 @@ fn field_list(faults: &[FieldFault]) -> String {
 pub fn reason(text: &str) -> Result<&str, AppError> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(AppError::Refused("say why: the reason stays with the reading".into()));
+        let message = "say why: the reason stays with the reading";
+        return Err(AppError::Field("reason", message.into()));
     }
     if text.chars().count() > REASON_LEN_MAX {
         let message = format!("the reason is longer than {REASON_LEN_MAX} characters");
-        return Err(AppError::Refused(message));
+        return Err(AppError::Field("reason", message));
     }
     Ok(text)
 }

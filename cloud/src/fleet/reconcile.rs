@@ -6,9 +6,11 @@ use crate::store::{StoreError, Tx, fleet, reconcile as store};
 use chiasm_proto::fleet::SpoolState;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// One epoch of one gateway.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = EpochNumbers)]
 pub struct Account {
     pub tenant: String,
     pub gateway: String,
@@ -30,6 +32,7 @@ pub struct Account {
     pub missing: u64,
     pub gaps: Vec<(u64, u64)>,
     /// What the gateway last told of this epoch.
+    #[schema(value_type = Option<Object>)]
     pub spool: Option<SpoolState>,
     /// Numbers that the gateway had given out then, that have not arrived, and that it did not hold
     /// any more. Anything but 0 is a loss.
@@ -40,7 +43,8 @@ pub struct Account {
 }
 
 /// One gateway: all its epochs, oldest first, and their sums.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = GatewayNumbers)]
 pub struct Numbers {
     pub gateway_id: String,
     /// Highest number of the newest epoch that the gateway said it had given out.

@@ -2,16 +2,20 @@
 
 use super::{
     Fault, Web, Who,
+    extract::{Body, Form, ID_LEN_MAX, text},
     pages::frame::{Frame, page},
     serve::Peer,
 };
 use crate::{
-    app::sign_in::{self, ABSOLUTE_MAX_S, SignInError, SignedIn},
+    app::{
+        password::PASSWORD_LEN_MAX,
+        sign_in::{self, ABSOLUTE_MAX_S, SignInError, SignedIn},
+    },
     clock,
 };
 use askama::Template;
 use axum::{
-    Form, Json,
+    Json,
     extract::{FromRequestParts, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
@@ -21,6 +25,7 @@ use std::{
     convert::Infallible,
     net::{IpAddr, SocketAddr},
 };
+use utoipa::ToSchema;
 
 const COOKIE: &str = "chiasm_session";
 
@@ -134,14 +139,21 @@ pub async fn sign_out_by_form(
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/sign-in")).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+/// Who wants to sign in.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Credentials {
+    #[serde(deserialize_with = "text::<ID_LEN_MAX, _>")]
+    #[schema(max_length = 200)]
     login: String,
+    #[serde(deserialize_with = "text::<PASSWORD_LEN_MAX, _>")]
+    #[schema(max_length = 200)]
     password: String,
 }
 
 /// What a program needs to go on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SignedIn)]
 pub struct Session {
     /// For `Authorization: Bearer …`.
     token: String,
@@ -151,10 +163,14 @@ pub struct Session {
     expires_at_us: i64,
 }
 
+/// Signs in a program and gives it a bearer token.
+#[utoipa::path(post, path = "/api/v1/sign-in", tag = "Signing in",
+    request_body = Credentials,
+    responses((status = 200, body = Session), (status = 401), (status = 429)))]
 pub async fn sign_in_by_json(
     State(web): State<Web>,
     address: Address,
-    Json(form): Json<Credentials>,
+    Body(form): Body<Credentials>,
 ) -> Result<Json<Session>, Fault> {
     let signed_in = attempt(&web, &address, (&form.login, &form.password)).await?;
     Ok(Json(Session {
@@ -166,6 +182,8 @@ pub async fn sign_in_by_json(
     }))
 }
 
+/// Ends the sign-in; its token is worth nothing from then on.
+#[utoipa::path(post, path = "/api/v1/sign-out", tag = "Signing in", responses((status = 204)))]
 pub async fn sign_out_by_json(State(web): State<Web>, who: Who) -> Result<StatusCode, Fault> {
     sign_in::sign_out(&web.core.db, &who, clock::now_us()).await?;
     Ok(StatusCode::NO_CONTENT)

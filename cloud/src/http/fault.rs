@@ -1,7 +1,13 @@
 //! What goes wrong, as a page for people and as JSON for programs.
 
 use super::{guard::Who, pages::frame::Frame};
-use crate::app::{AppError, sign_in::SignInError};
+use crate::{
+    app::{
+        AppError,
+        sign_in::{ATTEMPTS_WINDOW_S, SignInError},
+    },
+    store::StoreError,
+};
 use askama::Template;
 use axum::{
     Json,
@@ -10,8 +16,13 @@ use axum::{
     middleware::Next,
     response::{Html, IntoResponse, Response},
 };
+use futures_util::FutureExt;
 use serde::Serialize;
+use std::panic::AssertUnwindSafe;
+use utoipa::ToSchema;
 
+/// Seconds until a busy database may be asked again.
+const BUSY_RETRY_S: u32 = 2;
 /// Header by which our own scripts ask for JSON instead of a page.
 pub const FETCH_HEADER: &str = "x-chiasm-fetch";
 
@@ -23,11 +34,39 @@ pub struct Fault {
     pub code: &'static str,
     /// What happened and what to do, for people.
     pub message: String,
+    /// What is wrong with which field, where that is known.
+    pub fields: Vec<FieldFault>,
+    /// When to come again, in seconds.
+    pub retry_after_s: Option<u32>,
+}
+
+/// What is wrong with one field of a body, a query or a form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldFault {
+    /// The field's name; below it with dots. Empty for the body as a whole.
+    pub field: String,
+    pub message: String,
+}
+
+impl FieldFault {
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
 }
 
 impl Fault {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), fields: Vec::new(), retry_after_s: None }
+    }
+    /// Names the field that the message is about.
+    pub fn at_field(mut self, field: &str) -> Self {
+        self.fields.push(FieldFault::new(field, self.message.clone()));
+        self
+    }
+    /// Says when to come again.
+    pub fn retry_after_s(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
     }
     pub fn not_found(what: &str) -> Self {
         let message = format!("There is no such {what} here. It may belong to another practice.");
@@ -59,17 +98,44 @@ impl From<AppError> for Fault {
                 );
                 Fault::new(StatusCode::CONFLICT, "ids_differ", message)
             }
-            AppError::Refused(_) | AppError::Fields(_) => {
+            AppError::Refused(_) => {
                 Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", sentence(&error))
             }
-            AppError::Store(store) => Fault::ours(store),
+            AppError::Field(field, _) => {
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                Fault::new(status, "refused", sentence(&error)).at_field(field)
+            }
+            AppError::Fields(faults) => {
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                let mut fault = Fault::new(status, "refused", sentence(&error));
+                fault.fields =
+                    faults.iter().map(|it| FieldFault::new(&it.field, &it.message)).collect();
+                fault
+            }
+            AppError::Store(store) => store.into(),
         }
     }
 }
 
-impl From<crate::store::StoreError> for Fault {
-    fn from(error: crate::store::StoreError) -> Self {
-        Fault::ours(&error)
+impl From<&StoreError> for Fault {
+    fn from(error: &StoreError) -> Self {
+        if error.is_busy() {
+            tracing::warn!(error = %error, "the database has no time");
+            let message = "Too much is going on just now. Nothing was changed; try again.";
+            return Fault::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
+                .retry_after_s(BUSY_RETRY_S);
+        }
+        if error.is_about_text() {
+            let message = "One of the texts holds a character that cannot be stored.";
+            return Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message);
+        }
+        Fault::ours(error)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        (&error).into()
     }
 }
 
@@ -81,6 +147,7 @@ impl From<SignInError> for Fault {
             }
             SignInError::TooMany => {
                 Fault::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", sentence(&error))
+                    .retry_after_s(ATTEMPTS_WINDOW_S as u32)
             }
             SignInError::App(error) => error.into(),
         }
@@ -103,10 +170,17 @@ impl IntoResponse for Fault {
     }
 }
 
-#[derive(Serialize)]
-struct FaultJson<'a> {
-    code: &'a str,
-    message: &'a str,
+/// Why a request was not done.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Fault)]
+pub struct FaultJson {
+    /// Short and stable, for programs.
+    code: String,
+    /// What happened and what to do, for people.
+    message: String,
+    /// What is wrong with which field, where that is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<FieldFault>,
 }
 
 #[derive(Template)]
@@ -118,30 +192,62 @@ struct FaultPage {
     message: String,
 }
 
-/// Gives faults their form: JSON below `/api/` and for our scripts, a page otherwise.
+/// Gives faults their form: JSON below `/api/` and for our scripts, a page otherwise. What panics
+/// is answered as well, and what a library refused in plain text becomes a fault like the others.
 pub async fn dress(request: Request, next: Next) -> Response {
     let wants_json = wants_json(request.uri().path(), request.headers());
-    let response = next.run(request).await;
-    let Some(fault) = response.extensions().get::<Fault>().cloned() else { return response };
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let response = answer.unwrap_or_else(|_| panicked().into_response());
+    let fault = response.extensions().get::<Fault>().cloned();
+    let Some(fault) = fault.or_else(|| of_library(&response)) else { return response };
     let who = response.extensions().get::<Who>().cloned();
+    let retry_after_s = fault.retry_after_s;
+    let status = fault.status;
     let mut dressed = if wants_json {
-        let body = FaultJson { code: fault.code, message: &fault.message };
-        (fault.status, Json(body)).into_response()
+        let Fault { code, message, fields, .. } = fault;
+        (status, Json(FaultJson { code: code.into(), message, fields })).into_response()
     } else {
         let page = FaultPage {
-            frame: Frame::new(heading(fault.status), who.as_ref(), ""),
-            status: fault.status.as_u16(),
-            heading: heading(fault.status),
+            frame: Frame::new(heading(status), who.as_ref(), ""),
+            status: status.as_u16(),
+            heading: heading(status),
             message: fault.message,
         };
-        let html = page.render().unwrap_or_else(|_| heading(fault.status).to_owned());
-        (fault.status, Html(html)).into_response()
+        let html = page.render().unwrap_or_else(|_| heading(status).to_owned());
+        (status, Html(html)).into_response()
     };
-    if fault.status == StatusCode::UNAUTHORIZED {
+    if status == StatusCode::UNAUTHORIZED {
         let value = HeaderValue::from_static("Bearer");
         dressed.headers_mut().insert(header::WWW_AUTHENTICATE, value);
     }
+    if let Some(seconds) = retry_after_s {
+        dressed.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        dressed.headers_mut().insert(header::ALLOW, allow.clone());
+    }
     dressed
+}
+
+fn panicked() -> Fault {
+    // The panic itself is in the log already.
+    let message = "Something failed on our side. Try again.";
+    Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+}
+
+/// A refusal that came from an extractor which is not one of ours.
+fn of_library(response: &Response) -> Option<Fault> {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    if !status.is_client_error() || !kind.starts_with("text/plain") {
+        return None;
+    }
+    let message = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "The request is too large.",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "The content type does not fit.",
+        _ => "Something in the request is missing or has the wrong form.",
+    };
+    Some(Fault::new(status, "invalid", message))
 }
 
 fn wants_json(path: &str, headers: &HeaderMap) -> bool {

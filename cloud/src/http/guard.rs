@@ -1,6 +1,6 @@
 //! Who asks, whether their role may, and whether the request really comes from our pages.
 
-use super::{BODY_LEN_MAX, Fault, Web, auth};
+use super::{BODY_LEN_MAX, Fault, Web, auth, extract::is_plain};
 use crate::{
     app::{
         principal::{Principal, Role},
@@ -55,6 +55,9 @@ pub async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
+    if !is_plain(request.uri().path()) {
+        return Fault::not_found("page").into_response();
+    }
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
     if !is_safe && !is_same_origin(request.headers()) {
         return cross_site().into_response();

@@ -105,8 +105,10 @@ fn page_routes() -> Vec<Route> {
 }
 
 fn api_routes() -> Vec<Route> {
-    use api::{exam, fleet, lanes, patients, waiting};
+    use api::{docs, exam, fleet, lanes, openapi, patients, waiting};
     vec![
+        get("/api/v1/openapi.json", PUBLIC, openapi::document),
+        get("/api/v1/docs", PUBLIC, docs::show),
         post("/api/v1/sign-in", PUBLIC, auth::sign_in_by_json),
         post("/api/v1/sign-out", ALL, auth::sign_out_by_json),
         get("/api/v1/me", ALL, patients::me),

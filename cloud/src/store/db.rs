@@ -47,6 +47,27 @@ impl StoreError {
                     | sqlx::error::ErrorKind::CheckViolation
             )
     }
+
+    /// Whether it would go well a little later: everything is in use, or two got in each other's
+    /// way.
+    pub fn is_busy(&self) -> bool {
+        match self {
+            StoreError::Query(sqlx::Error::PoolTimedOut) => true,
+            StoreError::Query(sqlx::Error::Database(error)) => {
+                // SQLite: busy. PostgreSQL: serialization failure, deadlock, no lock.
+                error.code().is_some_and(|code| {
+                    matches!(&*code, "5" | "261" | "517" | "40001" | "40P01" | "55P03")
+                })
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a text held what the database cannot store, such as NUL.
+    pub fn is_about_text(&self) -> bool {
+        let StoreError::Query(sqlx::Error::Database(error)) = self else { return false };
+        error.code().is_some_and(|code| matches!(&*code, "22021" | "22P05"))
+    }
 }
 
 /// A database of either kind.

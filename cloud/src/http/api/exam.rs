@@ -1,6 +1,6 @@
 //! The readings of an encounter, and what people do with them.
 
-use super::{Fault, ReadingChange, Web, Who, begin};
+use super::{Body, Fault, ReadingChange, Web, Who, begin};
 use crate::{
     app::{accept, look, move_reading, reject},
     clock,
@@ -13,9 +13,11 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
-/// A reading where it is now. `document` is what the gateway sent, byte for byte.
-#[derive(Serialize)]
+/// A reading where it is now.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Reading)]
 pub struct ReadingJson {
     reading_id: String,
     gateway_id: String,
@@ -24,18 +26,26 @@ pub struct ReadingJson {
     lane_id: String,
     captured_at_us: i64,
     received_at_us: i64,
+    /// The identifier inside the data, if the instrument sent one.
     claimed_patient: Option<String>,
     lane_session_id: Option<String>,
+    /// `exam`, `tray`, `inbox`, `held` or `duplicate`.
     place: String,
+    /// Why it is there.
     reason: String,
     encounter_id: Option<String>,
+    /// `pending`, `accepted` or `rejected`.
     acceptance: String,
     needs_a_look: bool,
+    /// How often the same was sent.
     sent_count: i64,
+    /// Counts the changes of this reading; give it back with a change.
     version: i64,
     changed_at_us: Option<i64>,
     changed_by: Option<String>,
     change_reason: Option<String>,
+    /// What the gateway sent, byte for byte.
+    #[schema(value_type = Object)]
     document: Box<RawValue>,
 }
 
@@ -68,6 +78,8 @@ impl ReadingJson {
 }
 
 /// All readings in the exam, latest first.
+#[utoipa::path(get, path = "/api/v1/encounters/{encounter}/readings",
+    responses((status = 200, body = Vec<ReadingJson>)))]
 pub async fn readings(
     State(web): State<Web>,
     who: Who,
@@ -82,12 +94,14 @@ pub async fn readings(
     Ok(Json(rows.into_iter().map(ReadingJson::new).collect::<Result<_, _>>()?))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Accepted {
     accepted: usize,
 }
 
 /// Accepts every pending reading that needs no look of its own.
+#[utoipa::path(post, path = "/api/v1/encounters/{encounter}/accept",
+    responses((status = 200, body = Accepted)))]
 pub async fn accept_all(
     State(web): State<Web>,
     who: Who,
@@ -99,37 +113,46 @@ pub async fn accept_all(
     Ok(Json(Accepted { accepted }))
 }
 
+/// Accepts one reading.
+#[utoipa::path(post, path = "/api/v1/encounters/{encounter}/readings/{reading}/accept",
+    request_body = Option<ReadingChange>, responses((status = 204)))]
 pub async fn accept(
     State(web): State<Web>,
     who: Who,
     Path((encounter, reading)): Path<(String, String)>,
-    change: Option<Json<ReadingChange>>,
+    change: Option<Body<ReadingChange>>,
 ) -> Result<StatusCode, Fault> {
-    let version = change.and_then(|Json(change)| change.version);
+    let version = change.and_then(|Body(change)| change.version);
     let mut work = begin(&web, &who).await?;
     accept::accept(&mut work, &encounter, &reading, version).await?;
     work.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Takes back an acceptance of the last ten minutes.
+#[utoipa::path(post, path = "/api/v1/encounters/{encounter}/readings/{reading}/undo",
+    request_body = Option<ReadingChange>, responses((status = 204)))]
 pub async fn undo(
     State(web): State<Web>,
     who: Who,
     Path((encounter, reading)): Path<(String, String)>,
-    change: Option<Json<ReadingChange>>,
+    change: Option<Body<ReadingChange>>,
 ) -> Result<StatusCode, Fault> {
-    let version = change.and_then(|Json(change)| change.version);
+    let version = change.and_then(|Body(change)| change.version);
     let mut work = begin(&web, &who).await?;
     accept::undo(&mut work, &encounter, &reading, version).await?;
     work.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Rejects one reading, with a reason. It stays in the exam and shows as rejected.
+#[utoipa::path(post, path = "/api/v1/encounters/{encounter}/readings/{reading}/reject",
+    request_body = ReadingChange, responses((status = 204)))]
 pub async fn reject(
     State(web): State<Web>,
     who: Who,
     Path((encounter, reading)): Path<(String, String)>,
-    Json(change): Json<ReadingChange>,
+    Body(change): Body<ReadingChange>,
 ) -> Result<StatusCode, Fault> {
     let mut work = begin(&web, &who).await?;
     let why = (change.reason.as_str(), change.version);
@@ -138,11 +161,14 @@ pub async fn reject(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Moves one reading into another exam of the same location, with a reason.
+#[utoipa::path(post, path = "/api/v1/encounters/{encounter}/readings/{reading}/move",
+    request_body = ReadingChange, responses((status = 204)))]
 pub async fn move_out(
     State(web): State<Web>,
     who: Who,
     Path((encounter, reading)): Path<(String, String)>,
-    Json(change): Json<ReadingChange>,
+    Body(change): Body<ReadingChange>,
 ) -> Result<StatusCode, Fault> {
     let mut work = begin(&web, &who).await?;
     move_reading::move_reading(&mut work, &encounter, &reading, &change.into()).await?;

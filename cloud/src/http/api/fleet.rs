@@ -8,8 +8,11 @@ use crate::{
 use axum::{Json, extract::State};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
+/// A gateway and how it is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Gateway)]
 pub struct GatewayJson {
     gateway_id: String,
     location_id: String,
@@ -20,18 +23,24 @@ pub struct GatewayJson {
     status: String,
     status_detail: Option<String>,
     status_at_us: Option<i64>,
+    /// What it last told of itself.
+    #[schema(value_type = Option<Object>)]
     telemetry: Option<Box<RawValue>>,
     telemetry_at_us: Option<i64>,
+    /// What the broker did not let it do.
     refusals: Vec<RefusalJson>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Refusal)]
 pub struct RefusalJson {
     action: String,
     times: i64,
     last_at_us: i64,
 }
 
+/// The gateways of the practice.
+#[utoipa::path(get, path = "/api/v1/fleet", responses((status = 200, body = Vec<GatewayJson>)))]
 pub async fn list(State(web): State<Web>, who: Who) -> Result<Json<Vec<GatewayJson>>, Fault> {
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
     let gateways = fleet_view::gateways(&mut tx, &who.tenant).await?;
@@ -66,6 +75,8 @@ pub async fn list(State(web): State<Web>, who: Who) -> Result<Json<Vec<GatewayJs
 }
 
 /// Per gateway: where every numbered document is.
+#[utoipa::path(get, path = "/api/v1/conservation",
+    responses((status = 200, body = Vec<Numbers>)))]
 pub async fn conservation(State(web): State<Web>, who: Who) -> Result<Json<Vec<Numbers>>, Fault> {
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
     let numbers = reconcile::numbers(&mut tx, &who.tenant).await?;

@@ -1,15 +1,22 @@
 //! Lanes and their sessions.
 
-use super::{Fault, Web, Who, begin};
-use crate::{app::session, store::site};
+use super::{Body, Fault, Web, Who, begin};
+use crate::{
+    app::session,
+    http::extract::{ID_LEN_MAX, text},
+    store::site,
+};
 use axum::{
     Json,
     extract::{Path, State},
     http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
+/// A lane and, if one is open, its session.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Lane)]
 pub struct LaneJson {
     lane_id: String,
     name: String,
@@ -19,7 +26,8 @@ pub struct LaneJson {
     session: Option<SessionJson>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LaneSession)]
 pub struct SessionJson {
     lane_session_id: String,
     encounter_id: String,
@@ -46,12 +54,16 @@ impl From<site::Lane> for LaneJson {
     }
 }
 
+/// The lanes of the practice.
+#[utoipa::path(get, path = "/api/v1/lanes", responses((status = 200, body = Vec<LaneJson>)))]
 pub async fn list(State(web): State<Web>, who: Who) -> Result<Json<Vec<LaneJson>>, Fault> {
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
     let lanes = site::lanes(&mut tx, &who.tenant).await?;
     Ok(Json(lanes.into_iter().map(LaneJson::from).collect()))
 }
 
+/// One lane.
+#[utoipa::path(get, path = "/api/v1/lanes/{lane}", responses((status = 200, body = LaneJson)))]
 pub async fn one(
     State(web): State<Web>,
     who: Who,
@@ -62,22 +74,30 @@ pub async fn one(
     Ok(Json(lane.ok_or_else(|| Fault::not_found("lane"))?.into()))
 }
 
-#[derive(Deserialize)]
+/// For whom a lane is opened.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OpenSession)]
 pub struct Open {
+    #[serde(deserialize_with = "text::<ID_LEN_MAX, _>")]
+    #[schema(max_length = 200)]
     encounter_id: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionOpened)]
 pub struct Opened {
     lane_session_id: String,
 }
 
 /// Opens a session; the lane's previous one ends.
+#[utoipa::path(post, path = "/api/v1/lanes/{lane}/session",
+    request_body = Open, responses((status = 200, body = Opened)))]
 pub async fn open(
     State(web): State<Web>,
     who: Who,
     Path(lane): Path<String>,
-    Json(open): Json<Open>,
+    Body(open): Body<Open>,
 ) -> Result<Json<Opened>, Fault> {
     let mut work = begin(&web, &who).await?;
     let lane_session_id = session::open(&mut work, &lane, &open.encounter_id).await?;
@@ -85,6 +105,8 @@ pub async fn open(
     Ok(Json(Opened { lane_session_id }))
 }
 
+/// Ends the session. Nothing happens when none is open.
+#[utoipa::path(post, path = "/api/v1/lanes/{lane}/session/end", responses((status = 204)))]
 pub async fn close(
     State(web): State<Web>,
     who: Who,

@@ -4,6 +4,7 @@ use super::{
     Fault, Names, Web, Who, begin,
     frame::{Frame, page},
 };
+use crate::http::extract::Form;
 use crate::{
     app::{look, merge},
     clock,
@@ -12,7 +13,6 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    Form,
     extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
 };

@@ -4,6 +4,7 @@ use super::{
     Fault, Web, Who, begin,
     frame::{Frame, page},
 };
+use crate::http::extract::Form;
 use crate::{
     app::{enrol_gateway, local_time, principal::Role},
     clock,
@@ -16,7 +17,7 @@ use crate::{
     store::{fleet_view, fleet_view::GatewayRow, site},
 };
 use askama::Template;
-use axum::{Form, extract::State, response::Response};
+use axum::{extract::State, response::Response};
 use chiasm_proto::{
     ClockState,
     fleet::{LinkState, LinkStatus},

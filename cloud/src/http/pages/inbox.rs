@@ -6,6 +6,7 @@ use super::{
     lane::Waiting,
     visit::Visit,
 };
+use crate::http::extract::Form;
 use crate::{
     app::{assign, local_time, look, reject},
     clock,
@@ -14,7 +15,6 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    Form,
     extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
 };

@@ -6,6 +6,7 @@ use super::{
     Fault, Web, Who,
     frame::{Frame, page},
 };
+use crate::http::extract::Form;
 use crate::{
     app::{local_time, principal::Role},
     clock,
@@ -14,7 +15,6 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    Form,
     extract::{Path, Query, State},
     http::StatusCode,
     response::Response,

@@ -6,6 +6,7 @@ use super::{
     frame::{Frame, page},
     visit::Visit,
 };
+use crate::http::extract::Form;
 use crate::{
     app::{AppError, assign, local_time, look, session},
     clock,
@@ -16,7 +17,6 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    Form,
     extract::{Path, State},
     response::{Redirect, Response},
 };

@@ -2,8 +2,8 @@
 
 use super::super::{Action, Fault, Web, Who, begin};
 use crate::app::{accept, move_reading, reject};
+use crate::http::extract::Form;
 use axum::{
-    Form,
     extract::{Path, State},
     response::Response,
 };

@@ -1,12 +1,12 @@
 //! What people say about a reading: its eyes, its side, its purpose, drops.
 
 use super::super::{Action, Fault, Web, Who, begin, empty_is_none};
+use crate::http::extract::Form;
 use crate::{
     app::correct::{self, Of},
     domain::correction::{Drops, PairUse, Purpose},
 };
 use axum::{
-    Form,
     extract::{Path, State},
     response::Response,
 };

@@ -1,9 +1,9 @@
 //! Notes of the visit: tests that were not taken, and drops.
 
 use super::super::{Fault, Web, Who, begin};
+use crate::http::extract::Form;
 use crate::{app::visit_note, domain::sheet::Test};
 use axum::{
-    Form,
     extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
 };

@@ -6,6 +6,7 @@ use super::super::{
     frame::{Frame, page},
     visit::Visit,
 };
+use crate::http::extract::Form;
 use crate::{
     app::{
         AppError,
@@ -20,7 +21,6 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    Form,
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
@@ -166,6 +166,7 @@ pub async fn save_amend(
             return Ok(Redirect::to(&format!("/exams/{encounter}")).into_response());
         }
         Err(AppError::Fields(faults)) => faults,
+        Err(AppError::Field(field, message)) => vec![FieldFault { field: field.into(), message }],
         Err(AppError::Refused(message)) => vec![FieldFault { field: "reason".into(), message }],
         Err(error) => return Err(error.into()),
     };
