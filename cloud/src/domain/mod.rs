@@ -1,4 +1,5 @@
 //! Rules, pure: no database, no clock.
 
+pub mod optics;
 pub mod placement;
 pub mod progress;
