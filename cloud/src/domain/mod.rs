@@ -1,5 +1,7 @@
 //! Rules, pure: no database, no clock.
 
+pub mod comparison;
 pub mod optics;
 pub mod placement;
 pub mod progress;
+pub mod sample;

@@ -42,7 +42,9 @@ pub fn routes() -> Vec<Route> {
 }
 
 fn page_routes() -> Vec<Route> {
-    use pages::{exam, fleet, inbox, instruments, lane, lanes, raw};
+    use pages::{
+        exam, fleet, history, inbox, instruments, lane, lanes, patients, preferences, raw,
+    };
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
         get("/sign-in", PUBLIC, auth::show_sign_in),
@@ -62,6 +64,9 @@ fn page_routes() -> Vec<Route> {
         post("/exams/{encounter}/readings/{reading}/undo", CLINICAL, exam::actions::undo),
         post("/exams/{encounter}/readings/{reading}/reject", CLINICAL, exam::actions::reject),
         post("/exams/{encounter}/readings/{reading}/move", CLINICAL, exam::actions::move_out),
+        get("/patients", CLINICAL, patients::search),
+        get("/patients/{patient}", CLINICAL, history::show),
+        post("/preferences", ALL, preferences::save),
         get("/readings/{reading}/raw", CLINICAL, raw::show),
         get("/inbox", CLINICAL, inbox::choose),
         get("/inbox/{location}", CLINICAL, inbox::show),
@@ -76,12 +81,13 @@ fn page_routes() -> Vec<Route> {
 }
 
 fn api_routes() -> Vec<Route> {
-    use api::{exam, fleet, lanes, patients, waiting};
+    use api::{exam, fleet, history, lanes, patients, waiting};
     vec![
         post("/api/v1/sign-in", PUBLIC, auth::sign_in_by_json),
         post("/api/v1/sign-out", ALL, auth::sign_out_by_json),
         get("/api/v1/me", ALL, patients::me),
         get("/api/v1/patients", CLINICAL, patients::search),
+        get("/api/v1/patients/{patient}/history", CLINICAL, history::one),
         get("/api/v1/schedule", CLINICAL, patients::schedule),
         post("/api/v1/schedule/import", SCHEDULE, patients::import),
         get("/api/v1/lanes", CLINICAL, lanes::list),

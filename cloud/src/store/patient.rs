@@ -27,6 +27,37 @@ pub async fn search(tx: &mut Tx, tenant: &str, text: &str) -> Result<Vec<Patient
     tx.fetch_all(sql, args![tenant, text, format!("{escaped}%"), FOUND_MAX]).await
 }
 
+/// Patients by the start of a name or a chart number, by birth date, or by both; the part that is
+/// empty is not asked for.
+pub async fn find(
+    tx: &mut Tx,
+    tenant: &str,
+    text: &str,
+    birth_date: &str,
+) -> Result<Vec<Patient>, StoreError> {
+    let sql = "SELECT patient_id, chart_number, family_name, given_name, birth_date FROM patient
+        WHERE tenant_id = $1 AND ($2 = '' OR chart_number = $2
+                OR LOWER(family_name) LIKE $3 ESCAPE '\\'
+                OR LOWER(given_name) LIKE $3 ESCAPE '\\'
+                OR family_name LIKE $4 ESCAPE '\\')
+            AND ($5 = '' OR birth_date = $5)
+        ORDER BY family_name, given_name, patient_id LIMIT $6";
+    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    // SQLite lowers ASCII only: a capital such as in Özil is found as it was typed.
+    let (lower, typed) = (format!("{}%", escaped.to_lowercase()), format!("{escaped}%"));
+    tx.fetch_all(sql, args![tenant, text, lower, typed, birth_date, FOUND_MAX]).await
+}
+
+pub async fn by_id(
+    tx: &mut Tx,
+    tenant: &str,
+    patient: &str,
+) -> Result<Option<Patient>, StoreError> {
+    let sql = "SELECT patient_id, chart_number, family_name, given_name, birth_date FROM patient
+        WHERE tenant_id = $1 AND patient_id = $2";
+    tx.fetch_optional(sql, args![tenant, patient]).await
+}
+
 pub async fn by_chart_number(
     tx: &mut Tx,
     tenant: &str,

@@ -4,6 +4,7 @@
 
 pub mod exam;
 pub mod fleet;
+pub mod history;
 pub mod lanes;
 pub mod patients;
 pub mod waiting;

@@ -4,10 +4,13 @@
 pub mod exam;
 pub mod fleet;
 pub mod frame;
+pub mod history;
 pub mod inbox;
 pub mod instruments;
 pub mod lane;
 pub mod lanes;
+pub mod patients;
+pub mod preferences;
 pub mod raw;
 pub mod visit;
 

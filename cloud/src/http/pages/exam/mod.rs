@@ -1,24 +1,28 @@
 //! The doctor's exam: every value with its source, by section and by eye.
 
 pub mod actions;
+mod compare;
 
 use super::{
     Fault, Names, Web, Who,
     frame::{Frame, page},
+    preferences,
     visit::Visit,
 };
 use crate::{
     app::{local_time, look},
     clock,
+    domain::optics::Notation,
     http::show::{self, Group, ReadingView, Section},
-    store::{encounter, exam, site, waiting},
+    store::{encounter, exam, history, site, waiting},
 };
 use askama::Template;
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State},
     response::Response,
 };
 use jiff::tz::TimeZone;
+use serde::Deserialize;
 
 #[derive(Template)]
 #[template(path = "exam.html")]
@@ -35,6 +39,9 @@ struct ExamPage {
     acceptable: usize,
     others: Vec<Visit>,
     location_id: String,
+    patient_id: String,
+    notation: Notation,
+    compare: compare::Comparison,
     /// Measured while this patient was in the lane, but not filed here: shown without its values.
     held: Vec<ReadingView>,
     history: Vec<String>,
@@ -56,10 +63,18 @@ struct Entry {
     reading: ReadingView,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Ask {
+    /// The column that the comparison measures against.
+    base: String,
+}
+
 pub async fn show(
     State(web): State<Web>,
     who: Who,
     Path(id): Path<String>,
+    Query(ask): Query<Ask>,
 ) -> Result<Response, Fault> {
     let now_us = clock::now_us();
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
@@ -73,13 +88,20 @@ pub async fn show(
     let moved_out = exam::moved_out(&mut tx, &who.tenant, &id).await?;
     let versions = exam::versions(&mut tx, &who.tenant, &id).await?;
     let held = waiting::held_of_encounter(&mut tx, &who.tenant, &id).await?;
+    let position =
+        history::Position { scheduled_at_us: found.scheduled_at_us, encounter_id: id.clone() };
+    let earlier = history::earlier(&mut tx, &who.tenant, &found.patient_id, &position).await?;
+    let notation = preferences::notation(&mut tx, &who).await?;
     let of_day = encounter::of_day(&mut tx, &who.tenant, &found.location_id, &found.visit_date);
     let of_day = of_day.await?;
     drop(tx);
     look::look(&web.core.db, &who, ("exam_seen", &id), now_us).await?;
-    let view = |row| show::reading(row, &zone, now_us, |account| names.of(account));
-    let readings: Vec<ReadingView> = rows.iter().map(view).collect();
-    let history = history(&moved_out, &versions, &id, (&zone, &names));
+    let view = |row| show::reading_in(notation, row, &zone, now_us, |account| names.of(account));
+    let mut readings: Vec<ReadingView> = rows.iter().map(view).collect();
+    compare::note_differences(&mut readings, &rows, &earlier, (&found, &zone), notation);
+    let mut sources = compare::sources(&rows, &id);
+    sources.extend(compare::sources(&earlier, &id));
+    let changes = changes(&moved_out, &versions, &id, (&zone, &names));
     let pending = readings.iter().filter(|reading| reading.is("pending"));
     let others = of_day.iter().filter(|it| it.encounter_id != id);
     page(ExamPage {
@@ -93,8 +115,11 @@ pub async fn show(
         location_id: found.location_id.clone(),
         held: held.iter().map(view).collect(),
         others: others.map(|it| Visit::new(it, &zone)).collect(),
+        patient_id: found.patient_id.clone(),
+        notation,
+        compare: compare::comparison(&sources, notation, &zone, &ask.base),
         readings,
-        history,
+        history: changes,
     })
 }
 
@@ -129,7 +154,7 @@ fn sections(readings: &[ReadingView]) -> Vec<SectionView> {
 }
 
 /// What was moved, filed by hand and taken back, in words and in order.
-fn history(
+fn changes(
     moved_out: &[(String, String, i64, String, String)],
     versions: &[exam::Version],
     encounter: &str,
