@@ -65,6 +65,7 @@ pub fn hour_ticks(hours: impl Iterator<Item = f64>) -> (f64, f64, Vec<(f64, Stri
         min = min.min(hour.floor());
         max = max.max(hour.ceil());
     }
-    let ticks = (min as i32..=max as i32).filter(|hour| hour % 2 == 0);
+    let step = if max - min > 14.0 { 4 } else { 2 };
+    let ticks = (min as i32..=max as i32).filter(|hour| hour % step == 0);
     (min, max, ticks.map(|hour| (f64::from(hour), format!("{hour}:00"))).collect())
 }

@@ -6,6 +6,7 @@ mod compare;
 use super::{
     Fault, Names, Web, Who,
     frame::{Frame, page},
+    history::{Zones, plots},
     preferences,
     visit::Visit,
 };
@@ -13,6 +14,7 @@ use crate::{
     app::{local_time, look},
     clock,
     domain::optics::Notation,
+    http::plot::Plot,
     http::show::{self, Group, ReadingView, Section},
     store::{encounter, exam, history, site, waiting},
 };
@@ -42,6 +44,8 @@ struct ExamPage {
     patient_id: String,
     notation: Notation,
     compare: compare::Comparison,
+    /// Pressures of this and the last visits.
+    trend: Option<Plot>,
     /// Measured while this patient was in the lane, but not filed here: shown without its values.
     held: Vec<ReadingView>,
     history: Vec<String>,
@@ -92,6 +96,7 @@ pub async fn show(
         history::Position { scheduled_at_us: found.scheduled_at_us, encounter_id: id.clone() };
     let earlier = history::earlier(&mut tx, &who.tenant, &found.patient_id, &position).await?;
     let notation = preferences::notation(&mut tx, &who).await?;
+    let locations = site::locations(&mut tx, &who.tenant).await?;
     let of_day = encounter::of_day(&mut tx, &who.tenant, &found.location_id, &found.visit_date);
     let of_day = of_day.await?;
     drop(tx);
@@ -101,6 +106,10 @@ pub async fn show(
     compare::note_differences(&mut readings, &rows, &earlier, (&found, &zone), notation);
     let mut sources = compare::sources(&rows, &id);
     sources.extend(compare::sources(&earlier, &id));
+    // Axes are in the time of the place of this visit.
+    let here = (found.location_id.clone(), location.time_zone.as_str());
+    let others = locations.iter().map(|it| (it.location_id.clone(), it.time_zone.as_str()));
+    let zones = Zones::new([here].into_iter().chain(others));
     let changes = changes(&moved_out, &versions, &id, (&zone, &names));
     let pending = readings.iter().filter(|reading| reading.is("pending"));
     let others = of_day.iter().filter(|it| it.encounter_id != id);
@@ -118,6 +127,7 @@ pub async fn show(
         patient_id: found.patient_id.clone(),
         notation,
         compare: compare::comparison(&sources, notation, &zone, &ask.base),
+        trend: plots::pressure_beside(&rows, &earlier, &zones),
         readings,
         history: changes,
     })

@@ -27,6 +27,7 @@ pub struct Item {
     at_us: i64,
     /// Hours since the clinic's midnight.
     hour: f64,
+    date: String,
     /// `3 Nov 2025, 10:03 UTC-05:00`.
     when: String,
     instrument: String,
@@ -48,6 +49,7 @@ pub fn items(rows: &[ReadingRow], zones: &Zones) -> Vec<Item> {
             sample,
             at_us,
             hour: f64::from(local.hour()) + f64::from(seconds) / 3600.0,
+            date: show::date_of(at_us, zone),
             when: when.clone(),
             instrument: instrument.clone(),
             is_pending: row.acceptance == "pending",
@@ -180,6 +182,14 @@ pub fn pressure(items: &[Item], zone: &TimeZone) -> Plot {
     }
 }
 
+/// The same, small, of a visit's readings and of those before it; none where nothing would be seen.
+pub fn pressure_beside(rows: &[ReadingRow], earlier: &[ReadingRow], zones: &Zones) -> Option<Plot> {
+    let mut items = items(earlier, zones);
+    items.extend(self::items(rows, zones));
+    let plot = Plot { is_small: true, ..pressure(&items, zones.first()) };
+    plot.has_points().then_some(plot)
+}
+
 /// The same values by the clinic's time of day (R20).
 pub fn pressure_by_time_of_day(items: &[Item]) -> Plot {
     let panels = panels(items, false, |item| item.hour, pressure_of);
@@ -201,10 +211,10 @@ pub fn thickness(items: &[Item]) -> Vec<String> {
         let mut of_eye = items.iter().rev().filter(|item| item.sample.eye == eye);
         of_eye.find_map(|item| {
             let Value::Micrometres(um) = item.sample.value else { return None };
-            let (standing, when) = (item.sample.standing.label(), &item.when);
+            let (standing, date) = (item.sample.standing.label(), &item.date);
             let instrument = &item.instrument;
             let state = if item.is_pending { ", not accepted" } else { "" };
-            Some(format!("{abbreviation} {um} \u{b5}m ({standing}, {instrument}, {when}{state})"))
+            Some(format!("{abbreviation} {um} \u{b5}m ({standing}, {instrument}, {date}{state})"))
         })
     };
     EYES.into_iter().filter_map(last).collect()
