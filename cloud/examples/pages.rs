@@ -15,7 +15,8 @@ async fn main() {
     std::fs::create_dir_all(&directory).expect("cannot make the directory");
     let url = format!("sqlite:{}", directory.join("pages.db").display());
     let mut world = world::World::new(&url, &directory).await;
-    world.day().await;
+    let visits = world.day().await;
+    world.past(&visits).await;
     let router = chiasm_cloud::http::router(world.core.clone());
     let listener = tokio::net::TcpListener::bind(listen).await.expect("cannot listen");
     println!("http://{listen}/sign-in");

@@ -41,6 +41,11 @@ pub async fn merge(
     }
     let family = patient::family(&mut work.tx, &tenant, &survivor.patient_id).await?;
     let joining = patient::family(&mut work.tx, &tenant, &merged.patient_id).await?;
+    if joining.len() > 1 {
+        let message = "other charts are merged into that one: take those merges back, and merge \
+            each into this chart";
+        return Err(AppError::Refused(message.into()));
+    }
     if family.len() + joining.len() > CHARTS_MAX {
         let message = format!("more than {CHARTS_MAX} charts of one person");
         return Err(AppError::Refused(message));

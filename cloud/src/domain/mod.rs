@@ -1,6 +1,9 @@
 //! Rules, pure: no database, no clock.
 
+pub mod comparison;
 pub mod correction;
+pub mod optics;
 pub mod placement;
 pub mod progress;
+pub mod sample;
 pub mod sheet;

@@ -13,6 +13,7 @@ pub mod headers;
 mod health;
 pub mod listen;
 pub mod pages;
+pub mod plot;
 pub mod routes;
 pub mod serve;
 pub mod show;

@@ -42,7 +42,10 @@ pub fn routes() -> Vec<Route> {
 }
 
 fn page_routes() -> Vec<Route> {
-    use pages::{charts, exam, fleet, inbox, instruments, lane, lanes, raw, slip};
+    use pages::{
+        charts, exam, fleet, history, inbox, instruments, lane, lanes, patients, preferences, raw,
+        slip,
+    };
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
         get("/sign-in", PUBLIC, auth::show_sign_in),
@@ -91,6 +94,9 @@ fn page_routes() -> Vec<Route> {
         post("/patients/{patient}/merges", CLINICAL, charts::merge),
         post("/patients/{patient}/merges/{merge}/undo", CLINICAL, charts::unmerge),
         post("/lanes/{lane}/lens-purpose", CLINICAL, lane::lens_purpose),
+        get("/patients", CLINICAL, patients::search),
+        get("/patients/{patient}", CLINICAL, history::show),
+        post("/preferences", ALL, preferences::save),
         get("/readings/{reading}/raw", CLINICAL, raw::show),
         get("/inbox", CLINICAL, inbox::choose),
         get("/inbox/{location}", CLINICAL, inbox::show),
@@ -105,7 +111,7 @@ fn page_routes() -> Vec<Route> {
 }
 
 fn api_routes() -> Vec<Route> {
-    use api::{docs, exam, fleet, lanes, openapi, patients, waiting};
+    use api::{corrections, docs, exam, fleet, history, lanes, openapi, patients, waiting};
     vec![
         get("/api/v1/openapi.json", PUBLIC, openapi::document),
         get("/api/v1/docs", PUBLIC, docs::show),
@@ -113,6 +119,7 @@ fn api_routes() -> Vec<Route> {
         post("/api/v1/sign-out", ALL, auth::sign_out_by_json),
         get("/api/v1/me", ALL, patients::me),
         get("/api/v1/patients", CLINICAL, patients::search),
+        get("/api/v1/patients/{patient}/history", CLINICAL, history::one),
         get("/api/v1/schedule", CLINICAL, patients::schedule),
         post("/api/v1/schedule/import", SCHEDULE, patients::import),
         get("/api/v1/lanes", CLINICAL, lanes::list),
@@ -125,6 +132,28 @@ fn api_routes() -> Vec<Route> {
         post("/api/v1/encounters/{encounter}/readings/{reading}/undo", CLINICAL, exam::undo),
         post("/api/v1/encounters/{encounter}/readings/{reading}/reject", CLINICAL, exam::reject),
         post("/api/v1/encounters/{encounter}/readings/{reading}/move", CLINICAL, exam::move_out),
+        post("/api/v1/encounters/{encounter}/readings/{reading}/swap", CLINICAL, corrections::swap),
+        post("/api/v1/encounters/{encounter}/readings/{reading}/side", CLINICAL, corrections::side),
+        post(
+            "/api/v1/encounters/{encounter}/readings/{reading}/purpose",
+            CLINICAL,
+            corrections::purpose,
+        ),
+        post(
+            "/api/v1/encounters/{encounter}/readings/{reading}/drops",
+            CLINICAL,
+            corrections::drops,
+        ),
+        post(
+            "/api/v1/encounters/{encounter}/readings/{reading}/amend",
+            CLINICAL,
+            corrections::amend,
+        ),
+        post("/api/v1/encounters/{encounter}/readings", CLINICAL, corrections::type_in),
+        post("/api/v1/encounters/{encounter}/not-taken", CLINICAL, corrections::not_taken),
+        post("/api/v1/encounters/{encounter}/drops", CLINICAL, corrections::give_drops),
+        post("/api/v1/patients/{patient}/merges", CLINICAL, corrections::merge),
+        post("/api/v1/patients/{patient}/merges/{merge}/undo", CLINICAL, corrections::unmerge),
         get("/api/v1/waiting", CLINICAL, waiting::list),
         post("/api/v1/waiting/{reading}/assign", CLINICAL, waiting::assign),
         post("/api/v1/waiting/{reading}/reject", CLINICAL, waiting::reject),

@@ -48,3 +48,21 @@ pub async fn names(tx: &mut Tx, tenant: &str) -> Result<Vec<(String, String)>, S
     let sql = "SELECT account_id, display_name FROM account WHERE tenant_id = $1";
     tx.fetch_all(sql, args![tenant]).await
 }
+
+/// In which form of writing a person wants cylinders shown; the column's word.
+pub async fn notation(tx: &mut Tx, tenant: &str, account: &str) -> Result<String, StoreError> {
+    let sql = "SELECT notation FROM account WHERE tenant_id = $1 AND account_id = $2";
+    let found: Option<(String,)> = tx.fetch_optional(sql, args![tenant, account]).await?;
+    Ok(found.map(|(notation,)| notation).unwrap_or_default())
+}
+
+pub async fn set_notation(
+    tx: &mut Tx,
+    tenant: &str,
+    account: &str,
+    notation: &str,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE account SET notation = $3 WHERE tenant_id = $1 AND account_id = $2";
+    tx.execute(sql, args![tenant, account, notation]).await?;
+    Ok(())
+}

@@ -323,13 +323,17 @@ const CAPTURES: Step = (3, "captures", include_str!("../../migrations/0003_captu
 const ROW_LEVEL_SECURITY_OF_NEW: &str =
     include_str!("../../migrations/postgres/row_level_security_of_new.sql");
 const VERSIONS: Step = (4, "versions", include_str!("../../migrations/0004_versions.sql"));
-const SQLITE_STEPS: &[Step] = &[TABLES, CAPTURES, VERSIONS];
+const HISTORY: Step = (12, "history", include_str!("../../migrations/0012_history.sql"));
+const NOTATION: Step = (13, "notation", include_str!("../../migrations/0013_notation.sql"));
+const SQLITE_STEPS: &[Step] = &[TABLES, CAPTURES, VERSIONS, HISTORY, NOTATION];
 const POSTGRES_STEPS: &[Step] = &[
     TABLES,
     ROW_LEVEL_SECURITY,
     CAPTURES,
     VERSIONS,
     (5, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    HISTORY,
+    NOTATION,
 ];
 
 #[cfg(test)]

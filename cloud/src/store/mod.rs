@@ -13,6 +13,7 @@ pub mod encounter;
 pub mod exam;
 pub mod fleet;
 pub mod fleet_view;
+pub mod history;
 pub mod identity;
 pub mod lane_open;
 pub mod lane_session;

@@ -30,6 +30,27 @@ pub async fn search(tx: &mut Tx, tenant: &str, text: &str) -> Result<Vec<Patient
     tx.fetch_all(sql, args![tenant, text, format!("{escaped}%"), FOUND_MAX]).await
 }
 
+/// Patients by the start of a name or a chart number, by birth date, or by both; the part that is
+/// empty is not asked for.
+pub async fn find(
+    tx: &mut Tx,
+    tenant: &str,
+    text: &str,
+    birth_date: &str,
+) -> Result<Vec<Patient>, StoreError> {
+    let sql = "SELECT patient_id, chart_number, family_name, given_name, birth_date FROM patient
+        WHERE tenant_id = $1 AND ($2 = '' OR chart_number = $2
+                OR LOWER(family_name) LIKE $3 ESCAPE '\\'
+                OR LOWER(given_name) LIKE $3 ESCAPE '\\'
+                OR family_name LIKE $4 ESCAPE '\\')
+            AND ($5 = '' OR birth_date = $5)
+        ORDER BY family_name, given_name, patient_id LIMIT $6";
+    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    // SQLite lowers ASCII only: a capital such as in Özil is found as it was typed.
+    let (lower, typed) = (format!("{}%", escaped.to_lowercase()), format!("{escaped}%"));
+    tx.fetch_all(sql, args![tenant, text, lower, typed, birth_date, FOUND_MAX]).await
+}
+
 pub async fn by_chart_number(
     tx: &mut Tx,
     tenant: &str,
@@ -51,27 +72,21 @@ pub async fn by_id(
     tx.fetch_optional(sql, args![tenant, patient]).await
 }
 
+/// The chart that a person's charts are merged into; the chart itself where it is not merged.
+pub async fn survivor(tx: &mut Tx, tenant: &str, patient: &str) -> Result<String, StoreError> {
+    let found = by_id(tx, tenant, patient).await?;
+    Ok(found.and_then(|it| it.merged_into).unwrap_or_else(|| patient.to_owned()))
+}
+
 /// All charts of a person: the one that survives its merges first, then those merged into it. The
-/// same list for each of them (D10).
+/// same list for each of them (D10). A chart into which others are merged is merged into none, so
+/// one step leads to all.
 pub async fn family(tx: &mut Tx, tenant: &str, patient: &str) -> Result<Vec<Patient>, StoreError> {
-    let sql = "WITH RECURSIVE up(patient_id, merged_into) AS (
-            SELECT patient_id, merged_into FROM patient
-            WHERE tenant_id = $1 AND patient_id = $2
-            UNION
-            SELECT p.patient_id, p.merged_into FROM patient p
-            JOIN up ON p.tenant_id = $1 AND p.patient_id = up.merged_into
-        ), down(patient_id) AS (
-            SELECT patient_id FROM up WHERE merged_into IS NULL
-            UNION
-            SELECT p.patient_id FROM patient p
-            JOIN down ON p.tenant_id = $1 AND p.merged_into = down.patient_id
-        )
-        SELECT p.patient_id, p.chart_number, p.family_name, p.given_name, p.birth_date,
-            p.merged_into
-        FROM patient p JOIN down ON p.patient_id = down.patient_id
-        WHERE p.tenant_id = $1
-        ORDER BY CASE WHEN p.merged_into IS NULL THEN 0 ELSE 1 END, p.patient_id";
-    tx.fetch_all(sql, args![tenant, patient]).await
+    let survivor = survivor(tx, tenant, patient).await?;
+    let sql = "SELECT patient_id, chart_number, family_name, given_name, birth_date, merged_into
+        FROM patient WHERE tenant_id = $1 AND (patient_id = $2 OR merged_into = $2)
+        ORDER BY CASE WHEN merged_into IS NULL THEN 0 ELSE 1 END, patient_id";
+    tx.fetch_all(sql, args![tenant, survivor]).await
 }
 
 pub async fn insert(

@@ -25,8 +25,12 @@ pub async fn insert(tx: &mut Tx, tenant: &str, it: &Merge) -> Result<bool, Store
         return Ok(false);
     }
     let point = "UPDATE patient SET merged_into = $3
-        WHERE tenant_id = $1 AND patient_id = $2 AND merged_into IS NULL";
-    tx.execute(point, args![tenant, &it.merged_id, &it.survivor_id]).await?;
+        WHERE tenant_id = $1 AND patient_id = $2 AND merged_into IS NULL
+            AND NOT EXISTS (SELECT 1 FROM patient p
+                WHERE p.tenant_id = $1 AND p.merged_into = $2)";
+    if tx.execute(point, args![tenant, &it.merged_id, &it.survivor_id]).await? != 1 {
+        return Ok(false);
+    }
     let sql = "INSERT INTO patient_merge (tenant_id, patient_merge_id, survivor_id, merged_id,
             merged_at_us, merged_by, merged_why) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let Merge { patient_merge_id, survivor_id, merged_id, merged_at_us, merged_by, merged_why } =

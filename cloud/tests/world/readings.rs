@@ -11,15 +11,15 @@ use chiasm_proto::{
 };
 use jiff::Timestamp;
 
-fn d(text: &str) -> Hundredths {
+pub fn d(text: &str) -> Hundredths {
     text.parse().unwrap()
 }
 
-fn of(eye: Eye, measured: Measured) -> Measurement {
+pub fn of(eye: Eye, measured: Measured) -> Measurement {
     Measurement::without_token(eye, measured)
 }
 
-fn decoded(vendor: &str, model: &str, measurements: Vec<Measurement>) -> Decoded {
+pub fn decoded(vendor: &str, model: &str, measurements: Vec<Measurement>) -> Decoded {
     Decoded {
         instrument: Instrument {
             vendor: vendor.into(),
@@ -37,7 +37,7 @@ fn decoded(vendor: &str, model: &str, measurements: Vec<Measurement>) -> Decoded
     }
 }
 
-fn value(text: &str) -> RefractionValue {
+pub fn value(text: &str) -> RefractionValue {
     let parts: Vec<&str> = text.split(' ').collect();
     RefractionValue {
         sphere: d(parts[0]),
@@ -47,7 +47,7 @@ fn value(text: &str) -> RefractionValue {
     }
 }
 
-fn refraction(
+pub fn refraction(
     kind: RefractionKind,
     light: Light,
     shots: &[(&str, &str)],

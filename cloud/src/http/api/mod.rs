@@ -20,9 +20,11 @@
 //! `Fault::…(…).at_field("reason")`, from below `AppError::Field("reason", message)`. `cloud/tests/
 //! openapi.rs` fails for a route that the document does not describe.
 
+pub mod corrections;
 pub mod docs;
 pub mod exam;
 pub mod fleet;
+pub mod history;
 pub mod lanes;
 pub mod openapi;
 pub mod patients;

@@ -1,7 +1,7 @@
 //! The OpenAPI document of `/api/v1`. Handlers say what they take and give; who may call them and
 //! how they refuse is added here from the table of routes, which stays the truth.
 
-use super::{exam, fleet, lanes, patients, waiting};
+use super::{corrections, exam, fleet, history, lanes, patients, waiting};
 use crate::{
     app::principal::Role,
     http::{
@@ -57,6 +57,17 @@ After 429 and 503, come again after the seconds of `Retry-After`.";
         exam::undo,
         exam::reject,
         exam::move_out,
+        corrections::swap,
+        corrections::side,
+        corrections::purpose,
+        corrections::drops,
+        corrections::amend,
+        corrections::type_in,
+        corrections::not_taken,
+        corrections::give_drops,
+        corrections::merge,
+        corrections::unmerge,
+        history::one,
         waiting::list,
         waiting::assign,
         waiting::reject,

@@ -3,6 +3,7 @@
 
 pub mod drops;
 mod lens;
+mod notation;
 mod other;
 mod refraction;
 mod text;
@@ -12,13 +13,15 @@ use crate::{
     app::local_time,
     domain::{
         correction::{self, Correction, Drops, Purpose},
+        optics::Notation,
         sheet::{self, Test},
     },
     store::exam::ReadingRow,
 };
 use chiasm_proto::{Eye, Measured, Measurement, Reading, RefractionKind};
 use jiff::tz::TimeZone;
-pub use text::{age, date, date_and_time, hours_and_minutes, time};
+pub use refraction::power;
+pub use text::{age, date, date_and_time, date_of, hours_and_minutes, offset, short, time};
 
 /// Where on the exam page a measurement belongs, in the order of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -242,8 +245,19 @@ pub fn iso(at_us: i64) -> String {
     jiff::Timestamp::from_microsecond(at_us).map_or_else(|_| String::new(), |at| at.to_string())
 }
 
-/// Makes a reading's view. `name_of` turns an account into its person's name.
+/// Makes a reading's view, every value as sent. `name_of` turns an account into its person's name.
 pub fn reading(
+    row: &ReadingRow,
+    zone: &TimeZone,
+    now_us: i64,
+    name_of: impl Fn(&str) -> String,
+) -> ReadingView {
+    reading_in(Notation::AsSent, row, zone, now_us, name_of)
+}
+
+/// The same with cylinders in a form of writing (R6).
+pub fn reading_in(
+    notation: Notation,
     row: &ReadingRow,
     zone: &TimeZone,
     now_us: i64,
@@ -291,6 +305,7 @@ pub fn reading(
         amendable: Vec::new(),
     };
     if let Some(sent) = sent {
+        view.groups = groups_in(notation, &sent.decoded.measurements);
         fill(&mut view, row, &sent, zone);
     }
     view
@@ -306,7 +321,6 @@ fn fill(view: &mut ReadingView, row: &ReadingRow, sent: &Reading, zone: &TimeZon
     view.unknown_records =
         sent.decoded.unknown_records.iter().map(|record| record.text.clone()).collect();
     fill_correction(view, sent);
-    view.groups = groups(&sent.decoded.measurements);
     let is_worn = view.correction.purpose.as_ref().is_none_or(Purpose::is_wearing);
     for group in view.groups.iter_mut().filter(|group| group.section == Section::Wearing) {
         match &view.correction.purpose {
@@ -412,11 +426,18 @@ fn cells(group: &Group) -> impl Iterator<Item = &Cell> {
     [&group.right, &group.left, &group.both, &group.no_side].into_iter().flatten()
 }
 
-/// Puts the eyes of each test side by side.
+/// Puts the eyes of each test side by side, as sent.
 pub fn groups(measurements: &[Measurement]) -> Vec<Group> {
+    groups_in(Notation::AsSent, measurements)
+}
+
+/// The same with cylinders in a form of writing.
+pub fn groups_in(notation: Notation, measurements: &[Measurement]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for measurement in measurements {
-        let (mut group, mut cell) = values::cell(&measurement.measured, measurement.eye);
+        let (measured, transposed) = notation::written_in(notation, &measurement.measured);
+        let (mut group, mut cell) = values::cell(&measured, measurement.eye);
+        cell.notes.extend(transposed);
         if let (Eye::NotGiven, Some(token)) = (measurement.eye, &measurement.eye_as_sent) {
             cell.notes.push(format!("sent as {token}"));
         }

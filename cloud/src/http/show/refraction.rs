@@ -1,13 +1,11 @@
 //! Sphere, cylinder and axis.
 
 use super::{Cell, Group, Line, Section, Value, lens, text, values};
+use crate::domain::optics::Power;
 use chiasm_proto::{
     Hundredths, Refraction, RefractionKind, RefractionValue, Vision,
     refraction::{CylinderMode, Light},
 };
-
-/// Beyond this power the vertex distance stands beside the value (R10).
-const VERTEX_MATTERS: Hundredths = Hundredths::whole(4);
 
 pub fn cell(it: &Refraction) -> (Group, Cell) {
     let title = match it.kind {
@@ -52,7 +50,8 @@ pub fn cell(it: &Refraction) -> (Group, Cell) {
     if let Some(vertex) = vertex {
         let shown = it.representative.as_ref().map(|representative| representative.value);
         let shown = shown.or_else(|| it.shots.iter().find_map(|shot| shot.value));
-        if shown.is_some_and(is_strong) {
+        // From 4 D on it stands beside the value (R10).
+        if shown.is_some_and(|value| Power::from(value).is_strong()) {
             cell.notes.insert(0, vertex.clone());
         }
         // For both eyes alike: what heads them decides whether they stand side by side.
@@ -61,9 +60,15 @@ pub fn cell(it: &Refraction) -> (Group, Cell) {
     (values::group(section, title, notes), cell)
 }
 
-fn is_strong(value: RefractionValue) -> bool {
-    let other = Hundredths(value.sphere.0.saturating_add(value.cylinder.0));
-    value.sphere.abs() > VERTEX_MATTERS || other.abs() > VERTEX_MATTERS
+/// `-4.25 -0.75 × 175`; a power without a cylinder is its sphere alone.
+pub fn power(it: Power) -> String {
+    if it.cylinder.is_zero() {
+        return format!("{:+}", it.sphere);
+    }
+    let axis = it
+        .axis_deg()
+        .map_or_else(String::new, |axis| format!(" \u{d7} {}", text::axis(axis, it.cylinder)));
+    format!("{:+} {:+}{axis}", it.sphere, it.cylinder)
 }
 
 fn lines(value: &RefractionValue, with_equivalent: bool) -> Vec<Line> {
@@ -139,7 +144,7 @@ mod tests {
     /// R10: the vertex distance stands beside a strong power, and keeps the eyes together.
     #[test]
     fn a_weak_and_a_strong_eye_stand_side_by_side() {
-        let groups = groups(&[autorefraction(Eye::Right, -50), autorefraction(Eye::Left, -525)]);
+        let groups = groups(&[autorefraction(Eye::Right, -399), autorefraction(Eye::Left, -400)]);
         let [group] = &groups[..] else { panic!("one group for both eyes: {groups:?}") };
         let (right, left) = (group.right.as_ref().unwrap(), group.left.as_ref().unwrap());
         assert!(!right.notes.iter().any(|note| note.starts_with("VD")));

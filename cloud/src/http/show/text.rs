@@ -19,6 +19,17 @@ pub fn date_and_time(at_us: i64, zone: &TimeZone) -> String {
     local_time::local(at_us, zone).strftime("%-d %b %Y, %H:%M").to_string()
 }
 
+/// `23 Nov 2026` at the clinic.
+pub fn date_of(at_us: i64, zone: &TimeZone) -> String {
+    local_time::date(at_us, zone).strftime("%-d %b %Y").to_string()
+}
+
+/// How far the clinic's time was from UTC at a moment: `UTC-05:00`.
+pub fn offset(at_us: i64, zone: &TimeZone) -> String {
+    let at = jiff::Timestamp::from_microsecond(at_us).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    at.to_zoned(zone.clone()).strftime("UTC%:z").to_string()
+}
+
 pub(super) fn civil(at: civil::DateTime) -> String {
     at.strftime("%-d %b %Y %H:%M").to_string()
 }

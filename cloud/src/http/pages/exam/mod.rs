@@ -1,6 +1,7 @@
 //! The doctor's exam: every value with its source, by section and by eye.
 
 pub mod actions;
+mod compare;
 pub mod correct;
 pub mod notes;
 pub mod sheet;
@@ -8,21 +9,25 @@ pub mod sheet;
 use super::{
     Fault, Names, Web, Who,
     frame::{Frame, page},
+    history::{Zones, plots},
+    preferences,
     visit::Visit,
 };
 use crate::{
     app::{local_time, look},
     clock,
-    domain::sheet::Test,
+    domain::{optics::Notation, sheet::Test},
+    http::plot::Plot,
     http::show::{self, Group, ReadingView, Section},
-    store::{encounter, exam, site, visit_note, waiting},
+    store::{encounter, exam, history, patient, site, visit_note, waiting},
 };
 use askama::Template;
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State},
     response::Response,
 };
 use jiff::tz::TimeZone;
+use serde::Deserialize;
 
 #[derive(Template)]
 #[template(path = "exam.html")]
@@ -44,6 +49,10 @@ struct ExamPage {
     tests: [Test; 6],
     accession: String,
     patient_id: String,
+    notation: Notation,
+    compare: compare::Comparison,
+    /// Pressures of this and the last visits.
+    trend: Option<Plot>,
     /// Measured while this patient was in the lane, but not filed here: shown without its values.
     held: Vec<ReadingView>,
     history: Vec<String>,
@@ -71,10 +80,18 @@ struct Entry {
     reading: ReadingView,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Ask {
+    /// The column that the comparison measures against.
+    base: String,
+}
+
 pub async fn show(
     State(web): State<Web>,
     who: Who,
     Path(id): Path<String>,
+    Query(ask): Query<Ask>,
 ) -> Result<Response, Fault> {
     let now_us = clock::now_us();
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
@@ -90,17 +107,31 @@ pub async fn show(
     let held = waiting::held_of_encounter(&mut tx, &who.tenant, &id).await?;
     let not_taken = visit_note::not_taken(&mut tx, &who.tenant, &id).await?;
     let drops = visit_note::drops(&mut tx, &who.tenant, &id).await?;
+    let position =
+        history::Position { scheduled_at_us: found.scheduled_at_us, encounter_id: id.clone() };
+    let survivor = patient::survivor(&mut tx, &who.tenant, &found.patient_id).await?;
+    let earlier = history::earlier(&mut tx, &who.tenant, &survivor, &position).await?;
+    let notation = preferences::notation(&mut tx, &who).await?;
+    let locations = site::locations(&mut tx, &who.tenant).await?;
     let of_day = encounter::of_day(&mut tx, &who.tenant, &found.location_id, &found.visit_date);
     let of_day = of_day.await?;
     drop(tx);
     look::look(&web.core.db, &who, ("exam_seen", &id), now_us).await?;
     let view = |row| {
-        let mut view = show::reading(row, &zone, now_us, |account| names.of(account));
+        let name_of = |account: &str| names.of(account);
+        let mut view = show::reading_in(notation, row, &zone, now_us, name_of);
         show::drops::mark(&mut view, &drops, &zone);
         view
     };
-    let readings: Vec<ReadingView> = rows.iter().map(view).collect();
-    let history = history(&moved_out, &versions, &id, (&zone, &names));
+    let mut readings: Vec<ReadingView> = rows.iter().map(view).collect();
+    compare::note_differences(&mut readings, &rows, &earlier, (&found, &zone), notation);
+    let mut sources = compare::sources(&rows, &id);
+    sources.extend(compare::sources(&earlier, &id));
+    // Axes are in the time of the place of this visit.
+    let here = (found.location_id.clone(), location.time_zone.as_str());
+    let others = locations.iter().map(|it| (it.location_id.clone(), it.time_zone.as_str()));
+    let zones = Zones::new([here].into_iter().chain(others));
+    let changes = changes(&moved_out, &versions, &id, (&zone, &names));
     let pending = readings.iter().filter(|reading| reading.is("pending"));
     let others = of_day.iter().filter(|it| it.encounter_id != id);
     page(ExamPage {
@@ -114,13 +145,16 @@ pub async fn show(
         location_id: found.location_id.clone(),
         held: held.iter().map(view).collect(),
         others: others.map(|it| Visit::new(it, &zone)).collect(),
+        patient_id: survivor,
+        notation,
+        compare: compare::comparison(&sources, notation, &zone, &ask.base),
+        trend: plots::pressure_beside(&rows, &earlier, &zones),
         readings,
-        history,
+        history: changes,
         not_taken: not_taken.iter().map(|it| not_taken_note(it, &zone, &names)).collect(),
         drops: drops.iter().map(|it| drops_note(it, &zone, &names)).collect(),
         tests: Test::ALL,
         accession: found.accession.clone().unwrap_or_default(),
-        patient_id: found.patient_id.clone(),
     })
 }
 
@@ -168,7 +202,7 @@ fn sections(readings: &[ReadingView]) -> Vec<SectionView> {
 }
 
 /// What was moved, filed by hand and taken back, in words and in order.
-fn history(
+fn changes(
     moved_out: &[(String, String, i64, String, String)],
     versions: &[exam::Version],
     encounter: &str,
