@@ -41,6 +41,7 @@ fn fill(path: &str, site: &Site, encounter: &str, reading: &str) -> String {
         .replace("{patient}", "none")
         .replace("{note}", "none")
         .replace("{merge}", "none")
+        .replace("{notice}", "none")
 }
 
 async fn routes_are_guarded(site: Site) {

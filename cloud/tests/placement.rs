@@ -35,6 +35,7 @@ on_both! {
     session => a_session_files_and_a_mismatch_is_held,
     duplicate => a_second_print_is_counted,
     no_duplicate => the_same_values_of_others_are_no_second_print,
+    late => a_reading_of_a_signed_exam_is_an_addendum,
     time => trays_age_and_idle_sessions_end,
     birth => a_birth_is_answered_and_a_late_will_ignored,
     tenants => a_tenant_sees_nothing_of_another,
@@ -169,6 +170,40 @@ async fn the_same_values_of_others_are_no_second_print(kind: Kind) {
     let mut tx = cloud.core.db.tenant_read("acme").await.unwrap();
     let accounts = reconcile::accounts(&mut tx, "acme").await.unwrap();
     assert!(accounts[0].balanced, "{accounts:?}");
+}
+
+/// D7: it joins the exam, and the signer is told.
+async fn a_reading_of_a_signed_exam_is_an_addendum(kind: Kind) {
+    let (cloud, mut gateway) = world(kind).await;
+    let session = open_session(&cloud).await;
+    let send = async |gateway: &mut Gateway, seq: u64, number: &str| {
+        let mut reading = gateway.reading(seq);
+        stamp(&mut reading, session, None);
+        inner(&mut reading).decoded.running_number = Some(number.into());
+        gateway.send(&reading).await;
+        gateway.ack(|ack| ack.upto == seq).await;
+    };
+    send(&mut gateway, 1, "1").await;
+    let addenda = "SELECT COUNT(*) FROM addendum WHERE encounter_id = 'e1'";
+    assert_eq!(cloud.count(addenda).await, 0);
+    let mut tx = cloud.core.db.tenant("acme").await.unwrap();
+    tx.execute(
+        "INSERT INTO exam_signature (tenant_id, encounter_id, signed_at_us, signed_by,
+             signature_text, snapshot, snapshot_sha256)
+         VALUES ('acme', 'e1', $1, 'dr', 'signed', '{}', '')",
+        args![clock::now_us()],
+    )
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    send(&mut gateway, 2, "2").await;
+    assert_eq!(place_of(&cloud, 2).await, ("exam".to_owned(), Some("e1".to_owned())));
+    assert_eq!(cloud.count(addenda).await, 1);
+    let told = "SELECT COUNT(*) FROM notice WHERE account_id = 'dr' AND kind = 'late'";
+    assert_eq!(cloud.count(told).await, 1);
+    // Sent again, it is filed and told once.
+    send(&mut gateway, 2, "2").await;
+    assert_eq!(cloud.count(told).await, 1);
 }
 
 async fn trays_age_and_idle_sessions_end(kind: Kind) {

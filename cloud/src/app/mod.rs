@@ -16,9 +16,12 @@ pub mod merge;
 pub mod move_reading;
 pub mod password;
 pub mod preferences;
+pub mod prescribe;
 pub mod principal;
+pub mod record;
 pub mod reject;
 pub mod session;
+pub mod sign;
 pub mod sign_in;
 pub mod type_in;
 pub mod visit_note;
@@ -43,6 +46,12 @@ pub enum AppError {
         "the instrument sent id {claimed}, but the chosen patient has chart number {chart_number}"
     )]
     IdsDiffer { claimed: String, chart_number: String },
+    /// Something came or changed since the person looked.
+    #[error("{0}")]
+    Stale(String),
+    /// The person's role may not do this.
+    #[error("{0}")]
+    WrongRole(&'static str),
     /// It makes no sense as asked; the text says what to do.
     #[error("{0}")]
     Refused(String),

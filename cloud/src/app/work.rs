@@ -1,7 +1,7 @@
 //! One person's change: a transaction, the audit entries and live events that belong to it, and who
 //! has to be told after the commit.
 
-use super::{AppError, principal::Principal};
+use super::{AppError, principal::Principal, record};
 use crate::{
     Core,
     store::{
@@ -86,11 +86,15 @@ impl Work {
         why: &str,
     ) -> Result<(), AppError> {
         let to = next.encounter_id.map(ToOwned::to_owned);
+        let touches = record::touches(row, &next);
         let by = (self.who.account.as_str(), why, self.now_us);
         if !exam::change(&mut self.tx, &self.who.tenant, row, next, by).await? {
             return Err(AppError::Conflict);
         }
         self.tell_reading(row, to.as_deref());
+        for (encounter, what) in touches {
+            record::touch_by_reading(self, &encounter, what, row, why).await?;
+        }
         Ok(())
     }
 
@@ -108,6 +112,15 @@ impl Work {
             ..NewEvent::new(self.now_us, Kind::VisitChanged)
         });
         Ok(())
+    }
+
+    /// Tells the pages of an encounter that its exam changed.
+    pub fn tell_exam(&mut self, encounter: &str) {
+        self.events.push(NewEvent {
+            encounter_id: Some(encounter.to_owned()),
+            subject: Some(encounter.to_owned()),
+            ..NewEvent::new(self.now_us, Kind::ExamChanged)
+        });
     }
 
     /// Tells the pages of an encounter that one of its readings changed.

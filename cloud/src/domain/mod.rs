@@ -4,6 +4,8 @@ pub mod comparison;
 pub mod correction;
 pub mod optics;
 pub mod placement;
+pub mod prescription;
 pub mod progress;
 pub mod sample;
 pub mod sheet;
+pub mod signature;

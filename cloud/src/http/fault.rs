@@ -90,6 +90,12 @@ impl From<AppError> for Fault {
             AppError::Conflict => {
                 Fault::new(StatusCode::CONFLICT, "changed_meanwhile", sentence(&error))
             }
+            AppError::Stale(_) => {
+                Fault::new(StatusCode::CONFLICT, "changed_meanwhile", sentence(&error))
+            }
+            AppError::WrongRole(_) => {
+                Fault::new(StatusCode::FORBIDDEN, "wrong_role", sentence(&error))
+            }
             AppError::IdsDiffer { .. } => {
                 let message = format!(
                     "{} If you are sure, choose \u{201c}File although the ids differ\u{201d} and \

@@ -7,6 +7,7 @@ use crate::{
         sign_in,
     },
     clock,
+    store::notice,
 };
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -31,9 +32,10 @@ const CSRF_FIELD: &[u8] = b"csrf=";
 /// Header of requests that a page makes by itself: they keep nobody signed in.
 pub const BY_ITSELF_HEADER: &str = "x-chiasm-by-itself";
 
-/// The signed-in person, as handlers take it. Present only behind [`Access::Roles`].
+/// The signed-in person, as handlers take it, and how many notices they have not seen (counted for
+/// pages only). Present only behind [`Access::Roles`].
 #[derive(Debug, Clone)]
-pub struct Who(pub Principal);
+pub struct Who(pub Principal, pub i64);
 
 impl std::ops::Deref for Who {
     type Target = Principal;
@@ -63,24 +65,30 @@ pub async fn guard(
         return cross_site().into_response();
     }
     let Access::Roles(roles) = access else { return next.run(request).await };
-    let (who, is_by_cookie) = match identify(&web, request.headers()).await {
+    let (mut who, is_by_cookie) = match identify(&web, request.headers()).await {
         Ok(Some(found)) => found,
         Ok(None) => return ask_to_sign_in(&request),
         Err(fault) => return fault.into_response(),
     };
-    let refused = |fault: Fault| {
+    let refused = |fault: Fault, who: &Who| {
         let mut response = fault.into_response();
         response.extensions_mut().insert(who.clone());
         response
     };
     if !roles.contains(&who.role) {
-        return refused(wrong_role(who.role));
+        return refused(wrong_role(who.role), &who);
+    }
+    if is_safe && who.role.is_clinical() && is_page(request.uri().path()) {
+        who.1 = match unseen_notices(&web, &who).await {
+            Ok(count) => count,
+            Err(fault) => return refused(fault, &who),
+        };
     }
     let mut request = request;
     if !is_safe && is_by_cookie {
         request = match check_csrf(request, &who.csrf_token).await {
             Ok(request) => request,
-            Err(fault) => return refused(fault),
+            Err(fault) => return refused(fault, &who),
         };
     }
     request.extensions_mut().insert(who.clone());
@@ -95,12 +103,21 @@ async fn identify(web: &Web, headers: &HeaderMap) -> Result<Option<(Who, bool)>,
     let Some(token) = bearer.or_else(|| auth::cookie_token(headers)) else { return Ok(None) };
     let is_person = !headers.contains_key(BY_ITSELF_HEADER);
     let found = sign_in::authenticate(&web.core.db, token, is_person, clock::now_us()).await?;
-    Ok(found.map(|principal| (Who(principal), bearer.is_none())))
+    Ok(found.map(|principal| (Who(principal, 0), bearer.is_none())))
+}
+
+fn is_page(path: &str) -> bool {
+    !path.starts_with("/api/") && path != "/live"
+}
+
+async fn unseen_notices(web: &Web, who: &Who) -> Result<i64, Fault> {
+    let mut tx = web.core.db.tenant_read(&who.tenant).await?;
+    Ok(notice::unseen(&mut tx, &who.tenant, &who.account).await?)
 }
 
 fn ask_to_sign_in(request: &Request) -> Response {
     let path = request.uri().path();
-    let is_page = !path.starts_with("/api/") && path != "/live";
+    let is_page = is_page(path);
     let is_by_script = request.headers().contains_key(super::fault::FETCH_HEADER);
     if is_page && !is_by_script && request.method() == Method::GET {
         return Redirect::to(&auth::sign_in_url(path)).into_response();

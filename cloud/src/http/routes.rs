@@ -43,8 +43,8 @@ pub fn routes() -> Vec<Route> {
 
 fn page_routes() -> Vec<Route> {
     use pages::{
-        charts, exam, fleet, history, inbox, instruments, lane, lanes, patients, preferences, raw,
-        slip,
+        charts, exam, fleet, history, inbox, instruments, lane, lanes, notices, patients,
+        preferences, raw, slip,
     };
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
@@ -97,6 +97,19 @@ fn page_routes() -> Vec<Route> {
         get("/patients", CLINICAL, patients::search),
         get("/patients/{patient}", CLINICAL, history::show),
         post("/preferences", ALL, preferences::save),
+        get("/exams/{encounter}/refraction", CLINICAL, exam::refraction::show),
+        post("/exams/{encounter}/acuity", CLINICAL, exam::refraction::save_acuity),
+        post("/exams/{encounter}/subjective", CLINICAL, exam::refraction::save_subjective),
+        post("/exams/{encounter}/subjective/start", CLINICAL, exam::refraction::start),
+        post("/exams/{encounter}/final", CLINICAL, exam::refraction::save_final),
+        post("/exams/{encounter}/final/take-over", CLINICAL, exam::refraction::finalise),
+        get("/exams/{encounter}/sign", CLINICAL, exam::sign::show),
+        post("/exams/{encounter}/sign", CLINICAL, exam::sign::sign),
+        post("/exams/{encounter}/addenda", CLINICAL, exam::sign::add),
+        get("/exams/{encounter}/letter", CLINICAL, exam::letter::letter),
+        get("/exams/{encounter}/prescription", CLINICAL, exam::letter::prescription),
+        get("/notices", CLINICAL, notices::show),
+        post("/notices/{notice}/seen", CLINICAL, notices::see),
         get("/readings/{reading}/raw", CLINICAL, raw::show),
         get("/inbox", CLINICAL, inbox::choose),
         get("/inbox/{location}", CLINICAL, inbox::show),
@@ -111,7 +124,7 @@ fn page_routes() -> Vec<Route> {
 }
 
 fn api_routes() -> Vec<Route> {
-    use api::{corrections, docs, exam, fleet, history, lanes, openapi, patients, waiting};
+    use api::{corrections, docs, exam, fleet, history, lanes, openapi, patients, record, waiting};
     vec![
         get("/api/v1/openapi.json", PUBLIC, openapi::document),
         get("/api/v1/docs", PUBLIC, docs::show),
@@ -154,6 +167,19 @@ fn api_routes() -> Vec<Route> {
         post("/api/v1/encounters/{encounter}/drops", CLINICAL, corrections::give_drops),
         post("/api/v1/patients/{patient}/merges", CLINICAL, corrections::merge),
         post("/api/v1/patients/{patient}/merges/{merge}/undo", CLINICAL, corrections::unmerge),
+        get("/api/v1/encounters/{encounter}/prescription", CLINICAL, record::entries),
+        post("/api/v1/encounters/{encounter}/acuity", CLINICAL, record::save_acuity),
+        post("/api/v1/encounters/{encounter}/subjective", CLINICAL, record::save_subjective),
+        post("/api/v1/encounters/{encounter}/subjective/start", CLINICAL, record::start),
+        post("/api/v1/encounters/{encounter}/final", CLINICAL, record::save_final),
+        post("/api/v1/encounters/{encounter}/final/take-over", CLINICAL, record::finalise),
+        get("/api/v1/encounters/{encounter}/sign", CLINICAL, record::signature),
+        post("/api/v1/encounters/{encounter}/sign", CLINICAL, record::sign),
+        get("/api/v1/encounters/{encounter}/addenda", CLINICAL, record::addenda),
+        post("/api/v1/encounters/{encounter}/addenda", CLINICAL, record::add),
+        get("/api/v1/encounters/{encounter}/notices", CLINICAL, record::notices_of_exam),
+        get("/api/v1/notices", CLINICAL, record::notices),
+        post("/api/v1/notices/{notice}/seen", CLINICAL, record::see),
         get("/api/v1/waiting", CLINICAL, waiting::list),
         post("/api/v1/waiting/{reading}/assign", CLINICAL, waiting::assign),
         post("/api/v1/waiting/{reading}/reject", CLINICAL, waiting::reject),

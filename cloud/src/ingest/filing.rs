@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     Core,
+    app::record,
     domain::placement,
     store::{
         StoreError, Tx,
@@ -45,6 +46,8 @@ pub(super) struct Filing<'b> {
     /// When each lane session had its last reading.
     pub(super) touched: BTreeMap<String, i64>,
     pub(super) events: Vec<NewEvent>,
+    /// Exam and instrument of readings that come after the exam was signed.
+    pub(super) late: Vec<(String, String)>,
     births: Vec<(&'b GatewayId, Epoch)>,
     /// Unknown or revoked gateways and the number of their messages.
     refused: Vec<(&'b GatewayId, usize)>,
@@ -69,6 +72,7 @@ pub async fn file(
         prints: HashMap::new(),
         touched: BTreeMap::new(),
         events: Vec::new(),
+        late: Vec::new(),
         births: Vec::new(),
         refused: Vec::new(),
     };
@@ -327,6 +331,10 @@ impl<'b> Filing<'b> {
         self.flush(&mut tx).await?;
         for (session, at_us) in &self.touched {
             lane_open::touch(&mut tx, self.tenant, session, *at_us).await?;
+        }
+        for (encounter, instrument) in &self.late {
+            let what = (encounter.as_str(), instrument.as_str());
+            record::arrived_late(&mut tx, self.tenant, what, self.now_us).await?;
         }
         let mut answers = Answers {
             has_events: !self.events.is_empty() || !self.refused.is_empty(),

@@ -72,6 +72,12 @@ impl Filing<'_> {
             duplicate_of: first,
             correction,
         };
+        if let Some(encounter) = &reading.encounter_id
+            && lane.signed.contains(encounter)
+        {
+            let instrument = format!("{} {}", reading.vendor, reading.model);
+            self.late.push((encounter.clone(), instrument));
+        }
         self.events.push(NewEvent {
             location_id: Some(reading.location_id.clone()),
             lane_id: Some(reading.lane_id.clone()),

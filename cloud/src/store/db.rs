@@ -325,7 +325,8 @@ const ROW_LEVEL_SECURITY_OF_NEW: &str =
 const VERSIONS: Step = (4, "versions", include_str!("../../migrations/0004_versions.sql"));
 const HISTORY: Step = (12, "history", include_str!("../../migrations/0012_history.sql"));
 const NOTATION: Step = (13, "notation", include_str!("../../migrations/0013_notation.sql"));
-const SQLITE_STEPS: &[Step] = &[TABLES, CAPTURES, VERSIONS, HISTORY, NOTATION];
+const RECORD: Step = (14, "record", include_str!("../../migrations/0014_record.sql"));
+const SQLITE_STEPS: &[Step] = &[TABLES, CAPTURES, VERSIONS, HISTORY, NOTATION, RECORD];
 const POSTGRES_STEPS: &[Step] = &[
     TABLES,
     ROW_LEVEL_SECURITY,
@@ -334,6 +335,8 @@ const POSTGRES_STEPS: &[Step] = &[
     (5, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     HISTORY,
     NOTATION,
+    RECORD,
+    (15, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
 ];
 
 #[cfg(test)]

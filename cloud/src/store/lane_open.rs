@@ -47,6 +47,8 @@ pub struct Lane {
     pub sessions: Vec<LaneSession>,
     /// What the lensmeter measures next, by session.
     lens_purposes: Vec<(String, String)>,
+    /// Encounters of these sessions whose exam is signed.
+    pub signed: Vec<String>,
 }
 
 impl Lane {
@@ -66,6 +68,7 @@ type Row = (
     Option<i64>,
     Option<i64>,
     Option<String>,
+    Option<String>,
 );
 
 /// The lane, if there is one, with the sessions that were open between the two moments.
@@ -78,13 +81,15 @@ pub async fn lane_between(
     let rows: Vec<Row> = tx
         .fetch_all(
             "SELECT l.location_id, s.lane_session_id, s.encounter_id, p.chart_number,
-                 s.opened_at_us, s.closed_at_us, s.lens_purpose
+                 s.opened_at_us, s.closed_at_us, s.lens_purpose, g.encounter_id
              FROM lane l
              LEFT JOIN lane_session s ON s.tenant_id = l.tenant_id AND s.lane_id = l.lane_id
                  AND s.opened_at_us <= $4 AND (s.closed_at_us IS NULL OR s.closed_at_us >= $3)
              LEFT JOIN encounter e
                  ON e.tenant_id = s.tenant_id AND e.encounter_id = s.encounter_id
              LEFT JOIN patient p ON p.tenant_id = e.tenant_id AND p.patient_id = e.patient_id
+             LEFT JOIN exam_signature g
+                 ON g.tenant_id = s.tenant_id AND g.encounter_id = s.encounter_id
              WHERE l.tenant_id = $1 AND l.lane_id = $2
              ORDER BY s.opened_at_us",
             args![tenant, lane, first_us, last_us],
@@ -93,7 +98,8 @@ pub async fn lane_between(
     let Some((location_id, ..)) = rows.first().cloned() else { return Ok(None) };
     let purpose = |row: &Row| Some((row.1.clone()?, row.6.clone()?));
     let lens_purposes = rows.iter().filter_map(purpose).collect();
-    let session = |(_, session, encounter, chart, opened, closed, _): Row| {
+    let signed = rows.iter().filter_map(|row| row.7.clone()).collect();
+    let session = |(_, session, encounter, chart, opened, closed, ..): Row| {
         Some(LaneSession {
             lane_session_id: session?,
             encounter_id: encounter?,
@@ -103,7 +109,7 @@ pub async fn lane_between(
         })
     };
     let sessions = rows.into_iter().filter_map(session).collect();
-    Ok(Some(Lane { location_id, sessions, lens_purposes }))
+    Ok(Some(Lane { location_id, sessions, lens_purposes, signed }))
 }
 
 /// The location's time zone (IANA name).

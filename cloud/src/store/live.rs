@@ -14,6 +14,8 @@ pub enum Kind {
     SessionOpened,
     SessionClosed,
     SessionChanged,
+    /// What was typed into an exam, its signature, or what was added to it.
+    ExamChanged,
     GatewayChanged,
     Refusal,
 }
@@ -27,6 +29,7 @@ impl Kind {
             Kind::SessionOpened => "session_opened",
             Kind::SessionClosed => "session_closed",
             Kind::SessionChanged => "session_changed",
+            Kind::ExamChanged => "exam_changed",
             Kind::GatewayChanged => "gateway_changed",
             Kind::Refusal => "refusal",
         }

@@ -9,8 +9,9 @@ use chiasm_cloud::{
     Core,
     app::{
         accept, import_schedule, password,
+        prescribe::{self, Kind},
         principal::{Principal, Role},
-        session,
+        reject, session, sign,
         work::Work,
     },
     args,
@@ -330,6 +331,67 @@ impl World {
         self.file(TENANT, readings::with_id("A-11203"), held).await;
         self.fleet().await;
         visits
+    }
+
+    /// One visit whose exam is signed, with what doctors write.
+    pub async fn signed(&mut self, visits: &BTreeMap<String, String>) {
+        let siobhan = visits["A-11203"].as_str();
+        let exam = |ago_s| Put {
+            lane: "lane-2",
+            place: "exam",
+            reason: "the lane session of lane 2",
+            encounter: Some(siobhan),
+            ago_s,
+            sent_count: 1,
+        };
+        let lens = self.file(TENANT, readings::lensmeter(), exam(3_000)).await;
+        let ark = self.file(TENANT, readings::ark(), exam(2_900)).await;
+        self.file(TENANT, readings::tonometer(), exam(2_700)).await;
+        let mut work = self.work().await;
+        for reading in [&lens, &ark] {
+            accept::accept(&mut work, siobhan, reading, None).await.unwrap();
+        }
+        work.commit().await.unwrap();
+        let doctor = Principal { name: "Dr. Okafor".into(), ..who(TENANT, "okafor", Role::Doctor) };
+        let begin = async || Work::begin(&self.core, &doctor, self.now_us).await.unwrap();
+        let draft = |fields: &[(&str, &str)]| {
+            fields.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect()
+        };
+        let acuity = draft(&[
+            ("unaided_far_right", "20/400"),
+            ("unaided_far_left", "20/300"),
+            ("wearing_far_right", "20/25"),
+            ("wearing_far_left", "20/20-2"),
+            ("wearing_far_both", "20/20"),
+        ]);
+        let rx = draft(&[
+            ("right_sphere", "-4.00"),
+            ("right_cylinder", "-0.75"),
+            ("right_axis", "178"),
+            ("right_add", "2.00"),
+            ("right_prism_horizontal", "1.00"),
+            ("right_base_horizontal", "in"),
+            ("right_acuity", "20/20"),
+            ("left_sphere", "-3.50"),
+            ("left_cylinder", "-1.25"),
+            ("left_axis", "4"),
+            ("left_add", "2.00"),
+            ("left_acuity", "20/20-1"),
+            ("both_acuity", "20/15"),
+            ("vertex_distance_mm", "12"),
+        ]);
+        let mut work = begin().await;
+        prescribe::save(&mut work, siobhan, Kind::Acuity, &acuity, 0).await.unwrap();
+        prescribe::save(&mut work, siobhan, Kind::Subjective, &rx, 0).await.unwrap();
+        prescribe::finalise(&mut work, siobhan, 0).await.unwrap();
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let content = sign::content(&mut work.tx, TENANT, siobhan, &zone).await.unwrap();
+        sign::sign(&mut work, siobhan, &content.digest()).await.unwrap();
+        work.commit().await.unwrap();
+        let mut work = self.work().await;
+        let why = ("the frame was held the wrong way round", None);
+        reject::reject_in_exam(&mut work, siobhan, &lens, why).await.unwrap();
+        work.commit().await.unwrap();
     }
 }
 

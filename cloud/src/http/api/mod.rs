@@ -28,6 +28,7 @@ pub mod history;
 pub mod lanes;
 pub mod openapi;
 pub mod patients;
+pub mod record;
 pub mod waiting;
 
 pub use super::extract::{Body, Params};

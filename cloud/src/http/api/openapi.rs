@@ -1,7 +1,7 @@
 //! The OpenAPI document of `/api/v1`. Handlers say what they take and give; who may call them and
 //! how they refuse is added here from the table of routes, which stays the truth.
 
-use super::{corrections, exam, fleet, history, lanes, patients, waiting};
+use super::{corrections, exam, fleet, history, lanes, patients, record, waiting};
 use crate::{
     app::principal::Role,
     http::{
@@ -68,6 +68,19 @@ After 429 and 503, come again after the seconds of `Retry-After`.";
         corrections::merge,
         corrections::unmerge,
         history::one,
+        record::entries,
+        record::save_acuity,
+        record::save_subjective,
+        record::save_final,
+        record::start,
+        record::finalise,
+        record::signature,
+        record::sign,
+        record::addenda,
+        record::add,
+        record::notices_of_exam,
+        record::notices,
+        record::see,
         waiting::list,
         waiting::assign,
         waiting::reject,

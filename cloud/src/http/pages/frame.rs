@@ -23,20 +23,23 @@ pub struct Person {
     pub role: &'static str,
     pub is_clinical: bool,
     pub csrf: String,
+    /// Notices that the person has not seen.
+    pub notices: i64,
 }
 
 impl Frame {
     /// `live` is the stream's filter, such as `lane=lane-1`; `none` follows nothing.
     pub fn new(title: impl Into<String>, who: Option<&Who>, live: &str) -> Self {
-        let person = |principal: &Principal| Person {
+        let person = |principal: &Principal, notices| Person {
             name: principal.name.clone(),
             role: principal.role.label(),
             is_clinical: principal.role.is_clinical(),
             csrf: principal.csrf_token.clone(),
+            notices,
         };
         Self {
             title: title.into(),
-            person: who.map(|who| person(who)),
+            person: who.map(|who| person(who, who.1)),
             live: live.to_owned(),
             now_ms: clock::now_us() / 1000,
         }

@@ -10,6 +10,7 @@ pub mod inbox;
 pub mod instruments;
 pub mod lane;
 pub mod lanes;
+pub mod notices;
 pub mod patients;
 pub mod preferences;
 pub mod raw;

@@ -3,8 +3,12 @@
 pub mod actions;
 mod compare;
 pub mod correct;
+pub mod letter;
 pub mod notes;
+pub mod record;
+pub mod refraction;
 pub mod sheet;
+pub mod sign;
 
 use super::{
     Fault, Names, Web, Who,
@@ -56,6 +60,7 @@ struct ExamPage {
     /// Measured while this patient was in the lane, but not filed here: shown without its values.
     held: Vec<ReadingView>,
     history: Vec<String>,
+    record: record::RecordView,
 }
 
 struct SectionView {
@@ -115,6 +120,7 @@ pub async fn show(
     let locations = site::locations(&mut tx, &who.tenant).await?;
     let of_day = encounter::of_day(&mut tx, &who.tenant, &found.location_id, &found.visit_date);
     let of_day = of_day.await?;
+    let record = record::RecordView::load(&mut tx, &who, (&id, &rows), (&zone, &names)).await?;
     drop(tx);
     look::look(&web.core.db, &who, ("exam_seen", &id), now_us).await?;
     let view = |row| {
@@ -155,6 +161,7 @@ pub async fn show(
         drops: drops.iter().map(|it| drops_note(it, &zone, &names)).collect(),
         tests: Test::ALL,
         accession: found.accession.clone().unwrap_or_default(),
+        record,
     })
 }
 
