@@ -38,7 +38,8 @@ pub async fn find(
     text: &str,
     birth_date: &str,
 ) -> Result<Vec<Patient>, StoreError> {
-    let sql = "SELECT patient_id, chart_number, family_name, given_name, birth_date FROM patient
+    let sql = "SELECT patient_id, chart_number, family_name, given_name, birth_date,
+            merged_into FROM patient
         WHERE tenant_id = $1 AND ($2 = '' OR chart_number = $2
                 OR LOWER(family_name) LIKE $3 ESCAPE '\\'
                 OR LOWER(given_name) LIKE $3 ESCAPE '\\'
