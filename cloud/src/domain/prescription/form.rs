@@ -359,7 +359,9 @@ mod tests {
         /// Whatever is typed gives a prescription within the limits or faults, and never panics.
         #[test]
         fn stays_within_limits(
-            sphere in "[-+]?[0-9]{0,3}[.,]?[0-9]{0,3}", cylinder in "\\PC{0,8}", axis in "-?[0-9]{0,6}",
+            sphere in "[-+]?[0-9]{0,3}[.,]?[0-9]{0,3}",
+            cylinder in "\\PC{0,8}",
+            axis in "-?[0-9]{0,6}",
         ) {
             let typed = draft(&[
                 ("left_sphere", &sphere), ("left_cylinder", &cylinder), ("left_axis", &axis),
