@@ -23,7 +23,7 @@ use crate::{
     domain::{optics::Notation, sheet::Test},
     http::plot::Plot,
     http::show::{self, Group, ReadingView, Section},
-    store::{encounter, exam, history, patient, site, visit_note, waiting},
+    store::{encounter, exam, exam_entry, history, patient, site, visit_note, waiting},
 };
 use askama::Template;
 use axum::{
@@ -116,6 +116,7 @@ pub async fn show(
         history::Position { scheduled_at_us: found.scheduled_at_us, encounter_id: id.clone() };
     let survivor = patient::survivor(&mut tx, &who.tenant, &found.patient_id).await?;
     let earlier = history::earlier(&mut tx, &who.tenant, &survivor, &position).await?;
+    let written = exam_entry::found_until(&mut tx, &who.tenant, &survivor, &position).await?;
     let notation = preferences::notation(&mut tx, &who).await?;
     let locations = site::locations(&mut tx, &who.tenant).await?;
     let of_day = encounter::of_day(&mut tx, &who.tenant, &found.location_id, &found.visit_date);
@@ -133,6 +134,7 @@ pub async fn show(
     compare::note_differences(&mut readings, &rows, &earlier, (&found, &zone), notation);
     let mut sources = compare::sources(&rows, &id);
     sources.extend(compare::sources(&earlier, &id));
+    sources.extend(compare::typed_sources(&written, &id, &names));
     // Axes are in the time of the place of this visit.
     let here = (found.location_id.clone(), location.time_zone.as_str());
     let others = locations.iter().map(|it| (it.location_id.clone(), it.time_zone.as_str()));
