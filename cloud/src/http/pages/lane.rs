@@ -4,6 +4,7 @@ use super::{
     Action, Fault, Names, Web, Who, begin,
     exam::correct::PurposeForm,
     frame::{Frame, page},
+    unread::{self, Unread},
     visit::Visit,
 };
 use crate::http::extract::Form;
@@ -35,6 +36,7 @@ struct LanePage {
     session: Option<Session>,
     visits: Vec<Visit>,
     tray: Vec<Waiting>,
+    unread: Vec<Unread>,
     here: String,
 }
 
@@ -93,6 +95,7 @@ pub async fn show(
     let of_day = encounter::of_day(&mut tx, &who.tenant, &lane.location_id, &today).await?;
     let session = open_session(&mut tx, &who, &lane, (&zone, now_us), &names).await?;
     let rows = waiting::of_lane(&mut tx, &who.tenant, &lane.lane_id).await?;
+    let unread = unread::of_lane(&mut tx, (&who.tenant, &lane.lane_id), &zone, now_us).await?;
     drop(tx);
     look::look(&web.core.db, &who, ("lane_seen", &lane.lane_id), now_us).await?;
     let chart_number = session.as_ref().map(|session| session.visit.chart_number.as_str());
@@ -113,6 +116,7 @@ pub async fn show(
         visits: of_day.iter().map(|it| Visit::new(it, &zone)).collect(),
         session,
         tray,
+        unread,
     })
 }
 
