@@ -99,7 +99,13 @@ impl Browser {
 
     /// Clicks what a CSS selector names, as soon as it can be clicked.
     pub async fn click(&self, selector: &str) -> Result<()> {
-        self.with(selector, "be clicked", async |element| Ok(element.click().await?)).await
+        self.with(selector, "be clicked", async |element| {
+            // As people do: what stays on top of a page may lie over its upper edge.
+            let it = vec![serde_json::to_value(&element)?];
+            self.client.execute("arguments[0].scrollIntoView({ block: 'center' })", it).await?;
+            Ok(element.click().await?)
+        })
+        .await
     }
 
     /// Chooses an option of a list by its value.
