@@ -3,7 +3,7 @@
 use super::{AppError, correct::check_purpose, work::Work};
 use crate::{
     domain::correction::Purpose,
-    store::{lane_session, live::Kind, site},
+    store::{lane_session, live::Kind, shared_lane, site},
 };
 use uuid::Uuid;
 
@@ -16,6 +16,14 @@ pub async fn open(work: &mut Work, lane: &str, encounter: &str) -> Result<String
     let encounter = work.encounter(encounter).await?;
     if encounter.location_id != row.location_id {
         return Err(AppError::NotFound("encounter at this location"));
+    }
+    if !shared_lane::sharers(&mut work.tx, &tenant, lane).await?.is_empty() {
+        let message = format!(
+            "{} is shared: choose the patient in the lane where they sit; whose a print is, you \
+             say there",
+            row.lane_name
+        );
+        return Err(AppError::Refused(message));
     }
     if let (Some(open), Some(id)) = (&row.encounter_id, &row.lane_session_id)
         && *open == encounter.encounter_id

@@ -326,7 +326,10 @@ const VERSIONS: Step = (4, "versions", include_str!("../../migrations/0004_versi
 const HISTORY: Step = (12, "history", include_str!("../../migrations/0012_history.sql"));
 const NOTATION: Step = (13, "notation", include_str!("../../migrations/0013_notation.sql"));
 const RECORD: Step = (14, "record", include_str!("../../migrations/0014_record.sql"));
-const SQLITE_STEPS: &[Step] = &[TABLES, CAPTURES, VERSIONS, HISTORY, NOTATION, RECORD];
+const SHARED_LANES: Step =
+    (22, "shared lanes", include_str!("../../migrations/0022_shared_lanes.sql"));
+const SQLITE_STEPS: &[Step] =
+    &[TABLES, CAPTURES, VERSIONS, HISTORY, NOTATION, RECORD, SHARED_LANES];
 const POSTGRES_STEPS: &[Step] = &[
     TABLES,
     ROW_LEVEL_SECURITY,
@@ -337,6 +340,8 @@ const POSTGRES_STEPS: &[Step] = &[
     NOTATION,
     RECORD,
     (15, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    SHARED_LANES,
+    (23, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
 ];
 
 #[cfg(test)]

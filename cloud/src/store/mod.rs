@@ -27,6 +27,7 @@ pub mod reconcile;
 pub mod refusal;
 pub mod row;
 pub mod schedule;
+pub mod shared_lane;
 pub mod sign_in;
 pub mod signature;
 pub mod site;

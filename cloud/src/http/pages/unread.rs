@@ -25,8 +25,7 @@ pub struct Unread {
 pub async fn of_lane(
     tx: &mut Tx,
     (tenant, lane): (&str, &str),
-    zone: &TimeZone,
-    now_us: i64,
+    (zone, now_us): (&TimeZone, i64),
 ) -> Result<Vec<Unread>, Fault> {
     let since_us = now_us - TRAY_MAX_US;
     let captures = capture::since(tx, tenant, since_us, CAPTURES_MAX).await?;
