@@ -4,6 +4,7 @@ use super::{
     Action, Fault, Names, Web, Who, begin,
     exam::correct::PurposeForm,
     frame::{Frame, page},
+    unread::{self, Unread},
     visit::Visit,
 };
 use crate::http::extract::Form;
@@ -35,6 +36,7 @@ struct LanePage {
     session: Option<Session>,
     visits: Vec<Visit>,
     tray: Vec<Waiting>,
+    unread: Vec<Unread>,
     /// The lanes that share this one's instrument; none for an ordinary lane (T9).
     sharing: Vec<Sharing>,
     here: String,
@@ -105,8 +107,11 @@ pub async fn show(
     let session = open_session(&mut tx, &who, &lane, (&zone, now_us), &names).await?;
     let sharing = sharing(&mut tx, &who, &lane.lane_id, &zone).await?;
     let mut rows = waiting::of_lane(&mut tx, &who.tenant, &lane.lane_id).await?;
+    let when = (&zone, now_us);
+    let mut unread = unread::of_lane(&mut tx, (&who.tenant, &lane.lane_id), when).await?;
     for shared in shared_lane::shared_by(&mut tx, &who.tenant, &lane.lane_id).await? {
         rows.extend(waiting::of_lane(&mut tx, &who.tenant, &shared).await?);
+        unread.extend(unread::of_lane(&mut tx, (&who.tenant, &shared), when).await?);
     }
     rows.sort_by_key(|row| row.captured_at_us);
     drop(tx);
@@ -129,6 +134,7 @@ pub async fn show(
         visits: of_day.iter().map(|it| Visit::new(it, &zone)).collect(),
         session,
         tray,
+        unread,
         sharing,
     })
 }

@@ -15,6 +15,7 @@ pub mod patients;
 pub mod preferences;
 pub mod raw;
 pub mod slip;
+mod unread;
 pub mod visit;
 
 use super::{Fault, Web, Who};
