@@ -4,6 +4,7 @@
 pub mod account;
 pub mod aging;
 pub mod audit;
+pub mod audit_about;
 pub mod batch;
 pub mod capture;
 pub mod claim;
