@@ -7,7 +7,7 @@ use chiasm_proto::{Base, Dioptres, Eye, Hundredths, PrismComponent, RefractionVa
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-pub use form::{ACUITIES, Draft, FieldFault, acuities, read, typed};
+pub use form::{ACUITIES, Draft, FieldFault, acuities, is_field, read, typed};
 
 /// Largest sphere either way, in dioptres.
 pub const SPHERE_MAX: Dioptres = Hundredths::whole(30);

@@ -19,17 +19,6 @@ crate::row! {
     }
 }
 
-/// Patients whose chart number is the text or whose names begin with it.
-pub async fn search(tx: &mut Tx, tenant: &str, text: &str) -> Result<Vec<Patient>, StoreError> {
-    let sql = "SELECT patient_id, chart_number, family_name, given_name, birth_date,
-            merged_into FROM patient
-        WHERE tenant_id = $1 AND (chart_number = $2 OR LOWER(family_name) LIKE $3 ESCAPE '\\'
-            OR LOWER(given_name) LIKE $3 ESCAPE '\\')
-        ORDER BY family_name, given_name, patient_id LIMIT $4";
-    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    tx.fetch_all(sql, args![tenant, text, format!("{escaped}%"), FOUND_MAX]).await
-}
-
 /// Patients by the start of a name or a chart number, by birth date, or by both; the part that is
 /// empty is not asked for.
 pub async fn find(

@@ -77,7 +77,7 @@ pub async fn search(
         return Err(Fault::bad_request(message).at_field("q"));
     }
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
-    let found = patient::search(&mut tx, &who.tenant, text).await?;
+    let found = patient::find(&mut tx, &who.tenant, text, "").await?;
     drop(tx);
     look::look(&web.core.db, &who, ("patients_searched", &who.tenant), clock::now_us()).await?;
     let to_json = |it: patient::Patient| PatientJson {
