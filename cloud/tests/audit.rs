@@ -15,7 +15,14 @@ use site::{
     world::{OTHER, TENANT},
 };
 
-on_both!(looks_and_changes_are_entries, the_chain_cannot_be_bent, many_at_once_make_one_chain,);
+on_both!(
+    looks_and_changes_are_entries,
+    the_chain_cannot_be_bent,
+    many_at_once_make_one_chain,
+    who_saw_the_pressure,
+    the_export_is_whole_and_safe,
+    only_those_who_answer_for_it_ask,
+);
 
 impl Site {
     async fn entries(&self) -> Vec<Stored> {
@@ -43,8 +50,8 @@ async fn looks_and_changes_are_entries(site: Site) {
     get(&format!("/exams/{lars}")).await;
     get(&format!("/exams/{lars}")).await;
     let all = site.exam(&token, &lars).await;
-    let tonometer =
-        all.iter().find(|it| it["model"] == "NT-530P" || it["place"] == "exam").unwrap();
+    // Latest first.
+    let tonometer = &all[0];
     let id = tonometer["reading_id"].as_str().unwrap().to_owned();
     get(&format!("/readings/{id}/raw")).await;
     let post = async |path: &str, body| site.api(&token, Method::POST, path, body).await.0;
@@ -204,4 +211,130 @@ async fn many_at_once_make_one_chain(site: Site) {
     assert_eq!(site.entries().await.len(), before + done);
     let verdict = audit_chain::verify(&site.world.core.db, TENANT, None).await.unwrap();
     assert_eq!(verdict.broken, None);
+}
+
+/// C11: who saw or changed the pressure of this patient on this day.
+async fn who_saw_the_pressure(site: Site) {
+    let (doctor, ana) = (site.token("okafor").await, site.token("ana").await);
+    let (lars, ngozi) = (site.visits["A-10977"].clone(), site.visits["A-10482"].clone());
+    let get = async |token: &str, path: &str| {
+        let headers = [("authorization", token)];
+        let (status, _, body) = site.send(Method::GET, path, &headers, "").await;
+        assert_eq!(status, 200, "{path} {body}");
+        body
+    };
+    get(&ana, &format!("/exams/{lars}")).await;
+    get(&ana, &format!("/exams/{ngozi}")).await;
+    let pressure = site.exam(&doctor, &lars).await[0]["reading_id"].as_str().unwrap().to_owned();
+    let reject = format!("/api/v1/encounters/{lars}/readings/{pressure}/reject");
+    let (status, _) = site.api(&doctor, Method::POST, &reject, json!({"reason": "blinked"})).await;
+    assert_eq!(status, 204);
+
+    let today = jiff::Timestamp::from_microsecond(site.world.now_us).unwrap();
+    let today = today.in_tz("America/New_York").unwrap().date();
+    let day = format!("from={today}&until={today}");
+    let page = get(&doctor, &format!("/audit?q=A-10977&kind=tonometry&{day}")).await;
+    for part in ["Bergström, Lars", "Ana Ruiz", "Looked at the exam", "Rejected a reading"] {
+        assert!(page.contains(part), "{part} is missing in {page}");
+    }
+    assert!(page.contains("<del>pending</del><ins>rejected</ins>") && page.contains("blinked"));
+    assert!(!page.contains("Okonkwo"), "another patient");
+    let rows = |page: &str| page.matches("class=\"audit-time\"").count();
+    let looked = get(&doctor, &format!("/audit?q=A-10977&kind=tonometry&only=looked&{day}")).await;
+    let changed =
+        get(&doctor, &format!("/audit?q=A-10977&kind=tonometry&only=changed&{day}")).await;
+    assert!(!looked.contains("Rejected a reading") && changed.contains("Rejected a reading"));
+    assert_eq!(rows(&changed), 1, "the sessions and the lens are of other kinds");
+    let of_ana = format!("/audit?q=A-10977&account={TENANT}-ana&only=changed");
+    assert!(!get(&doctor, &of_ana).await.contains("Rejected a reading"));
+    let yesterday = today.yesterday().unwrap();
+    let before = get(&doctor, &format!("/audit?q=A-10977&until={yesterday}")).await;
+    assert!(before.contains("Nothing fits"));
+    assert!(get(&doctor, "/audit?q=nobody+at+all").await.contains("Nobody is found"));
+    assert!(get(&doctor, "/audit?from=yesterday").await.contains("year-month-day"));
+
+    // The same through the API, whose pages do not overlap.
+    let path = "/api/v1/audit?kind=tonometry&only=changed";
+    let (status, found) = site.api(&doctor, Method::GET, path, json!({})).await;
+    assert_eq!(status, 200);
+    let entry = &found["entries"][0];
+    assert_eq!((&entry["action"], &entry["why"]), (&json!("reading_rejected"), &json!("blinked")));
+    assert_eq!(entry["kinds"], json!(["pachymetry", "tonometry"]));
+    // Asking was an entry.
+    let patient = entry["patient_id"].as_str().unwrap();
+    let (_, asked) = site
+        .api(&doctor, Method::GET, &format!("/api/v1/audit?patient_id={patient}"), json!({}))
+        .await;
+    let actions: Vec<&str> = asked["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["action"].as_str().unwrap())
+        .collect();
+    assert!(actions.contains(&"audit_seen"), "{actions:?}");
+    for (wrong, status) in [
+        ("kind=mood", 422),
+        ("only=both", 422),
+        ("before=soon", 400),
+        ("patient_id=nobody", 404),
+        ("colour=red", 400),
+    ] {
+        let path = format!("/api/v1/audit?{wrong}");
+        assert_eq!(site.api(&doctor, Method::GET, &path, json!({})).await.0, status, "{wrong}");
+    }
+}
+
+async fn the_export_is_whole_and_safe(site: Site) {
+    let doctor = site.token("okafor").await;
+    let auth = [("authorization", doctor.as_str())];
+    assert_eq!(site.send(Method::GET, "/patients?q=%3Dcmd0", &auth, "").await.0, 200);
+    let mut tx = site.world.core.db.tenant(TENANT).await.unwrap();
+    let one = site.entries().await.pop().unwrap();
+    let many: Vec<audit::Entry> = (0..2_100)
+        .map(|at| audit::Entry {
+            at_us: one.at_us - at,
+            account_id: one.account_id.clone(),
+            role: one.role.clone(),
+            address: String::new(),
+            is_look: true,
+            action: "exam_seen".into(),
+            subject: format!("{at}"),
+            about: audit::About::default(),
+        })
+        .collect();
+    audit::append(&mut tx, TENANT, &many).await.unwrap();
+    tx.commit().await.unwrap();
+    let (status, headers, text) = site.send(Method::GET, "/audit/export", &auth, "").await;
+    assert_eq!(status, 200);
+    assert!(headers["content-type"].to_str().unwrap().starts_with("text/csv"));
+    assert!(headers["content-disposition"].to_str().unwrap().contains(".csv"));
+    let lines = chiasm_cloud::app::csv::parse(&text, 100_000).unwrap();
+    let mut numbers: Vec<&str> = lines[1..].iter().map(|(_, line)| line[0].as_str()).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let mut tx = site.world.core.db.tenant_read(TENANT).await.unwrap();
+    let (last, _) = audit::head(&mut tx, TENANT).await.unwrap().unwrap();
+    drop(tx);
+    assert_eq!(numbers.len() as i64, last - 1, "each once, but for the export's own entry");
+    assert!(text.contains(",'=cmd0,") && !text.contains(",=cmd"), "no formulas");
+    let latest = site.api(&doctor, Method::GET, "/api/v1/audit", json!({})).await.1;
+    assert_eq!(latest["entries"].as_array().unwrap().len(), 100);
+    assert!(latest["older"].is_string());
+    let exported = site.api(&doctor, Method::GET, "/api/v1/audit?only=changed", json!({})).await.1;
+    assert_eq!(exported["entries"][0]["action"], "audit_exported");
+}
+
+async fn only_those_who_answer_for_it_ask(site: Site) {
+    for (login, status) in [("okafor", 200), ("ana", 403), ("it", 403), ("staff", 403)] {
+        let token = site.token(login).await;
+        for path in ["/audit", "/audit/export", "/api/v1/audit"] {
+            let headers = [("authorization", token.as_str())];
+            let (got, _, page) = site.send(Method::GET, path, &headers, "").await;
+            assert_eq!(got, status, "{login} {path}");
+            assert_eq!(page.contains("href=\"/audit\""), path == "/audit" && status == 200);
+        }
+    }
+    // Another practice's patient.
+    let bea = site.token("bea").await;
+    assert_eq!(site.api(&bea, Method::GET, "/api/v1/audit", json!({})).await.0, 403);
 }

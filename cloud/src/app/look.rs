@@ -47,3 +47,20 @@ pub async fn look_at(
     tx.commit().await?;
     Ok(())
 }
+
+/// Notes what somebody searched for: every search, as nobody searches by merely leaving a page open.
+pub async fn searched(
+    db: &Db,
+    who: &Principal,
+    (text, birth_date): (&str, &str),
+    now_us: i64,
+) -> Result<(), AppError> {
+    let words = format!("{text} {birth_date}");
+    let about = About::default().values(("", words.trim()));
+    let what = ("patients_searched", who.tenant.as_str());
+    let entry = Entry { is_look: true, ..about::entry(who, what, about, now_us) };
+    let mut tx = db.tenant(&who.tenant).await?;
+    audit::append(&mut tx, &who.tenant, &[entry]).await?;
+    tx.commit().await?;
+    Ok(())
+}

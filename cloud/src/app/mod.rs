@@ -6,6 +6,7 @@ pub mod accept;
 pub mod accession;
 pub mod assign;
 pub mod audit_chain;
+pub mod audit_list;
 pub mod claim_code;
 pub mod correct;
 pub mod csv;
