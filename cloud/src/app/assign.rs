@@ -38,8 +38,8 @@ pub async fn assign(work: &mut Work, reading: &str, choice: &Choice) -> Result<(
         acceptance: "pending",
         ..Next::of(&row)
     };
-    work.change(&row, next, &why).await?;
-    work.audit("reading_assigned", &row.reading_id).await
+    let about = work.change(&row, next, &why).await?;
+    work.audit_about(("reading_assigned", &row.reading_id), about).await
 }
 
 /// Whether a lane's tray shows a reading: it is the lane's own, or of an instrument that the lane
@@ -72,8 +72,8 @@ pub async fn send_to_inbox(
         acceptance: "pending",
         ..Next::of(&row)
     };
-    work.change(&row, next, why).await?;
-    work.audit("reading_to_inbox", &row.reading_id).await
+    let about = work.change(&row, next, why).await?;
+    work.audit_about(("reading_to_inbox", &row.reading_id), about).await
 }
 
 /// Whether an identity inside the data is that of the visit: the identifier that we issued for it, or

@@ -3,6 +3,7 @@
 
 use super::{AppError, accession, csv, local_time, work::Work};
 use crate::store::{
+    audit::About,
     live::{Kind, NewEvent},
     patient::{self, Patient},
     schedule::{self, Appointment},
@@ -97,7 +98,12 @@ pub async fn import(work: &mut Work, text: &str) -> Result<Imported, AppError> {
         let event = NewEvent::new(work.now_us, Kind::VisitChanged);
         work.tell(NewEvent { location_id: Some(location), ..event });
     }
-    work.audit("schedule_imported", &tenant).await?;
+    let counts = format!(
+        "{} patients added, {} appointments added, {} changed",
+        imported.patients_added, imported.appointments_added, imported.appointments_changed
+    );
+    let about = About::default().values(("", &counts));
+    work.audit_about(("schedule_imported", &tenant), about).await?;
     Ok(imported)
 }
 

@@ -1,9 +1,12 @@
 //! What people do, one use case per file. Each changes rows, keeps the earlier state, writes the
 //! audit entry and the live event in one transaction, and tells nobody before the commit.
 
+pub mod about;
 pub mod accept;
 pub mod accession;
 pub mod assign;
+pub mod audit_chain;
+pub mod audit_list;
 pub mod claim_code;
 pub mod correct;
 pub mod csv;

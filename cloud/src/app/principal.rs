@@ -59,6 +59,8 @@ pub struct Principal {
     pub name: String,
     pub role: Role,
     pub csrf_token: String,
+    /// Where the request came from, for the audit; empty where that is not known.
+    pub address: String,
     /// Hash of the session token: the key of the sign-in.
     pub token_sha256: String,
 }

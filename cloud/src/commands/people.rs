@@ -190,6 +190,7 @@ fn command_line(tenant: &str) -> Principal {
         name: "Command line".to_owned(),
         role: Role::ClinicIt,
         csrf_token: String::new(),
+        address: String::new(),
         token_sha256: String::new(),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod comparison;
 pub mod correction;
+pub mod difference;
 pub mod optics;
 pub mod placement;
 pub mod prescription;

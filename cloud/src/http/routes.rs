@@ -1,7 +1,7 @@
 //! Every route with the roles that may use it.
 
 use super::{Web, api, assets, auth, guard::Access, pages, sse};
-use crate::app::principal::Role;
+use crate::app::{audit_list, principal::Role};
 use axum::{
     handler::Handler,
     http::Method,
@@ -23,7 +23,8 @@ const ALL: Access = Access::Roles(Role::ALL);
 const CLINICAL: Access = Access::Roles(&[Role::Technician, Role::Doctor]);
 /// Those who bring the schedule in.
 const SCHEDULE: Access = Access::Roles(&[Role::Technician, Role::Doctor, Role::ClinicIt]);
-
+/// Those who ask who saw what.
+const AUDIT: Access = Access::Roles(audit_list::ROLES);
 /// Those who run gateways.
 const FLEET: Access = Access::Roles(&[Role::ClinicIt, Role::CloudStaff]);
 
@@ -43,7 +44,7 @@ pub fn routes() -> Vec<Route> {
 
 fn page_routes() -> Vec<Route> {
     use pages::{
-        charts, exam, fleet, history, inbox, instruments, lane, lanes, notices, patients,
+        audit, charts, exam, fleet, history, inbox, instruments, lane, lanes, notices, patients,
         preferences, raw, slip,
     };
     vec![
@@ -108,6 +109,8 @@ fn page_routes() -> Vec<Route> {
         post("/exams/{encounter}/addenda", CLINICAL, exam::sign::add),
         get("/exams/{encounter}/letter", CLINICAL, exam::letter::letter),
         get("/exams/{encounter}/prescription", CLINICAL, exam::letter::prescription),
+        get("/audit", AUDIT, audit::show),
+        get("/audit/export", AUDIT, audit::export),
         get("/notices", CLINICAL, notices::show),
         post("/notices/{notice}/seen", CLINICAL, notices::see),
         get("/readings/{reading}/raw", CLINICAL, raw::show),
@@ -124,7 +127,9 @@ fn page_routes() -> Vec<Route> {
 }
 
 fn api_routes() -> Vec<Route> {
-    use api::{corrections, docs, exam, fleet, history, lanes, openapi, patients, record, waiting};
+    use api::{
+        audit, corrections, docs, exam, fleet, history, lanes, openapi, patients, record, waiting,
+    };
     vec![
         get("/api/v1/openapi.json", PUBLIC, openapi::document),
         get("/api/v1/docs", PUBLIC, docs::show),
@@ -183,6 +188,7 @@ fn api_routes() -> Vec<Route> {
         get("/api/v1/waiting", CLINICAL, waiting::list),
         post("/api/v1/waiting/{reading}/assign", CLINICAL, waiting::assign),
         post("/api/v1/waiting/{reading}/reject", CLINICAL, waiting::reject),
+        get("/api/v1/audit", AUDIT, audit::list),
         get("/api/v1/fleet", ALL, fleet::list),
         get("/api/v1/conservation", ALL, fleet::conservation),
     ]

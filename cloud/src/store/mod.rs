@@ -4,6 +4,8 @@
 pub mod account;
 pub mod aging;
 pub mod audit;
+pub mod audit_about;
+pub mod audit_list;
 pub mod batch;
 pub mod capture;
 pub mod claim;

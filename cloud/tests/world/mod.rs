@@ -248,6 +248,7 @@ pub fn who(tenant: &str, login: &str, role: Role) -> Principal {
         name: login.into(),
         role,
         csrf_token: String::new(),
+        address: String::new(),
         token_sha256: String::new(),
     }
 }

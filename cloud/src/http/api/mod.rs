@@ -20,6 +20,7 @@
 //! `Fault::…(…).at_field("reason")`, from below `AppError::Field("reason", message)`. `cloud/tests/
 //! openapi.rs` fails for a route that the document does not describe.
 
+pub mod audit;
 pub mod corrections;
 pub mod docs;
 pub mod exam;

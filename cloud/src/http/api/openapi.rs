@@ -1,7 +1,7 @@
 //! The OpenAPI document of `/api/v1`. Handlers say what they take and give; who may call them and
 //! how they refuse is added here from the table of routes, which stays the truth.
 
-use super::{corrections, exam, fleet, history, lanes, patients, record, waiting};
+use super::{audit, corrections, exam, fleet, history, lanes, patients, record, waiting};
 use crate::{
     app::principal::Role,
     http::{
@@ -84,6 +84,7 @@ After 429 and 503, come again after the seconds of `Retry-After`.";
         waiting::list,
         waiting::assign,
         waiting::reject,
+        audit::list,
         fleet::list,
         fleet::conservation,
     ),

@@ -1,7 +1,7 @@
 //! What every page has around its content.
 
 use crate::{
-    app::principal::Principal,
+    app::{audit_list, principal::Principal},
     clock,
     http::{Fault, Who},
 };
@@ -22,6 +22,7 @@ pub struct Person {
     pub name: String,
     pub role: &'static str,
     pub is_clinical: bool,
+    pub sees_audit: bool,
     pub csrf: String,
     /// Notices that the person has not seen.
     pub notices: i64,
@@ -33,6 +34,7 @@ impl Frame {
         let person = |principal: &Principal, notices| Person {
             name: principal.name.clone(),
             role: principal.role.label(),
+            sees_audit: audit_list::ROLES.contains(&principal.role),
             is_clinical: principal.role.is_clinical(),
             csrf: principal.csrf_token.clone(),
             notices,

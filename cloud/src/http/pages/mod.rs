@@ -1,6 +1,7 @@
 //! Pages for people, rendered here and followed live by small scripts. Every action is a form that
 //! works without script.
 
+pub mod audit;
 pub mod charts;
 pub mod exam;
 pub mod fleet;

@@ -18,12 +18,14 @@ use super::{
     visit::Visit,
 };
 use crate::{
-    app::{local_time, look},
+    app::{about, local_time, look},
     clock,
     domain::{optics::Notation, sheet::Test},
     http::plot::Plot,
     http::show::{self, Group, ReadingView, Section},
-    store::{encounter, exam, exam_entry, history, patient, site, visit_note, waiting},
+    store::{
+        audit::About, encounter, exam, exam_entry, history, patient, site, visit_note, waiting,
+    },
 };
 use askama::Template;
 use axum::{
@@ -123,7 +125,10 @@ pub async fn show(
     let of_day = of_day.await?;
     let record = record::RecordView::load(&mut tx, &who, (&id, &rows), (&zone, &names)).await?;
     drop(tx);
-    look::look(&web.core.db, &who, ("exam_seen", &id), now_us).await?;
+    let typed = record.kinds();
+    let shown = rows.iter().chain(&earlier).flat_map(|row| about::kinds_of(&row.body)).chain(typed);
+    let about = About::exam(&id).kinds(shown);
+    look::look_at(&web.core.db, &who, ("exam_seen", &id), about, now_us).await?;
     let view = |row| {
         let name_of = |account: &str| names.of(account);
         let mut view = show::reading_in(notation, row, &zone, now_us, name_of);
