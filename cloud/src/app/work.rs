@@ -9,6 +9,7 @@ use crate::{
         encounter::{self, Encounter},
         exam::{self, Next, ReadingRow},
         live::{self, Kind, NewEvent},
+        report::{self, Stale},
     },
 };
 
@@ -20,17 +21,28 @@ pub struct Work {
     pub now_us: i64,
     events: Vec<NewEvent>,
     lanes: Vec<String>,
+    /// What the reports have to count again.
+    stale: Stale,
 }
 
 impl Work {
     pub async fn begin(core: &Core, who: &Principal, now_us: i64) -> Result<Self, AppError> {
         let tx = core.db.tenant(&who.tenant).await?;
         let (core, who) = (core.clone(), who.clone());
-        Ok(Self { core, who, tx, now_us, events: Vec::new(), lanes: Vec::new() })
+        Ok(Self {
+            core,
+            who,
+            tx,
+            now_us,
+            events: Vec::new(),
+            lanes: Vec::new(),
+            stale: Stale::default(),
+        })
     }
 
     /// Makes it durable, and only then tells pages and gateways.
     pub async fn commit(mut self) -> Result<(), AppError> {
+        report::mark(&mut self.tx, &self.who.tenant, &self.stale).await?;
         live::append(&mut self.tx, &self.who.tenant, &self.events).await?;
         self.tx.commit().await?;
         if !self.events.is_empty() {
@@ -91,11 +103,17 @@ impl Work {
         if !exam::change(&mut self.tx, &self.who.tenant, row, next, by).await? {
             return Err(AppError::Conflict);
         }
+        self.counts(&row.location_id, row.captured_at_us);
         self.tell_reading(row, to.as_deref());
         for (encounter, what) in touches {
             record::touch_by_reading(self, &encounter, what, row, why).await?;
         }
         Ok(())
+    }
+
+    /// The reports have to count the hour of a reading again.
+    pub fn counts(&mut self, location: &str, captured_at_us: i64) {
+        self.stale.add(location, captured_at_us);
     }
 
     /// Tells pages of something.

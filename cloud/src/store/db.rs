@@ -180,7 +180,7 @@ impl Db {
             Db::Sqlite { write, .. } => migrator(SQLITE_STEPS).run(write).await?,
             Db::Postgres(pool) => migrator(POSTGRES_STEPS).run(pool).await?,
         }
-        Ok(())
+        super::patient::fold_all(self).await
     }
 
     /// A transaction that may write rows of one tenant.
@@ -326,7 +326,17 @@ const VERSIONS: Step = (4, "versions", include_str!("../../migrations/0004_versi
 const HISTORY: Step = (12, "history", include_str!("../../migrations/0012_history.sql"));
 const NOTATION: Step = (13, "notation", include_str!("../../migrations/0013_notation.sql"));
 const RECORD: Step = (14, "record", include_str!("../../migrations/0014_record.sql"));
-const SQLITE_STEPS: &[Step] = &[TABLES, CAPTURES, VERSIONS, HISTORY, NOTATION, RECORD];
+const SCALE: Step = (20, "scale", include_str!("../../migrations/0020_scale.sql"));
+const SQLITE_STEPS: &[Step] = &[
+    TABLES,
+    CAPTURES,
+    VERSIONS,
+    HISTORY,
+    NOTATION,
+    RECORD,
+    SCALE,
+    (21, "fill", include_str!("../../migrations/0021_fill.sql")),
+];
 const POSTGRES_STEPS: &[Step] = &[
     TABLES,
     ROW_LEVEL_SECURITY,
@@ -337,7 +347,15 @@ const POSTGRES_STEPS: &[Step] = &[
     NOTATION,
     RECORD,
     (15, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    SCALE,
+    (21, "fill and row level security", FILL_ON_POSTGRES),
 ];
+const FILL_ON_POSTGRES: &str = concat!(
+    include_str!("../../migrations/postgres/all_tenants.sql"),
+    include_str!("../../migrations/postgres/0021_names_by_bytes.sql"),
+    include_str!("../../migrations/0021_fill.sql"),
+    include_str!("../../migrations/postgres/row_level_security_of_new.sql"),
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,9 @@
 //! The OpenAPI document of `/api/v1`. Handlers say what they take and give; who may call them and
 //! how they refuse is added here from the table of routes, which stays the truth.
 
-use super::{corrections, exam, fleet, history, lanes, patients, record, waiting};
+use super::{
+    corrections, exam, fleet, history, inboxes, lanes, patients, record, reports, waiting,
+};
 use crate::{
     app::principal::Role,
     http::{
@@ -84,6 +86,11 @@ After 429 and 503, come again after the seconds of `Retry-After`.";
         waiting::list,
         waiting::assign,
         waiting::reject,
+        inboxes::list,
+        inboxes::one,
+        inboxes::take,
+        inboxes::give_back,
+        reports::show,
         fleet::list,
         fleet::conservation,
     ),

@@ -1,7 +1,7 @@
 //! What every page has around its content.
 
 use crate::{
-    app::principal::Principal,
+    app::principal::{Principal, Role},
     clock,
     http::{Fault, Who},
 };
@@ -22,6 +22,7 @@ pub struct Person {
     pub name: String,
     pub role: &'static str,
     pub is_clinical: bool,
+    pub sees_reports: bool,
     pub csrf: String,
     /// Notices that the person has not seen.
     pub notices: i64,
@@ -34,6 +35,7 @@ impl Frame {
             name: principal.name.clone(),
             role: principal.role.label(),
             is_clinical: principal.role.is_clinical(),
+            sees_reports: matches!(principal.role, Role::Doctor | Role::ClinicIt),
             csrf: principal.csrf_token.clone(),
             notices,
         };

@@ -14,6 +14,7 @@ pub mod notices;
 pub mod patients;
 pub mod preferences;
 pub mod raw;
+pub mod reports;
 pub mod slip;
 pub mod visit;
 
