@@ -22,8 +22,8 @@ use chiasm_proto::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// The gateway column of typed readings: no gateway can have this name.
-pub const GATEWAY: &str = "@manual";
+/// The gateway column of typed readings.
+pub const GATEWAY: &str = document::TYPED_GATEWAY;
 /// Longest name of an instrument, in characters.
 pub const INSTRUMENT_LEN_MAX: usize = 80;
 
@@ -106,6 +106,7 @@ pub async fn type_in(
     document::insert(&mut work.tx, &tenant, &[document], &[reading]).await?;
     let by = (work.who.account.clone(), work.now_us);
     document::mark_manual(&mut work.tx, &tenant, &reading_id, (&by.0, by.1)).await?;
+    work.counts(&visit.location_id, work.now_us);
     work.tell(NewEvent {
         location_id: Some(visit.location_id),
         lane_id: Some(lane.lane_id),

@@ -10,6 +10,7 @@ use crate::{
         encounter::{self, Encounter},
         exam::{self, Next, ReadingRow},
         live::{self, Kind, NewEvent},
+        report::{self, Stale},
     },
 };
 
@@ -22,6 +23,8 @@ pub struct Work {
     events: Vec<NewEvent>,
     lanes: Vec<String>,
     entries: Vec<audit::Entry>,
+    /// What the reports have to count again.
+    stale: Stale,
 }
 
 impl Work {
@@ -29,11 +32,12 @@ impl Work {
         let tx = core.db.tenant(&who.tenant).await?;
         let (core, who) = (core.clone(), who.clone());
         let (events, lanes, entries) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { core, who, tx, now_us, events, lanes, entries })
+        Ok(Self { core, who, tx, now_us, events, lanes, entries, stale: Stale::default() })
     }
 
     /// Makes it durable, and only then tells pages and gateways.
     pub async fn commit(mut self) -> Result<(), AppError> {
+        report::mark(&mut self.tx, &self.who.tenant, &self.stale).await?;
         // The ends of the audit and of the live events are locked last and in this order: others
         // wait for them only as long as a commit takes, and never for each other.
         self.write_entries().await?;
@@ -99,11 +103,17 @@ impl Work {
         if !exam::change(&mut self.tx, &self.who.tenant, row, next, by).await? {
             return Err(AppError::Conflict);
         }
+        self.counts(&row.location_id, row.captured_at_us);
         self.tell_reading(row, to.as_deref());
         for (encounter, what) in touches {
             record::touch_by_reading(self, &encounter, what, row, why).await?;
         }
         Ok(about)
+    }
+
+    /// The reports have to count the hour of a reading again.
+    pub fn counts(&mut self, location: &str, captured_at_us: i64) {
+        self.stale.add(location, captured_at_us);
     }
 
     /// Tells pages of something.

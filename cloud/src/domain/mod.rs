@@ -7,6 +7,7 @@ pub mod optics;
 pub mod placement;
 pub mod prescription;
 pub mod progress;
+pub mod report;
 pub mod sample;
 pub mod sheet;
 pub mod signature;

@@ -27,6 +27,8 @@ const SCHEDULE: Access = Access::Roles(&[Role::Technician, Role::Doctor, Role::C
 const AUDIT: Access = Access::Roles(audit_list::ROLES);
 /// Those who run gateways.
 const FLEET: Access = Access::Roles(&[Role::ClinicIt, Role::CloudStaff]);
+/// Those who ask how the work goes: numbers without patients.
+const REPORTS: Access = Access::Roles(&[Role::Doctor, Role::ClinicIt]);
 
 fn get<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
     Route { method: Method::GET, path, access, handler: routing::get(handler) }
@@ -45,7 +47,7 @@ pub fn routes() -> Vec<Route> {
 fn page_routes() -> Vec<Route> {
     use pages::{
         audit, charts, exam, fleet, history, inbox, instruments, lane, lanes, notices, patients,
-        preferences, raw, slip,
+        preferences, raw, reports, slip,
     };
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
@@ -118,6 +120,10 @@ fn page_routes() -> Vec<Route> {
         get("/inbox/{location}", CLINICAL, inbox::show),
         post("/inbox/{location}/{reading}/assign", CLINICAL, inbox::assign),
         post("/inbox/{location}/{reading}/reject", CLINICAL, inbox::reject),
+        post("/inbox/{location}/{reading}/take", CLINICAL, inbox::take),
+        post("/inbox/{location}/{reading}/give-back", CLINICAL, inbox::give_back),
+        get("/reports", REPORTS, reports::show),
+        get("/reports/csv", REPORTS, reports::csv),
         get("/instruments", ALL, instruments::list),
         get("/instruments/{driver}", ALL, instruments::one),
         post("/instruments/examine", ALL, instruments::examine),
@@ -128,7 +134,8 @@ fn page_routes() -> Vec<Route> {
 
 fn api_routes() -> Vec<Route> {
     use api::{
-        audit, corrections, docs, exam, fleet, history, lanes, openapi, patients, record, waiting,
+        audit, corrections, docs, exam, fleet, history, inboxes, lanes, openapi, patients, record,
+        reports, waiting,
     };
     vec![
         get("/api/v1/openapi.json", PUBLIC, openapi::document),
@@ -189,6 +196,11 @@ fn api_routes() -> Vec<Route> {
         post("/api/v1/waiting/{reading}/assign", CLINICAL, waiting::assign),
         post("/api/v1/waiting/{reading}/reject", CLINICAL, waiting::reject),
         get("/api/v1/audit", AUDIT, audit::list),
+        get("/api/v1/inboxes", CLINICAL, inboxes::list),
+        get("/api/v1/inboxes/{location}", CLINICAL, inboxes::one),
+        post("/api/v1/waiting/{reading}/take", CLINICAL, inboxes::take),
+        post("/api/v1/waiting/{reading}/give-back", CLINICAL, inboxes::give_back),
+        get("/api/v1/reports", REPORTS, reports::show),
         get("/api/v1/fleet", ALL, fleet::list),
         get("/api/v1/conservation", ALL, fleet::conservation),
     ]

@@ -3,6 +3,7 @@
 use super::{
     StoreError, Tx,
     live::{Kind, NewEvent},
+    report::{self, Stale},
 };
 use crate::args;
 
@@ -14,8 +15,7 @@ pub async fn tenants_with_old_tray(tx: &mut Tx, before_us: i64) -> Result<Vec<St
     let rows: Vec<(String,)> = tx
         .fetch_all(
             "SELECT DISTINCT tenant_id FROM reading
-             WHERE place = 'tray' AND place IN ('tray', 'inbox', 'held')
-                 AND acceptance <> 'rejected' AND received_at_us <= $1",
+             WHERE place = 'tray' AND acceptance <> 'rejected' AND received_at_us <= $1",
             args![before_us],
         )
         .await?;
@@ -29,20 +29,23 @@ pub async fn tray_to_inbox(
     before_us: i64,
     now_us: i64,
 ) -> Result<Vec<NewEvent>, StoreError> {
-    let rows: Vec<(String, String, String, String, i64)> = tx
+    let rows: Vec<(String, String, String, String, i64, i64)> = tx
         .fetch_all(
-            "SELECT reading_id, location_id, lane_id, gateway_id, version FROM reading
-             WHERE tenant_id = $1 AND place = 'tray' AND place IN ('tray', 'inbox', 'held')
-                 AND acceptance <> 'rejected' AND received_at_us <= $2
+            "SELECT reading_id, location_id, lane_id, gateway_id, version, captured_at_us
+             FROM reading
+             WHERE tenant_id = $1 AND place = 'tray' AND acceptance <> 'rejected'
+                 AND received_at_us <= $2
              ORDER BY received_at_us LIMIT $3",
             args![tenant, before_us, ROWS_MAX],
         )
         .await?;
     let mut events = Vec::with_capacity(rows.len());
-    for (reading, location, lane, gateway, version) in rows {
+    let mut stale = Stale::default();
+    for (reading, location, lane, gateway, version, captured_at_us) in rows {
         if !to_inbox(tx, tenant, &reading, version, now_us).await? {
             continue;
         }
+        stale.add(&location, captured_at_us);
         events.push(NewEvent {
             location_id: Some(location),
             lane_id: Some(lane),
@@ -51,6 +54,7 @@ pub async fn tray_to_inbox(
             ..NewEvent::new(now_us, Kind::ReadingChanged)
         });
     }
+    report::mark(tx, tenant, &stale).await?;
     Ok(events)
 }
 

@@ -27,6 +27,7 @@ pub mod patient_merge;
 pub mod prune;
 pub mod reconcile;
 pub mod refusal;
+pub mod report;
 pub mod row;
 pub mod schedule;
 pub mod shared_lane;

@@ -16,7 +16,7 @@ use chiasm_cloud::{
     },
     args,
     config::Config,
-    store::{Db, account, encounter, fleet},
+    store::{Db, account, encounter, fleet, report},
 };
 use chiasm_proto::{
     Body, Capture, ClockState, Decoded, DriverRef, Envelope, Epoch, GatewayId, LaneId, LinkId, Raw,
@@ -215,6 +215,9 @@ impl World {
         )
         .await
         .unwrap();
+        let mut stale = report::Stale::default();
+        stale.add("main", at_us);
+        report::mark(&mut tx, tenant, &stale).await.unwrap();
         tx.commit().await.unwrap();
         id.to_string()
     }

@@ -26,10 +26,12 @@ pub mod docs;
 pub mod exam;
 pub mod fleet;
 pub mod history;
+pub mod inboxes;
 pub mod lanes;
 pub mod openapi;
 pub mod patients;
 pub mod record;
+pub mod reports;
 pub mod waiting;
 
 pub use super::extract::{Body, Params};

@@ -1,7 +1,9 @@
 //! The OpenAPI document of `/api/v1`. Handlers say what they take and give; who may call them and
 //! how they refuse is added here from the table of routes, which stays the truth.
 
-use super::{audit, corrections, exam, fleet, history, lanes, patients, record, waiting};
+use super::{
+    audit, corrections, exam, fleet, history, inboxes, lanes, patients, record, reports, waiting,
+};
 use crate::{
     app::principal::Role,
     http::{
@@ -85,6 +87,11 @@ After 429 and 503, come again after the seconds of `Retry-After`.";
         waiting::assign,
         waiting::reject,
         audit::list,
+        inboxes::list,
+        inboxes::one,
+        inboxes::take,
+        inboxes::give_back,
+        reports::show,
         fleet::list,
         fleet::conservation,
     ),

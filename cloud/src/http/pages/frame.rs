@@ -1,7 +1,10 @@
 //! What every page has around its content.
 
 use crate::{
-    app::{audit_list, principal::Principal},
+    app::{
+        audit_list,
+        principal::{Principal, Role},
+    },
     clock,
     http::{Fault, Who},
 };
@@ -23,6 +26,7 @@ pub struct Person {
     pub role: &'static str,
     pub is_clinical: bool,
     pub sees_audit: bool,
+    pub sees_reports: bool,
     pub csrf: String,
     /// Notices that the person has not seen.
     pub notices: i64,
@@ -36,6 +40,7 @@ impl Frame {
             role: principal.role.label(),
             sees_audit: audit_list::ROLES.contains(&principal.role),
             is_clinical: principal.role.is_clinical(),
+            sees_reports: matches!(principal.role, Role::Doctor | Role::ClinicIt),
             csrf: principal.csrf_token.clone(),
             notices,
         };

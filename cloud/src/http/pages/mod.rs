@@ -15,6 +15,7 @@ pub mod notices;
 pub mod patients;
 pub mod preferences;
 pub mod raw;
+pub mod reports;
 pub mod slip;
 mod unread;
 pub mod visit;
