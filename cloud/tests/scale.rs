@@ -8,7 +8,7 @@ use axum::http::Method;
 use chiasm_cloud::{
     args, clock,
     fleet::{jobs, reconcile},
-    store::{Tx, db::Arg, patient, reconcile as ledger, report, waiting},
+    store::{Tx, aging, db::Arg, patient, reconcile as ledger, report, waiting},
 };
 use serde_json::{Value, json};
 use site::{
@@ -204,14 +204,24 @@ async fn plan(tx: &mut Tx, sql: &'static str, args: Vec<Arg>) -> String {
 
 async fn queries_use_their_indexes(site: Site) {
     let (t, now) = (TENANT, clock::now_us());
+    let mut tx = site.world.core.db.tenant_read(TENANT).await.unwrap();
+    let is_sqlite = matches!(tx, Tx::Sqlite(_));
     let cases: Vec<(&'static str, Vec<Arg>, &[&str])> = vec![
-        (waiting::COUNTS, args![t, now].into(), &["reading_waiting"]),
-        (waiting::IN_TRAYS, args![t].into(), &["reading_waiting_lane", "reading_waiting_tray"]),
-        (waiting::OF_LANE, args![t, "lane-1", 9_i64].into(), &["reading_waiting_lane"]),
-        (waiting::OF_LOCATION, args![t, "main", 9_i64].into(), &["reading_waiting"]),
-        (waiting::OVERDUE, args![t, "main", now, i64::MIN, "", 9_i64].into(), &["reading_waiting"]),
+        (waiting::COUNTS.of(&tx), args![t, now].into(), &["reading_waiting"]),
         (
-            waiting::NOT_OVERDUE,
+            waiting::IN_TRAYS.of(&tx),
+            args![t].into(),
+            &["reading_waiting_lane", "reading_waiting_tray"],
+        ),
+        (waiting::OF_LANE, args![t, "lane-1", 9_i64].into(), &["reading_waiting_lane"]),
+        (waiting::OF_LOCATION.of(&tx), args![t, "main", 9_i64].into(), &["reading_waiting"]),
+        (
+            waiting::OVERDUE.of(&tx),
+            args![t, "main", now, i64::MIN, "", 9_i64].into(),
+            &["reading_waiting"],
+        ),
+        (
+            waiting::NOT_OVERDUE.of(&tx),
             args![t, "main", now, i64::MIN, "", 9_i64].into(),
             &["reading_waiting"],
         ),
@@ -220,17 +230,25 @@ async fn queries_use_their_indexes(site: Site) {
         (
             patient::BY_BIRTH_DATE,
             args![t, "a", "b", 9_i64, "1970-01-01", "A"].into(),
-            &["patient_birth_date"],
+            // Without statistics PostgreSQL takes either.
+            if is_sqlite { &["patient_birth_date"] } else { &["patient_"] },
         ),
+        (aging::OLD_TRAYS.of(&tx), args![now].into(), &["reading_waiting_tray"]),
+        (aging::OLD_IN_TRAY.of(&tx), args![t, now, 9_i64].into(), &["reading_waiting_tray"]),
         (ledger::NOT_IN_EXAM, args![t].into(), &["reading_not_in_exam"]),
         (report::FACTS, args![t, "main", 0_i64, "", now, 9_i64].into(), &["reading_day"]),
         (report::EARLIER_STATES, args![t, "main", 0_i64, now].into(), &["reading_day"]),
     ];
     for (sql, args, indexes) in cases {
-        let mut tx = site.world.core.db.tenant_read(TENANT).await.unwrap();
         let plan = plan(&mut tx, sql, args).await;
         let is_used = indexes.iter().any(|index| plan.contains(index));
         assert!(is_used, "{sql}\nuses none of {indexes:?}:\n{plan}");
+        if sql == patient::BY_FAMILY_NAME || sql == patient::BY_GIVEN_NAME {
+            // The names narrow the index itself, behind row-level security as well.
+            let narrows = |line: &str| line.contains("_folded>") || line.contains("Index Cond");
+            let line = plan.lines().find(|line| narrows(line) && line.contains("_folded"));
+            assert!(line.is_some(), "{sql}\n{plan}");
+        }
         let reads_all = [
             "SCAN reading",
             "SCAN r\n",

@@ -106,9 +106,19 @@ impl<'a> Next<'a> {
 }
 
 /// The columns of [`ReadingRow`] and where they come from. A macro, because queries are literals.
+/// With an index, SQLite has to use that one: it knows nothing of how little waits.
 #[macro_export]
 macro_rules! reading_rows {
     ($rest:literal) => {
+        $crate::reading_rows!(from "reading r", $rest)
+    };
+    (by $index:literal, $rest:literal) => {
+        $crate::store::batch::Words {
+            sqlite: $crate::reading_rows!(from concat!("reading r INDEXED BY ", $index), $rest),
+            postgres: $crate::reading_rows!($rest),
+        }
+    };
+    (from $table:expr, $rest:literal) => {
         concat!(
             "SELECT r.reading_id, r.gateway_id, r.seq, r.location_id, r.lane_id,
                 COALESCE(lane.name, r.lane_id) AS lane_name, r.captured_at_us, r.received_at_us,
@@ -116,7 +126,9 @@ macro_rules! reading_rows {
                 r.acceptance, r.needs_a_look, r.sent_count, r.version, r.changed_at_us,
                 r.changed_by, r.change_reason, r.accepted_at_us, r.accepted_by, r.correction,
                 r.is_manual, r.owned_by, r.owned_at_us, d.body
-            FROM reading r JOIN document d ON d.tenant_id = r.tenant_id
+            FROM ",
+            $table,
+            " JOIN document d ON d.tenant_id = r.tenant_id
                 AND d.gateway_id = r.gateway_id AND d.epoch = r.epoch AND d.seq = r.seq
             LEFT JOIN lane ON lane.tenant_id = r.tenant_id AND lane.lane_id = r.lane_id ",
             $rest

@@ -1,7 +1,8 @@
 //! Readings without a certain patient: in a lane's tray, in a location's inbox, or held. Each query
-//! names the conditions of its partial index as the index does: SQLite compares them by letter.
+//! names the conditions of its partial index as the index does: SQLite compares them by letter, and
+//! would rather read all readings of a location, of which it does not know how many there are.
 
-use super::{StoreError, Tx, exam::READINGS_MAX, exam::ReadingRow};
+use super::{StoreError, Tx, batch::Words, exam::READINGS_MAX, exam::ReadingRow};
 use crate::{args, reading_rows};
 
 /// Items on one page of a location's inbox.
@@ -26,10 +27,11 @@ pub async fn of_location(
     tenant: &str,
     location: &str,
 ) -> Result<Vec<ReadingRow>, StoreError> {
-    tx.fetch_all(OF_LOCATION, args![tenant, location, READINGS_MAX]).await
+    tx.fetch_all(OF_LOCATION.of(tx), args![tenant, location, READINGS_MAX]).await
 }
 
-pub const OF_LOCATION: &str = reading_rows!(
+pub const OF_LOCATION: Words = reading_rows!(
+    by "reading_waiting",
     "WHERE r.tenant_id = $1 AND r.location_id = $2
         AND r.place IN ('tray', 'inbox', 'held') AND r.acceptance <> 'rejected'
     ORDER BY r.captured_at_us, r.reading_id LIMIT $3"
@@ -82,14 +84,14 @@ pub async fn page(
     let mut rows: Vec<ReadingRow> = Vec::new();
     if after.is_overdue {
         let args = args![tenant, location, overdue_us, at_us, id, PAGE_MAX + 1];
-        rows = tx.fetch_all(OVERDUE, args).await?;
+        rows = tx.fetch_all(OVERDUE.of(tx), args).await?;
     }
     let overdue = rows.len();
     if overdue as i64 <= PAGE_MAX {
         let (at_us, id) = if after.is_overdue { (i64::MIN, "") } else { (at_us, id.as_str()) };
         let left = PAGE_MAX + 1 - overdue as i64;
         let args = args![tenant, location, overdue_us, at_us, id, left];
-        rows.extend(tx.fetch_all::<ReadingRow>(NOT_OVERDUE, args).await?);
+        rows.extend(tx.fetch_all::<ReadingRow>(NOT_OVERDUE.of(tx), args).await?);
     }
     let has_more = rows.len() as i64 > PAGE_MAX;
     rows.truncate(PAGE_MAX as usize);
@@ -97,14 +99,16 @@ pub async fn page(
     Ok((rows, last.filter(|_| has_more)))
 }
 
-pub const OVERDUE: &str = reading_rows!(
+pub const OVERDUE: Words = reading_rows!(
+    by "reading_waiting",
     "WHERE r.tenant_id = $1 AND r.location_id = $2
         AND r.place IN ('tray', 'inbox', 'held') AND r.acceptance <> 'rejected'
         AND r.captured_at_us < $3 AND r.owned_by IS NULL
         AND (r.captured_at_us, r.reading_id) > ($4, $5)
     ORDER BY r.captured_at_us, r.reading_id LIMIT $6"
 );
-pub const NOT_OVERDUE: &str = reading_rows!(
+pub const NOT_OVERDUE: Words = reading_rows!(
+    by "reading_waiting",
     "WHERE r.tenant_id = $1 AND r.location_id = $2
         AND r.place IN ('tray', 'inbox', 'held') AND r.acceptance <> 'rejected'
         AND (r.captured_at_us >= $3 OR r.owned_by IS NOT NULL)
@@ -167,23 +171,39 @@ crate::row! {
 
 /// How much waits at each location where anything does.
 pub async fn counts(tx: &mut Tx, tenant: &str, now_us: i64) -> Result<Vec<Count>, StoreError> {
-    tx.fetch_all(COUNTS, args![tenant, now_us.saturating_sub(OWNER_WITHIN_US)]).await
+    tx.fetch_all(COUNTS.of(tx), args![tenant, now_us.saturating_sub(OWNER_WITHIN_US)]).await
 }
 
-pub const COUNTS: &str = "SELECT location_id,
-        COUNT(CASE WHEN place <> 'tray' THEN 1 END) AS waiting, COUNT(*) AS listed,
+/// The same statement on the readings, for which SQLite has to use an index.
+macro_rules! on_readings {
+    (by $index:literal, $select:literal, $rest:literal) => {
+        Words {
+            sqlite: concat!($select, " FROM reading INDEXED BY ", $index, " ", $rest),
+            postgres: concat!($select, " FROM reading ", $rest),
+        }
+    };
+}
+pub(super) use on_readings;
+
+pub const COUNTS: Words = on_readings!(
+    by "reading_waiting",
+    "SELECT location_id, COUNT(CASE WHEN place <> 'tray' THEN 1 END) AS waiting,
+        COUNT(*) AS listed,
         COUNT(CASE WHEN captured_at_us < $2 AND owned_by IS NULL THEN 1 END) AS overdue,
-        MIN(captured_at_us) AS oldest_at_us
-    FROM reading
-    WHERE tenant_id = $1 AND place IN ('tray', 'inbox', 'held') AND acceptance <> 'rejected'
-    GROUP BY location_id";
+        MIN(captured_at_us) AS oldest_at_us",
+    "WHERE tenant_id = $1 AND place IN ('tray', 'inbox', 'held') AND acceptance <> 'rejected'
+    GROUP BY location_id"
+);
 
 /// How many items wait in each lane's tray.
 pub async fn in_trays(tx: &mut Tx, tenant: &str) -> Result<Vec<(String, i64)>, StoreError> {
-    tx.fetch_all(IN_TRAYS, args![tenant]).await
+    tx.fetch_all(IN_TRAYS.of(tx), args![tenant]).await
 }
 
-pub const IN_TRAYS: &str = "SELECT lane_id, COUNT(*) FROM reading
-    WHERE tenant_id = $1 AND place = 'tray' AND place IN ('tray', 'inbox', 'held')
+pub const IN_TRAYS: Words = on_readings!(
+    by "reading_waiting_lane",
+    "SELECT lane_id, COUNT(*)",
+    "WHERE tenant_id = $1 AND place = 'tray' AND place IN ('tray', 'inbox', 'held')
         AND acceptance <> 'rejected'
-    GROUP BY lane_id";
+    GROUP BY lane_id"
+);
