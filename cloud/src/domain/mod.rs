@@ -1,11 +1,15 @@
 //! Rules, pure: no database, no clock.
 
+pub mod charges;
+pub mod check_in;
 pub mod comparison;
 pub mod correction;
 pub mod optics;
+pub mod order;
 pub mod placement;
 pub mod prescription;
 pub mod progress;
 pub mod sample;
 pub mod sheet;
 pub mod signature;
+pub mod vision_prescription;
