@@ -326,7 +326,8 @@ const VERSIONS: Step = (4, "versions", include_str!("../../migrations/0004_versi
 const HISTORY: Step = (12, "history", include_str!("../../migrations/0012_history.sql"));
 const NOTATION: Step = (13, "notation", include_str!("../../migrations/0013_notation.sql"));
 const RECORD: Step = (14, "record", include_str!("../../migrations/0014_record.sql"));
-const SQLITE_STEPS: &[Step] = &[TABLES, CAPTURES, VERSIONS, HISTORY, NOTATION, RECORD];
+const CARRY: Step = (16, "carry", include_str!("../../migrations/0016_carry.sql"));
+const SQLITE_STEPS: &[Step] = &[TABLES, CAPTURES, VERSIONS, HISTORY, NOTATION, RECORD, CARRY];
 const POSTGRES_STEPS: &[Step] = &[
     TABLES,
     ROW_LEVEL_SECURITY,
@@ -337,6 +338,8 @@ const POSTGRES_STEPS: &[Step] = &[
     NOTATION,
     RECORD,
     (15, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    CARRY,
+    (17, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
 ];
 
 #[cfg(test)]

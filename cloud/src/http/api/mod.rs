@@ -20,6 +20,7 @@
 //! `Fault::…(…).at_field("reason")`, from below `AppError::Field("reason", message)`. `cloud/tests/
 //! openapi.rs` fails for a route that the document does not describe.
 
+pub mod charges;
 pub mod corrections;
 pub mod docs;
 pub mod exam;
@@ -27,6 +28,8 @@ pub mod fleet;
 pub mod history;
 pub mod lanes;
 pub mod openapi;
+pub mod optical;
+pub mod orders;
 pub mod patients;
 pub mod record;
 pub mod waiting;

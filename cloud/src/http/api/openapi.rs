@@ -1,7 +1,9 @@
 //! The OpenAPI document of `/api/v1`. Handlers say what they take and give; who may call them and
 //! how they refuse is added here from the table of routes, which stays the truth.
 
-use super::{corrections, exam, fleet, history, lanes, patients, record, waiting};
+use super::{
+    charges, corrections, exam, fleet, history, lanes, optical, orders, patients, record, waiting,
+};
 use crate::{
     app::principal::Role,
     http::{
@@ -81,6 +83,20 @@ After 429 and 503, come again after the seconds of `Retry-After`.";
         record::notices_of_exam,
         record::notices,
         record::see,
+        optical::vision_prescription,
+        orders::list,
+        orders::receive,
+        orders::make,
+        orders::of_exam,
+        orders::one,
+        orders::amend,
+        orders::cancel,
+        orders::take,
+        orders::compared,
+        orders::decide,
+        charges::of_exam,
+        charges::of_day,
+        charges::say,
         waiting::list,
         waiting::assign,
         waiting::reject,

@@ -22,6 +22,7 @@ pub struct Person {
     pub name: String,
     pub role: &'static str,
     pub is_clinical: bool,
+    pub is_optical: bool,
     pub csrf: String,
     /// Notices that the person has not seen.
     pub notices: i64,
@@ -34,6 +35,7 @@ impl Frame {
             name: principal.name.clone(),
             role: principal.role.label(),
             is_clinical: principal.role.is_clinical(),
+            is_optical: principal.role.is_optical(),
             csrf: principal.csrf_token.clone(),
             notices,
         };

@@ -1,6 +1,7 @@
 //! The doctor's exam: every value with its source, by section and by eye.
 
 pub mod actions;
+mod carry;
 mod compare;
 pub mod correct;
 pub mod letter;
@@ -61,6 +62,7 @@ struct ExamPage {
     held: Vec<ReadingView>,
     history: Vec<String>,
     record: record::RecordView,
+    carry: carry::CarryView,
 }
 
 struct SectionView {
@@ -121,6 +123,7 @@ pub async fn show(
     let of_day = encounter::of_day(&mut tx, &who.tenant, &found.location_id, &found.visit_date);
     let of_day = of_day.await?;
     let record = record::RecordView::load(&mut tx, &who, (&id, &rows), (&zone, &names)).await?;
+    let carry = carry::CarryView::load(&mut tx, &who, (&found, &rows), (&zone, &names)).await?;
     drop(tx);
     look::look(&web.core.db, &who, ("exam_seen", &id), now_us).await?;
     let view = |row| {
@@ -162,6 +165,7 @@ pub async fn show(
         tests: Test::ALL,
         accession: found.accession.clone().unwrap_or_default(),
         record,
+        carry,
     })
 }
 
