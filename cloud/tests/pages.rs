@@ -42,12 +42,15 @@ fn fill(path: &str, site: &Site, encounter: &str, reading: &str) -> String {
         .replace("{note}", "none")
         .replace("{merge}", "none")
         .replace("{notice}", "none")
+        .replace("{order}", "none")
+        .replace("{code}", "92015")
 }
 
 async fn routes_are_guarded(site: Site) {
     let logins = [
         (Role::Technician, "ana"),
         (Role::Doctor, "okafor"),
+        (Role::Optician, "nils"),
         (Role::ClinicIt, "it"),
         (Role::CloudStaff, "staff"),
     ];
@@ -104,6 +107,10 @@ fn right_body(path: &str, encounter: &str) -> Value {
         "acuity" | "subjective" | "final" => json!({"version": 0, "values": {}}),
         "sign" => json!({"digest": "x"}),
         "addenda" => json!({"text": "x"}),
+        "received" | "take" => json!({}),
+        "orders" => json!({"what": {"lens_use": "distance", "eyes": "OU", "pd_both": "62"}}),
+        "decide" => json!({"order_version": 1, "reading_version": 1, "accepts": true}),
+        "{code}" => json!({"mark": "ordered"}),
         _ => panic!("say what body POST {path} takes"),
     }
 }

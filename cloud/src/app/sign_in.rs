@@ -217,7 +217,7 @@ pub async fn is_valid(db: &Db, token_sha256: &str, now_us: i64) -> Result<bool, 
 fn valid_role(found: &sign_in::SignIn, now_us: i64) -> Option<Role> {
     let role = Role::parse(&found.role)?;
     let is_idle = now_us - found.seen_at_us >= IDLE_MAX_S * SECOND_US;
-    (now_us < found.expires_at_us && !(role.is_clinical() && is_idle)).then_some(role)
+    (now_us < found.expires_at_us && !(role.is_optical() && is_idle)).then_some(role)
 }
 
 /// Ends a sign-in.

@@ -36,7 +36,7 @@ pub enum UserCommand {
     Add {
         tenant: TenantId,
         login: String,
-        /// technician, doctor, clinic_it or cloud_staff.
+        /// technician, doctor, optician, clinic_it or cloud_staff.
         #[arg(long, value_parser = parse_role)]
         role: Role,
         /// As colleagues see it: "Ana Ruiz".

@@ -33,6 +33,7 @@ static ASSETS: &[Asset] = &[
     asset!("record.css", "text/css; charset=utf-8"),
     asset!("audit.css", "text/css; charset=utf-8"),
     asset!("reports.css", "text/css; charset=utf-8"),
+    asset!("carry.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("main.js", "text/javascript; charset=utf-8"),
     asset!("live.js", "text/javascript; charset=utf-8"),

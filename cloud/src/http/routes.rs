@@ -21,6 +21,8 @@ const PUBLIC: Access = Access::Public;
 const ALL: Access = Access::Roles(Role::ALL);
 /// Those who see patients.
 const CLINICAL: Access = Access::Roles(&[Role::Technician, Role::Doctor]);
+/// Those who work with signed prescriptions and the glasses made from them.
+const OPTICAL: Access = Access::Roles(&[Role::Technician, Role::Doctor, Role::Optician]);
 /// Those who bring the schedule in.
 const SCHEDULE: Access = Access::Roles(&[Role::Technician, Role::Doctor, Role::ClinicIt]);
 /// Those who ask who saw what.
@@ -46,8 +48,8 @@ pub fn routes() -> Vec<Route> {
 
 fn page_routes() -> Vec<Route> {
     use pages::{
-        audit, charts, exam, fleet, history, inbox, instruments, lane, lanes, notices, patients,
-        preferences, raw, reports, slip,
+        audit, charges, charts, exam, fleet, history, inbox, instruments, lane, lanes, notices,
+        optical, patients, preferences, raw, reports, slip,
     };
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
@@ -115,6 +117,18 @@ fn page_routes() -> Vec<Route> {
         get("/audit/export", AUDIT, audit::export),
         get("/notices", CLINICAL, notices::show),
         post("/notices/{notice}/seen", CLINICAL, notices::see),
+        get("/optical", OPTICAL, optical::show),
+        get("/optical/{encounter}", OPTICAL, optical::one::show),
+        post("/optical/{encounter}/received", OPTICAL, optical::one::receive),
+        post("/optical/{encounter}/orders", OPTICAL, optical::one::make),
+        get("/orders/{order}", OPTICAL, optical::order::show),
+        post("/orders/{order}/amend", OPTICAL, optical::order::amend),
+        post("/orders/{order}/cancel", OPTICAL, optical::order::cancel),
+        post("/orders/{order}/readings/{reading}/take", OPTICAL, optical::order::take),
+        post("/orders/{order}/readings/{reading}/decide", OPTICAL, optical::order::decide),
+        get("/charges", CLINICAL, charges::show),
+        get("/charges.csv", CLINICAL, charges::csv),
+        post("/exams/{encounter}/charges/{code}", CLINICAL, charges::say),
         get("/readings/{reading}/raw", CLINICAL, raw::show),
         get("/inbox", CLINICAL, inbox::choose),
         get("/inbox/{location}", CLINICAL, inbox::show),
@@ -134,8 +148,8 @@ fn page_routes() -> Vec<Route> {
 
 fn api_routes() -> Vec<Route> {
     use api::{
-        audit, corrections, docs, exam, fleet, history, inboxes, lanes, openapi, patients, record,
-        reports, waiting,
+        audit, charges, corrections, docs, exam, fleet, history, inboxes, lanes, openapi, optical,
+        orders, patients, record, reports, waiting,
     };
     vec![
         get("/api/v1/openapi.json", PUBLIC, openapi::document),
@@ -192,6 +206,24 @@ fn api_routes() -> Vec<Route> {
         get("/api/v1/encounters/{encounter}/notices", CLINICAL, record::notices_of_exam),
         get("/api/v1/notices", CLINICAL, record::notices),
         post("/api/v1/notices/{notice}/seen", CLINICAL, record::see),
+        get(
+            "/api/v1/encounters/{encounter}/vision-prescription",
+            OPTICAL,
+            optical::vision_prescription,
+        ),
+        get("/api/v1/optical", OPTICAL, orders::list),
+        post("/api/v1/encounters/{encounter}/optical/received", OPTICAL, orders::receive),
+        post("/api/v1/encounters/{encounter}/orders", OPTICAL, orders::make),
+        get("/api/v1/encounters/{encounter}/orders", OPTICAL, orders::of_exam),
+        get("/api/v1/orders/{order}", OPTICAL, orders::one),
+        post("/api/v1/orders/{order}/amend", OPTICAL, orders::amend),
+        post("/api/v1/orders/{order}/cancel", OPTICAL, orders::cancel),
+        post("/api/v1/orders/{order}/readings/{reading}/take", OPTICAL, orders::take),
+        get("/api/v1/orders/{order}/readings/{reading}", OPTICAL, orders::compared),
+        post("/api/v1/orders/{order}/readings/{reading}/decide", OPTICAL, orders::decide),
+        get("/api/v1/charges", CLINICAL, charges::of_day),
+        get("/api/v1/encounters/{encounter}/charges", CLINICAL, charges::of_exam),
+        post("/api/v1/encounters/{encounter}/charges/{code}", CLINICAL, charges::say),
         get("/api/v1/waiting", CLINICAL, waiting::list),
         post("/api/v1/waiting/{reading}/assign", CLINICAL, waiting::assign),
         post("/api/v1/waiting/{reading}/reject", CLINICAL, waiting::reject),

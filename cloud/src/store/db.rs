@@ -342,6 +342,7 @@ const AUDIT_POSTGRES: Step = (
 const HISTORY: Step = (12, "history", include_str!("../../migrations/0012_history.sql"));
 const NOTATION: Step = (13, "notation", include_str!("../../migrations/0013_notation.sql"));
 const RECORD: Step = (14, "record", include_str!("../../migrations/0014_record.sql"));
+const CARRY: Step = (16, "carry", include_str!("../../migrations/0016_carry.sql"));
 const SCALE: Step = (20, "scale", include_str!("../../migrations/0020_scale.sql"));
 const SHARED_LANES: Step =
     (22, "shared lanes", include_str!("../../migrations/0022_shared_lanes.sql"));
@@ -353,6 +354,7 @@ const SQLITE_STEPS: &[Step] = &[
     HISTORY,
     NOTATION,
     RECORD,
+    CARRY,
     SCALE,
     (21, "fill", include_str!("../../migrations/0021_fill.sql")),
     SHARED_LANES,
@@ -369,6 +371,8 @@ const POSTGRES_STEPS: &[Step] = &[
     NOTATION,
     RECORD,
     (15, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    CARRY,
+    (17, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     SCALE,
     (21, "fill and row level security", FILL_ON_POSTGRES),
     SHARED_LANES,

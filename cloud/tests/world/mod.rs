@@ -121,6 +121,7 @@ impl World {
         let people = [
             (TENANT, "ana", "Ana Ruiz", "technician"),
             (TENANT, "okafor", "Dr. Okafor", "doctor"),
+            (TENANT, "nils", "Nils Aalto", "optician"),
             (TENANT, "it", "Sam Lee", "clinic_it"),
             (TENANT, "staff", "Kim Berg", "cloud_staff"),
             (OTHER, "bea", "Bea Lindt", "technician"),

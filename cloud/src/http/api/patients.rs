@@ -23,7 +23,7 @@ pub struct Me {
     tenant_id: String,
     account_id: String,
     display_name: String,
-    /// `technician`, `doctor`, `clinic_it` or `cloud_staff`.
+    /// `technician`, `doctor`, `optician`, `clinic_it` or `cloud_staff`.
     role: &'static str,
     /// For changes by cookie.
     csrf_token: String,

@@ -27,6 +27,7 @@ pub struct Person {
     pub is_clinical: bool,
     pub sees_audit: bool,
     pub sees_reports: bool,
+    pub is_optical: bool,
     pub csrf: String,
     /// Notices that the person has not seen.
     pub notices: i64,
@@ -41,6 +42,7 @@ impl Frame {
             sees_audit: audit_list::ROLES.contains(&principal.role),
             is_clinical: principal.role.is_clinical(),
             sees_reports: matches!(principal.role, Role::Doctor | Role::ClinicIt),
+            is_optical: principal.role.is_optical(),
             csrf: principal.csrf_token.clone(),
             notices,
         };

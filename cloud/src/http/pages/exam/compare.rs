@@ -85,7 +85,7 @@ pub struct DeltaView {
 pub fn sources(rows: &[ReadingRow], this_visit: &str) -> Vec<Source> {
     let rows = rows.iter().filter(|row| row.acceptance != "rejected");
     rows.flat_map(|row| {
-        let sent = row.reading();
+        let sent = row.reading_of_patient();
         let measurements = sent.iter().flat_map(|it| samples(&it.decoded.measurements));
         let instrument = sent.as_ref().map(|it| it.decoded.instrument.clone()).unwrap_or_default();
         let from = format!("{} {}", instrument.vendor, instrument.model);

@@ -1,6 +1,7 @@
 //! The doctor's exam: every value with its source, by section and by eye.
 
 pub mod actions;
+mod carry;
 mod compare;
 pub mod correct;
 pub mod letter;
@@ -63,6 +64,7 @@ struct ExamPage {
     held: Vec<ReadingView>,
     history: Vec<String>,
     record: record::RecordView,
+    carry: carry::CarryView,
 }
 
 struct SectionView {
@@ -124,6 +126,7 @@ pub async fn show(
     let of_day = encounter::of_day(&mut tx, &who.tenant, &found.location_id, &found.visit_date);
     let of_day = of_day.await?;
     let record = record::RecordView::load(&mut tx, &who, (&id, &rows), (&zone, &names)).await?;
+    let carry = carry::CarryView::load(&mut tx, &who, (&found, &rows), (&zone, &names)).await?;
     drop(tx);
     let typed = record.kinds();
     let shown = rows.iter().chain(&earlier).flat_map(|row| about::kinds_of(&row.body)).chain(typed);
@@ -169,6 +172,7 @@ pub async fn show(
         tests: Test::ALL,
         accession: found.accession.clone().unwrap_or_default(),
         record,
+        carry,
     })
 }
 

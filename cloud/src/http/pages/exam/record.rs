@@ -298,6 +298,10 @@ fn differing(snapshot: &str, rows: &[ReadingRow]) -> usize {
     let Ok(signed) = serde_json::from_str::<Signed>(snapshot) else { return 0 };
     let signed: BTreeMap<String, i64> =
         signed.readings.into_iter().map(|it| (it.reading_id, it.version)).collect();
+    // Finished glasses are measured after the signature and are no part of what was signed.
+    let is_part =
+        |row: &&ReadingRow| signed.contains_key(&row.reading_id) || row.order_number().is_none();
+    let rows: Vec<_> = rows.iter().filter(is_part).collect();
     let now = rows.iter().filter(|row| signed.get(&row.reading_id) != Some(&row.version)).count();
     let gone = |id: &&String| !rows.iter().any(|row| row.reading_id == **id);
     now + signed.keys().filter(gone).count()

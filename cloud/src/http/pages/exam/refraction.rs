@@ -197,7 +197,7 @@ fn measured(rows: &[exam::ReadingRow]) -> Vec<(String, String, String)> {
 /// The latest lens of an eye that nobody rejected.
 fn wearing(rows: &[exam::ReadingRow], eye: Eye) -> Option<String> {
     for row in rows.iter().filter(|row| row.acceptance != "rejected") {
-        let Some(reading) = row.reading() else { continue };
+        let Some(reading) = row.reading_of_patient() else { continue };
         for measurement in reading.decoded.measurements.iter().filter(|it| it.eye == eye) {
             let Measured::Lensometry(lens) = &measurement.measured else { continue };
             let Some(sphere) = lens.sphere else { continue };
