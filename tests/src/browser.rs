@@ -210,14 +210,27 @@ impl Browser {
 
     /// One command of the browser's own protocol, for what WebDriver has no words for.
     pub async fn devtools(&self, command: &str, parameters: Value) -> Result<Value> {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.ask_driver("goog/cdp/execute", body).await.with_context(|| command.to_owned())
+    }
+
+    /// What the browser has complained about since it was last asked: scripts that failed, files
+    /// that are missing, what the page's own policy forbids.
+    pub async fn complaints(&self) -> Result<Vec<String>> {
+        let log = self.ask_driver("se/log", json!({ "type": "browser" })).await?;
+        let is_severe = |entry: &&Value| entry["level"] == "SEVERE";
+        let entries = log.as_array().context("the log is a list")?.iter().filter(is_severe);
+        Ok(entries.map(|entry| entry["message"].to_string()).collect())
+    }
+
+    async fn ask_driver(&self, what: &str, body: Value) -> Result<Value> {
         let session = self.client.session_id().await?.context("the browser has a session")?;
         let origin = format!("http://127.0.0.1:{}", self.driver_port);
-        let url = format!("{origin}/session/{session}/goog/cdp/execute");
-        let body = json!({ "cmd": command, "params": parameters });
+        let url = format!("{origin}/session/{session}/{what}");
         let answer = reqwest::Client::new().post(url).json(&body).send().await?;
         let mut answer: Value = answer.json().await?;
         match answer["value"].take() {
-            value if value.get("error").is_some() => bail!("{command}: {value}"),
+            value if value.get("error").is_some() => bail!("{value}"),
             value => Ok(value),
         }
     }

@@ -24,6 +24,7 @@ pub mod mqtt;
 pub mod net;
 pub mod person;
 pub mod postgres;
+pub mod practice;
 pub mod process;
 pub mod pty;
 pub mod station;
