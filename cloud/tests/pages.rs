@@ -42,6 +42,8 @@ fn fill(path: &str, site: &Site, encounter: &str, reading: &str) -> String {
         .replace("{note}", "none")
         .replace("{merge}", "none")
         .replace("{notice}", "none")
+        .replace("{account}", "none")
+        .replace("{session}", "none")
 }
 
 async fn routes_are_guarded(site: Site) {

@@ -1,7 +1,10 @@
 //! What every page has around its content.
 
 use crate::{
-    app::{audit_list, principal::Principal},
+    app::{
+        audit_list,
+        principal::{Principal, Role},
+    },
     clock,
     http::{Fault, Who},
 };
@@ -23,6 +26,7 @@ pub struct Person {
     pub role: &'static str,
     pub is_clinical: bool,
     pub sees_audit: bool,
+    pub sees_people: bool,
     pub csrf: String,
     /// Notices that the person has not seen.
     pub notices: i64,
@@ -35,6 +39,7 @@ impl Frame {
             name: principal.name.clone(),
             role: principal.role.label(),
             sees_audit: audit_list::ROLES.contains(&principal.role),
+            sees_people: principal.role == Role::ClinicIt,
             is_clinical: principal.role.is_clinical(),
             csrf: principal.csrf_token.clone(),
             notices,

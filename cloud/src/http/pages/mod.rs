@@ -1,6 +1,7 @@
 //! Pages for people, rendered here and followed live by small scripts. Every action is a form that
 //! works without script.
 
+pub mod account;
 pub mod audit;
 pub mod charts;
 pub mod exam;
@@ -13,6 +14,7 @@ pub mod lane;
 pub mod lanes;
 pub mod notices;
 pub mod patients;
+pub mod people;
 pub mod preferences;
 pub mod raw;
 pub mod slip;
@@ -22,7 +24,7 @@ use super::{Fault, Web, Who};
 use crate::{
     app::{assign::Choice, work::Work},
     clock,
-    store::{Tx, account},
+    store::{self, Tx},
 };
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::{Deserialize, Deserializer};
@@ -84,7 +86,7 @@ struct Names(HashMap<String, String>);
 
 impl Names {
     async fn load(tx: &mut Tx, tenant: &str) -> Result<Self, Fault> {
-        Ok(Self(account::names(tx, tenant).await?.into_iter().collect()))
+        Ok(Self(store::account::names(tx, tenant).await?.into_iter().collect()))
     }
     /// The person's name, or the account's own word for what is no person.
     fn of(&self, account: &str) -> String {
