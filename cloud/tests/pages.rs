@@ -45,6 +45,8 @@ fn fill(path: &str, site: &Site, encounter: &str, reading: &str) -> String {
         .replace("{notice}", "none")
         .replace("{order}", "none")
         .replace("{code}", "92015")
+        .replace("{account}", "none")
+        .replace("{session}", "none")
 }
 
 async fn routes_are_guarded(site: Site) {

@@ -69,6 +69,8 @@ pub struct Principal {
     pub csrf_token: String,
     /// Where the request came from, for the audit; empty where that is not known.
     pub address: String,
+    /// The password was made by somebody else: nothing is done before it is replaced.
+    pub must_change_password: bool,
     /// Hash of the session token: the key of the sign-in.
     pub token_sha256: String,
 }

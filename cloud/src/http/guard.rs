@@ -80,6 +80,12 @@ pub async fn guard(
     if !roles.contains(&who.role) {
         return refused(wrong_role(who.role), &who);
     }
+    if who.must_change_password && !is_own_account(request.uri().path()) {
+        return match is_page(request.uri().path()) && is_safe {
+            true => Redirect::to("/account").into_response(),
+            false => refused(must_change_password(), &who),
+        };
+    }
     if is_safe && who.role.is_clinical() && is_page(request.uri().path()) {
         who.1 = match unseen_notices(&web, &who).await {
             Ok(count) => count,
@@ -112,6 +118,11 @@ async fn identify(
     let address = address.map(|address| address.to_string()).unwrap_or_default();
     let who = |principal| Who(Principal { address, ..principal }, 0);
     Ok(found.map(|principal| (who(principal), bearer.is_none())))
+}
+
+/// What somebody may do whose password was made by somebody else.
+fn is_own_account(path: &str) -> bool {
+    matches!(path, "/account" | "/account/password" | "/sign-out" | "/api/v1/sign-out")
 }
 
 fn is_page(path: &str) -> bool {
@@ -185,6 +196,10 @@ fn not_signed_in() -> Fault {
 fn wrong_role(role: Role) -> Fault {
     let message = format!("Somebody signed in as {} may not do or see this.", role.label());
     Fault::new(StatusCode::FORBIDDEN, "wrong_role", message)
+}
+fn must_change_password() -> Fault {
+    let message = "Choose a password of your own first: sign in with a browser.";
+    Fault::new(StatusCode::FORBIDDEN, "password_is_not_yours", message)
 }
 fn no_csrf() -> Fault {
     let message = "The page was too old for this. Load it again and repeat what you did.";

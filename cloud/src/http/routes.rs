@@ -27,6 +27,8 @@ const OPTICAL: Access = Access::Roles(&[Role::Technician, Role::Doctor, Role::Op
 const SCHEDULE: Access = Access::Roles(&[Role::Technician, Role::Doctor, Role::ClinicIt]);
 /// Those who ask who saw what.
 const AUDIT: Access = Access::Roles(audit_list::ROLES);
+/// Those who look after the people of the practice.
+const PEOPLE: Access = Access::Roles(&[Role::ClinicIt]);
 /// Those who run gateways.
 const FLEET: Access = Access::Roles(&[Role::ClinicIt, Role::CloudStaff]);
 /// Those who ask how the work goes: numbers without patients.
@@ -48,8 +50,8 @@ pub fn routes() -> Vec<Route> {
 
 fn page_routes() -> Vec<Route> {
     use pages::{
-        audit, charges, charts, exam, fleet, history, inbox, instruments, lane, lanes, notices,
-        optical, patients, preferences, raw, reports, slip,
+        account, audit, charges, charts, exam, fleet, history, inbox, instruments, lane, lanes,
+        notices, optical, patients, people, preferences, raw, reports, slip,
     };
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
@@ -113,6 +115,17 @@ fn page_routes() -> Vec<Route> {
         post("/exams/{encounter}/addenda", CLINICAL, exam::sign::add),
         get("/exams/{encounter}/letter", CLINICAL, exam::letter::letter),
         get("/exams/{encounter}/prescription", CLINICAL, exam::letter::prescription),
+        get("/people", PEOPLE, people::show),
+        post("/people", PEOPLE, people::add),
+        post("/people/{account}/role", PEOPLE, people::set_role),
+        post("/people/{account}/password", PEOPLE, people::reset_password),
+        post("/people/{account}/sign-out", PEOPLE, people::sign_out),
+        post("/people/{account}/disable", PEOPLE, people::disable),
+        post("/people/{account}/enable", PEOPLE, people::enable),
+        post("/people/{account}/claim", PEOPLE, people::set_claim),
+        get("/account", ALL, account::show),
+        post("/account/password", ALL, account::change_password),
+        post("/account/sessions/{session}/end", ALL, account::end_session),
         get("/audit", AUDIT, audit::show),
         get("/audit/export", AUDIT, audit::export),
         get("/notices", CLINICAL, notices::show),

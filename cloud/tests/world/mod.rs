@@ -253,6 +253,7 @@ pub fn who(tenant: &str, login: &str, role: Role) -> Principal {
         role,
         csrf_token: String::new(),
         address: String::new(),
+        must_change_password: false,
         token_sha256: String::new(),
     }
 }

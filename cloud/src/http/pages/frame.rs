@@ -28,6 +28,7 @@ pub struct Person {
     pub sees_audit: bool,
     pub sees_reports: bool,
     pub is_optical: bool,
+    pub sees_people: bool,
     pub csrf: String,
     /// Notices that the person has not seen.
     pub notices: i64,
@@ -40,6 +41,7 @@ impl Frame {
             name: principal.name.clone(),
             role: principal.role.label(),
             sees_audit: audit_list::ROLES.contains(&principal.role),
+            sees_people: principal.role == Role::ClinicIt,
             is_clinical: principal.role.is_clinical(),
             sees_reports: matches!(principal.role, Role::Doctor | Role::ClinicIt),
             is_optical: principal.role.is_optical(),

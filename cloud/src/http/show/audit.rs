@@ -62,6 +62,16 @@ pub fn action(word: &str) -> String {
     text.to_owned()
 }
 
+/// Whether it was a look, a change, or neither.
+pub fn mark(action: &str, is_look: bool) -> &'static str {
+    match action {
+        "sign_in" | "sign_in_failed" | "sign_out" => "Sign-in",
+        "audit_exported" => "Took out",
+        _ if is_look => "Looked",
+        _ => "Changed",
+    }
+}
+
 /// What kind of values.
 pub fn kind(word: &str) -> String {
     match word {
