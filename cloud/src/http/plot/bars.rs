@@ -125,7 +125,8 @@ mod tests {
         };
         let svg = bars.svg();
         let heights = |class: &str| -> Vec<f64> {
-            let parts = svg.split(&format!("class=\"{class}\"")).skip(1);
+            let class = format!("class=\"{class}\"");
+            let parts = svg.split(&class).skip(1);
             let height = |part: &str| {
                 let at = part.find("height=\"").unwrap() + 8;
                 part[at..].split('"').next().unwrap().parse().unwrap()
