@@ -49,8 +49,11 @@ bench:
 	$(CARGO) bench --locked --package chiasm-drivers --bench drivers
 	$(CARGO) run --quiet --release --package chiasm-testbed --bin chiasm-bench -- $(ARGS)
 
+# A seed of chance unless one is given.
+API_SEED = $${CHIASM_API_SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
+
 api-fuzz: test-packages build
-	$(CARGO) test --locked --package chiasm-testbed --test api -- --nocapture
+	CHIASM_API_SEED=$(API_SEED) $(CARGO) test --locked --package chiasm-testbed --test api -- --nocapture
 
 fuzz:
 	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked

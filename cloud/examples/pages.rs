@@ -1,6 +1,6 @@
 //! Serves the pages over a practice that is made up, to look at them:
 //! `cargo run -p chiasm-cloud --example pages -- 127.0.0.1:8099 DIRECTORY`.
-//! Every login (ana, okafor, it, staff) has the password `a password for tests`.
+//! Every login (ana, okafor, nils, it, staff) has the password `a password for tests`.
 
 #[path = "../tests/world/mod.rs"]
 mod world;

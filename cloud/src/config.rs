@@ -1,6 +1,7 @@
 //! The configuration file. Unknown keys are errors: a misspelt key that is ignored is a fault that
 //! nobody sees.
 
+use crate::domain::check_in::Tolerances;
 use serde::Deserialize;
 use std::{
     net::SocketAddr,
@@ -20,6 +21,15 @@ pub struct Config {
     pub store: Store,
     #[serde(default)]
     pub broker: Broker,
+    #[serde(default)]
+    pub optical: Optical,
+}
+
+/// Glasses that are made from signed prescriptions.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Optical {
+    pub tolerances: Tolerances,
 }
 
 /// Pages and API.
@@ -141,7 +151,7 @@ impl Config {
         if group.is_empty() || group.contains(['/', '+', '#']) {
             return Some(("broker.shared_group", "must be a word without `/`, `+` and `#`"));
         }
-        None
+        self.optical.tolerances.fault().map(|what| ("optical.tolerances", what))
     }
 
     pub fn store_url(&self) -> String {
@@ -192,5 +202,7 @@ mod tests {
         assert!(err.contains("http.listen") && err.contains("behind_proxy"), "{err}");
         let err = parse("data_dir = \"/d\"\n[broker]\nurl = \"mqtt://h:1\"").unwrap_err();
         assert!(err.contains("broker.url"), "{err}");
+        let err = parse("data_dir = \"/d\"\n[optical.tolerances]\nadd = []").unwrap_err();
+        assert!(err.contains("optical.tolerances") && err.contains("up_to"), "{err}");
     }
 }

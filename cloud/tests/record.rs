@@ -21,6 +21,7 @@ on_both!(
     t8_who_looked_is_told,
     r12_paper_shows_no_autorefraction_as_prescription,
     only_doctors_decide,
+    d3_what_doctors_write_is_compared,
 );
 
 const LARS: &str = "A-10977";
@@ -86,7 +87,7 @@ fn rx() -> Value {
 
 async fn d5_a_start_is_refined_before_it_is_final(site: Site) {
     let doctor = site.token("okafor").await;
-    let start = json!({"eye": "right"});
+    let start = json!({"eye": "OD"});
     assert_eq!(site.post(&doctor, LARS, "subjective/start", start).await.0, 204);
     let entry = site.entry(&doctor, "subjective").await.unwrap();
     let right = &entry["values"]["right"];
@@ -120,9 +121,9 @@ async fn d5_a_start_is_refined_before_it_is_final(site: Site) {
     assert_eq!(entry["values"]["right"].get("from_ar"), None);
     assert_eq!(entry["values"]["based_on"]["subjective_version"], 3);
     // Refined values are replaced only on request.
-    let again = json!({"eye": "right", "version": 3});
+    let again = json!({"eye": "OD", "version": 3});
     assert_eq!(site.post(&doctor, LARS, "subjective/start", again).await.0, 422);
-    let again = json!({"eye": "right", "version": 3, "replace": true});
+    let again = json!({"eye": "OD", "version": 3, "replace": true});
     assert_eq!(site.post(&doctor, LARS, "subjective/start", again).await.0, 204);
 }
 
@@ -138,7 +139,7 @@ async fn r12_an_autorefraction_fills_nothing_by_itself(site: Site) {
     let latest = site.reading_of(&doctor, LARS, "ARK-1a").await;
     let reject = format!("readings/{latest}/reject");
     assert_eq!(site.post(&doctor, LARS, &reject, json!({"reason": "blink"})).await.0, 204);
-    assert_eq!(site.post(&doctor, LARS, "subjective/start", json!({"eye": "both"})).await.0, 204);
+    assert_eq!(site.post(&doctor, LARS, "subjective/start", json!({})).await.0, 204);
     let entry = site.entry(&doctor, "subjective").await.unwrap();
     assert_eq!(entry["values"]["right"]["axis_deg"], 171, "{entry}");
 }
@@ -189,7 +190,12 @@ async fn faults_stand_at_their_fields(site: Site) {
             json!({"values": {"unaided_far_right": "a text that is too long"}}),
         )
         .await;
-    assert_eq!((status, fault["code"].as_str()), (422, Some("fields")));
+    assert_eq!((status, fault["code"].as_str()), (422, Some("refused")));
+    assert_eq!(fault["fields"][0]["field"], "unaided_far_right");
+    let misspelt = json!({"values": {"right_spere": "-1.00"}});
+    let (status, fault) = site.post(&doctor, LARS, "final", misspelt).await;
+    assert_eq!(status, 422, "a misspelt name leaves nothing out in silence");
+    assert_eq!(fault["fields"][0]["field"], "values.right_spere");
 }
 
 async fn d8_signing_lists_what_is_open(mut site: Site) {
@@ -202,7 +208,7 @@ async fn d8_signing_lists_what_is_open(mut site: Site) {
     let stamp = "UPDATE reading SET lane_session_id = $2 WHERE tenant_id = $1 AND place = 'held'";
     tx.execute(stamp, chiasm_cloud::args![TENANT, session]).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(site.post(&doctor, LARS, "subjective/start", json!({"eye": "left"})).await.0, 204);
+    assert_eq!(site.post(&doctor, LARS, "subjective/start", json!({"eye": "OS"})).await.0, 204);
     let (_, page) = site.page(&doctor, &format!("/exams/{}/sign", site.visits[LARS])).await;
     let open = site.get(&doctor, LARS, "sign").await["open"].clone();
     let open: Vec<&str> = open.as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
@@ -259,7 +265,7 @@ async fn d9_a_signed_exam_changes_by_addendum_only(site: Site) {
     for (what, body) in [
         ("final", json!({"version": 1, "values": {"right_sphere": "-9.00"}})),
         ("acuity", json!({"values": {"unaided_far_right": "20/20"}})),
-        ("subjective/start", json!({"eye": "both"})),
+        ("subjective/start", json!({})),
     ] {
         let (status, fault) = site.post(&doctor, LARS, what, body).await;
         assert_eq!(status, 422, "{what}");
@@ -288,6 +294,26 @@ async fn d9_a_signed_exam_changes_by_addendum_only(site: Site) {
     assert_eq!(site.post(&doctor, LARS, "addenda", text).await.0, 204);
     assert_eq!(site.get(&doctor, LARS, "addenda").await[1]["is_automatic"], false);
     assert!(site.notices(&doctor).await.iter().all(|it| !it["seen_at_us"].is_null()));
+}
+
+async fn d3_what_doctors_write_is_compared(site: Site) {
+    let doctor = site.token("okafor").await;
+    let exam = format!("/exams/{}", site.visits[LARS]);
+    let row = |page: &str, key: &str| {
+        let start = page.find(&format!("id=\"compare-{key}\"")).unwrap_or_else(|| panic!("{key}"));
+        page[start..].split("</tr>").next().unwrap().to_owned()
+    };
+    assert_eq!(site.post(&doctor, LARS, "subjective/start", json!({})).await.0, 204);
+    let (_, page) = site.page(&doctor, &exam).await;
+    let start = row(&page, "subjective");
+    assert!(start.contains("Dr. Okafor, from the autorefractor and not refined"), "{start}");
+    assert_eq!(site.post(&doctor, LARS, "final", rx()).await.0, 204);
+    let (_, page) = site.page(&doctor, &format!("{exam}?base=wearing")).await;
+    let last = row(&page, "final");
+    assert!(last.contains("written by Dr. Okafor") && last.contains("not accepted"), "{last}");
+    assert_eq!(site.sign(&doctor, LARS).await.0, 204);
+    let (_, page) = site.page(&doctor, &exam).await;
+    assert!(!row(&page, "final").contains("not accepted"), "signed");
 }
 
 async fn t8_who_looked_is_told(site: Site) {
@@ -320,7 +346,7 @@ async fn r12_paper_shows_no_autorefraction_as_prescription(site: Site) {
     let ark = site.reading_of(&doctor, LARS, "ARK-1a").await;
     let accept = format!("readings/{ark}/accept");
     assert_eq!(site.post(&doctor, LARS, &accept, json!({})).await.0, 204);
-    assert_eq!(site.post(&doctor, LARS, "subjective/start", json!({"eye": "both"})).await.0, 204);
+    assert_eq!(site.post(&doctor, LARS, "subjective/start", json!({})).await.0, 204);
     let (status, letter) = site.page(&doctor, &format!("{exam}/letter")).await;
     assert_eq!(status, 200);
     assert!(letter.contains("They are not a prescription"), "{letter}");

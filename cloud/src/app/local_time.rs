@@ -17,3 +17,9 @@ pub fn local(at_us: i64, zone: &TimeZone) -> civil::DateTime {
 pub fn date(at_us: i64, zone: &TimeZone) -> civil::Date {
     local(at_us, zone).date()
 }
+
+/// A stored moment with the zone's offset, to the second: `2026-11-23T10:31:00-05:00`.
+pub fn with_offset(at_us: i64, zone: &TimeZone) -> String {
+    let timestamp = Timestamp::from_microsecond(at_us).unwrap_or(Timestamp::UNIX_EPOCH);
+    timestamp.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}

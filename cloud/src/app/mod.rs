@@ -1,9 +1,13 @@
 //! What people do, one use case per file. Each changes rows, keeps the earlier state, writes the
 //! audit entry and the live event in one transaction, and tells nobody before the commit.
 
+pub mod about;
 pub mod accept;
 pub mod accession;
 pub mod assign;
+pub mod audit_chain;
+pub mod audit_list;
+pub mod charges;
 pub mod claim_code;
 pub mod correct;
 pub mod csv;
@@ -14,6 +18,8 @@ pub mod local_time;
 pub mod look;
 pub mod merge;
 pub mod move_reading;
+pub mod optical;
+pub mod order;
 pub mod own;
 pub mod password;
 pub mod preferences;
@@ -51,6 +57,9 @@ pub enum AppError {
     /// Something came or changed since the person looked.
     #[error("{0}")]
     Stale(String),
+    /// Something has to be done before; the text says what.
+    #[error("{0}")]
+    NotYet(String),
     /// The person's role may not do this.
     #[error("{0}")]
     WrongRole(&'static str),

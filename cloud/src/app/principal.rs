@@ -9,6 +9,8 @@ pub enum Role {
     Technician,
     /// Reads exams; may do all that technicians do.
     Doctor,
+    /// Makes glasses from signed prescriptions; sees those and what belongs to them, no charts.
+    Optician,
     /// Runs the gateways and the schedule of the clinic. Sees no patients.
     ClinicIt,
     /// Watches fleets, for now that of the tenant the account belongs to. Sees no patients.
@@ -17,12 +19,13 @@ pub enum Role {
 
 impl Role {
     pub const ALL: &'static [Role] =
-        &[Role::Technician, Role::Doctor, Role::ClinicIt, Role::CloudStaff];
+        &[Role::Technician, Role::Doctor, Role::Optician, Role::ClinicIt, Role::CloudStaff];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Role::Technician => "technician",
             Role::Doctor => "doctor",
+            Role::Optician => "optician",
             Role::ClinicIt => "clinic_it",
             Role::CloudStaff => "cloud_staff",
         }
@@ -30,15 +33,20 @@ impl Role {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|role| role.as_str() == text)
     }
-    /// Whether this role sees patients.
+    /// Whether this role works with exams.
     pub fn is_clinical(self) -> bool {
         matches!(self, Role::Technician | Role::Doctor)
+    }
+    /// Whether this role works with signed prescriptions and the glasses made from them.
+    pub fn is_optical(self) -> bool {
+        self.is_clinical() || self == Role::Optician
     }
     /// For people.
     pub fn label(self) -> &'static str {
         match self {
             Role::Technician => "Technician",
             Role::Doctor => "Doctor",
+            Role::Optician => "Optician",
             Role::ClinicIt => "Clinic IT",
             Role::CloudStaff => "Cloud staff",
         }
@@ -59,6 +67,8 @@ pub struct Principal {
     pub name: String,
     pub role: Role,
     pub csrf_token: String,
+    /// Where the request came from, for the audit; empty where that is not known.
+    pub address: String,
     /// Hash of the session token: the key of the sign-in.
     pub token_sha256: String,
 }

@@ -2,11 +2,12 @@
 //! signed: what comes later is an addendum, and the signer is told (D7, D9). A doctor who has
 //! looked at a value that leaves the exam is told on that exam (T8).
 
-use super::{AppError, look::SAME_LOOK_S, principal::Role, work::Work};
+use super::{AppError, look::SAME_LOOK_S, order, principal::Role, work::Work};
 use crate::{
     app::local_time,
     store::{
         StoreError, Tx,
+        audit::About,
         exam::{Next, ReadingRow},
         lane_open, notice, signature,
     },
@@ -59,8 +60,18 @@ impl What {
 
 /// What the next state of a reading means for the exam where it is and for the one where it goes.
 pub(super) fn touches(row: &ReadingRow, next: &Next<'_>) -> Vec<(String, What)> {
-    let from = row.encounter_id.as_deref().filter(|_| row.place == "exam");
-    let to = next.encounter_id.filter(|_| next.place == "exam");
+    // Finished glasses are checked against their order and are no part of the exam (R25).
+    let was_glasses = order::is_check_in(row.correction.as_deref());
+    let is_glasses = order::is_check_in(next.correction);
+    if was_glasses && is_glasses {
+        return vec![];
+    }
+    let is_one_exam = row.place == "exam"
+        && next.place == "exam"
+        && row.encounter_id.as_deref() == next.encounter_id;
+    let is_part = |place: &str, is_glasses: bool| place == "exam" && (is_one_exam || !is_glasses);
+    let from = row.encounter_id.as_deref().filter(|_| is_part(&row.place, was_glasses));
+    let to = next.encounter_id.filter(|_| is_part(next.place, is_glasses));
     if let (Some(from), Some(to)) = (from, to)
         && from == to
     {
@@ -94,7 +105,9 @@ pub(super) async fn touch_by_reading(
             format!("{} {}", instrument.vendor, instrument.model)
         },
     );
-    let text = format!("{instrument} of {at}: {} by {} ({why})", what.words(), work.who.name);
+    let glasses = order::words_for_notice(work, encounter, (what, row), &zone).await?;
+    let by = &work.who.name;
+    let text = format!("{instrument} of {at}: {} by {by} ({why}){glasses}", what.words());
     touch(work, encounter, what, (&text, row.received_at_us)).await
 }
 
@@ -173,7 +186,8 @@ pub async fn add(work: &mut Work, encounter: &str, text: &str) -> Result<(), App
         notice::tell(&mut work.tx, &tenant, (&signer, encounter), about, now_us).await?;
     }
     work.tell_exam(encounter);
-    work.audit("addendum_written", encounter).await
+    let about = About::exam(encounter).values(("", text));
+    work.audit_about(("addendum_written", encounter), about).await
 }
 
 /// The first words of a long text.
@@ -190,6 +204,6 @@ pub async fn see_notice(work: &mut Work, id: &str) -> Result<String, AppError> {
     let seen = notice::see(&mut work.tx, &tenant, (&account, id), now_us).await?;
     let encounter = seen.ok_or(AppError::NotFound("notice"))?;
     work.tell_exam(&encounter);
-    work.audit("notice_seen", id).await?;
+    work.audit_about(("notice_seen", id), About::exam(&encounter)).await?;
     Ok(encounter)
 }

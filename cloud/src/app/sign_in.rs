@@ -1,10 +1,14 @@
 //! Signing in and out, and knowing who a request comes from.
 
 use super::{
-    AppError, password,
+    AppError, about, password,
     principal::{Principal, Role},
 };
-use crate::store::{Db, account, sign_in};
+use crate::store::{
+    Db, account,
+    audit::{self, About},
+    sign_in,
+};
 use chiasm_proto::Sha256;
 use std::{
     collections::HashMap,
@@ -114,7 +118,7 @@ pub async fn sign_in(
         Ok(Some((account, role))) => {
             attempts.forget(&login_key);
             attempts.take_back(&address_key);
-            Ok(begin(db, account, role, now_us).await?)
+            Ok(begin(db, account, role, address, now_us).await?)
         }
         Ok(None) => Err(SignInError::Wrong),
         Err(error) => {
@@ -150,6 +154,7 @@ async fn begin(
     db: &Db,
     account: account::Account,
     role: Role,
+    address: &str,
     now_us: i64,
 ) -> Result<SignedIn, AppError> {
     let (token, csrf_token) = (password::random_token(), password::random_token());
@@ -159,11 +164,13 @@ async fn begin(
     let mut tx = db.tenant(&tenant).await?;
     let tokens = (token_sha256.as_str(), csrf_token.as_str());
     sign_in::insert(&mut tx, (&tenant, &account_id), tokens, (now_us, expires_at_us)).await?;
-    crate::store::audit::write(&mut tx, &tenant, &account_id, ("sign_in", &account_id), now_us)
-        .await?;
+    let address = address.to_owned();
+    let who =
+        Principal { tenant, account: account_id, name, role, csrf_token, address, token_sha256 };
+    let entry = about::entry(&who, ("sign_in", &who.account), About::default(), now_us);
+    audit::append(&mut tx, &who.tenant, &[entry]).await?;
     tx.commit().await?;
-    let principal = Principal { tenant, account: account_id, name, role, csrf_token, token_sha256 };
-    Ok(SignedIn { token, expires_at_us, principal })
+    Ok(SignedIn { token, expires_at_us, principal: who })
 }
 
 /// Who a token belongs to, if its time is not over. `is_person` is false for what pages fetch by
@@ -194,6 +201,7 @@ pub async fn authenticate(
         name: found.display_name,
         role,
         csrf_token: found.csrf_token,
+        address: String::new(),
         token_sha256,
     }))
 }
@@ -209,15 +217,15 @@ pub async fn is_valid(db: &Db, token_sha256: &str, now_us: i64) -> Result<bool, 
 fn valid_role(found: &sign_in::SignIn, now_us: i64) -> Option<Role> {
     let role = Role::parse(&found.role)?;
     let is_idle = now_us - found.seen_at_us >= IDLE_MAX_S * SECOND_US;
-    (now_us < found.expires_at_us && !(role.is_clinical() && is_idle)).then_some(role)
+    (now_us < found.expires_at_us && !(role.is_optical() && is_idle)).then_some(role)
 }
 
 /// Ends a sign-in.
 pub async fn sign_out(db: &Db, who: &Principal, now_us: i64) -> Result<(), AppError> {
     let mut tx = db.tenant(&who.tenant).await?;
     sign_in::delete(&mut tx, &who.tenant, &who.token_sha256).await?;
-    let action = ("sign_out", who.account.as_str());
-    crate::store::audit::write(&mut tx, &who.tenant, &who.account, action, now_us).await?;
+    let entry = about::entry(who, ("sign_out", &who.account), About::default(), now_us);
+    audit::append(&mut tx, &who.tenant, &[entry]).await?;
     tx.commit().await?;
     Ok(())
 }

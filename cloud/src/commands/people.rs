@@ -36,7 +36,7 @@ pub enum UserCommand {
     Add {
         tenant: TenantId,
         login: String,
-        /// technician, doctor, clinic_it or cloud_staff.
+        /// technician, doctor, optician, clinic_it or cloud_staff.
         #[arg(long, value_parser = parse_role)]
         role: Role,
         /// As colleagues see it: "Ana Ruiz".
@@ -190,6 +190,7 @@ fn command_line(tenant: &str) -> Principal {
         name: "Command line".to_owned(),
         role: Role::ClinicIt,
         csrf_token: String::new(),
+        address: String::new(),
         token_sha256: String::new(),
     }
 }

@@ -246,7 +246,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn swapping_twice_is_nothing(spheres in prop::collection::vec((-2000_i32..2000, 0..4_u8), 0..6)) {
+        fn swapping_twice_is_nothing(
+            spheres in prop::collection::vec((-2000_i32..2000, 0..4_u8), 0..6),
+        ) {
             let eye = |n| [Eye::Right, Eye::Left, Eye::Both, Eye::NotGiven][usize::from(n)];
             let mut sent: Vec<Measurement> =
                 spheres.into_iter().map(|(sphere, n)| lens(eye(n), sphere)).collect();

@@ -1,8 +1,12 @@
 //! Rules, pure: no database, no clock.
 
+pub mod charges;
+pub mod check_in;
 pub mod comparison;
 pub mod correction;
+pub mod difference;
 pub mod optics;
+pub mod order;
 pub mod placement;
 pub mod prescription;
 pub mod progress;
@@ -10,3 +14,4 @@ pub mod report;
 pub mod sample;
 pub mod sheet;
 pub mod signature;
+pub mod vision_prescription;

@@ -263,7 +263,7 @@ mod tests {
         let mut sent = Tonometry::new(TonometryMethod::NonContact);
         sent.shots = vec![Shot::of(iop(15))];
         let measurement = Measurement::without_token(Eye::Left, Measured::Tonometry(sent));
-        assert_eq!(samples(&[measurement.clone()]).len(), 1);
+        assert_eq!(samples(std::slice::from_ref(&measurement)).len(), 1);
         assert_eq!(samples(&[measurement.relayed()]), []);
         let night = Refraction {
             light: Light::Night,

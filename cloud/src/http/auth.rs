@@ -17,7 +17,7 @@ use askama::Template;
 use axum::{
     Json,
     extract::{FromRequestParts, Query, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{Extensions, HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -36,11 +36,18 @@ pub struct Address(String);
 impl FromRequestParts<Web> for Address {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Infallible> {
+        let found = Self::of(web, &parts.headers, &parts.extensions);
+        Ok(Self(found.map_or_else(|| "unknown".into(), |address| address.to_string())))
+    }
+}
+
+impl Address {
+    /// The address, where it is known.
+    pub fn of(web: &Web, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
         let is_behind_proxy = web.core.config.http.behind_proxy;
-        let forwarded = is_behind_proxy.then(|| last_forwarded_for(&parts.headers)).flatten();
-        let peer = || parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-        let address = forwarded.or_else(peer);
-        Ok(Self(address.map_or_else(|| "unknown".into(), |address| address.to_string())))
+        let forwarded = is_behind_proxy.then(|| last_forwarded_for(headers)).flatten();
+        let peer = || extensions.get::<Peer>().map(|peer| peer.0.ip());
+        forwarded.or_else(peer)
     }
 }
 

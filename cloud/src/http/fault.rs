@@ -93,6 +93,7 @@ impl From<AppError> for Fault {
             AppError::Stale(_) => {
                 Fault::new(StatusCode::CONFLICT, "changed_meanwhile", sentence(&error))
             }
+            AppError::NotYet(_) => Fault::new(StatusCode::CONFLICT, "not_yet", sentence(&error)),
             AppError::WrongRole(_) => {
                 Fault::new(StatusCode::FORBIDDEN, "wrong_role", sentence(&error))
             }

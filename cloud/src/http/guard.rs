@@ -16,6 +16,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
+use std::net::IpAddr;
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +66,8 @@ pub async fn guard(
         return cross_site().into_response();
     }
     let Access::Roles(roles) = access else { return next.run(request).await };
-    let (mut who, is_by_cookie) = match identify(&web, request.headers()).await {
+    let address = auth::Address::of(&web, request.headers(), request.extensions());
+    let (mut who, is_by_cookie) = match identify(&web, request.headers(), address).await {
         Ok(Some(found)) => found,
         Ok(None) => return ask_to_sign_in(&request),
         Err(fault) => return fault.into_response(),
@@ -97,13 +99,19 @@ pub async fn guard(
     response
 }
 
-async fn identify(web: &Web, headers: &HeaderMap) -> Result<Option<(Who, bool)>, Fault> {
+async fn identify(
+    web: &Web,
+    headers: &HeaderMap,
+    address: Option<IpAddr>,
+) -> Result<Option<(Who, bool)>, Fault> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
     let Some(token) = bearer.or_else(|| auth::cookie_token(headers)) else { return Ok(None) };
     let is_person = !headers.contains_key(BY_ITSELF_HEADER);
     let found = sign_in::authenticate(&web.core.db, token, is_person, clock::now_us()).await?;
-    Ok(found.map(|principal| (Who(principal, 0), bearer.is_none())))
+    let address = address.map(|address| address.to_string()).unwrap_or_default();
+    let who = |principal| Who(Principal { address, ..principal }, 0);
+    Ok(found.map(|principal| (who(principal), bearer.is_none())))
 }
 
 fn is_page(path: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Every route with the roles that may use it.
 
 use super::{Web, api, assets, auth, guard::Access, pages, sse};
-use crate::app::principal::Role;
+use crate::app::{audit_list, principal::Role};
 use axum::{
     handler::Handler,
     http::Method,
@@ -21,9 +21,12 @@ const PUBLIC: Access = Access::Public;
 const ALL: Access = Access::Roles(Role::ALL);
 /// Those who see patients.
 const CLINICAL: Access = Access::Roles(&[Role::Technician, Role::Doctor]);
+/// Those who work with signed prescriptions and the glasses made from them.
+const OPTICAL: Access = Access::Roles(&[Role::Technician, Role::Doctor, Role::Optician]);
 /// Those who bring the schedule in.
 const SCHEDULE: Access = Access::Roles(&[Role::Technician, Role::Doctor, Role::ClinicIt]);
-
+/// Those who ask who saw what.
+const AUDIT: Access = Access::Roles(audit_list::ROLES);
 /// Those who run gateways.
 const FLEET: Access = Access::Roles(&[Role::ClinicIt, Role::CloudStaff]);
 /// Those who ask how the work goes: numbers without patients.
@@ -45,8 +48,8 @@ pub fn routes() -> Vec<Route> {
 
 fn page_routes() -> Vec<Route> {
     use pages::{
-        charts, exam, fleet, history, inbox, instruments, lane, lanes, notices, patients,
-        preferences, raw, reports, slip,
+        audit, charges, charts, exam, fleet, history, inbox, instruments, lane, lanes, notices,
+        optical, patients, preferences, raw, reports, slip,
     };
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
@@ -110,8 +113,22 @@ fn page_routes() -> Vec<Route> {
         post("/exams/{encounter}/addenda", CLINICAL, exam::sign::add),
         get("/exams/{encounter}/letter", CLINICAL, exam::letter::letter),
         get("/exams/{encounter}/prescription", CLINICAL, exam::letter::prescription),
+        get("/audit", AUDIT, audit::show),
+        get("/audit/export", AUDIT, audit::export),
         get("/notices", CLINICAL, notices::show),
         post("/notices/{notice}/seen", CLINICAL, notices::see),
+        get("/optical", OPTICAL, optical::show),
+        get("/optical/{encounter}", OPTICAL, optical::one::show),
+        post("/optical/{encounter}/received", OPTICAL, optical::one::receive),
+        post("/optical/{encounter}/orders", OPTICAL, optical::one::make),
+        get("/orders/{order}", OPTICAL, optical::order::show),
+        post("/orders/{order}/amend", OPTICAL, optical::order::amend),
+        post("/orders/{order}/cancel", OPTICAL, optical::order::cancel),
+        post("/orders/{order}/readings/{reading}/take", OPTICAL, optical::order::take),
+        post("/orders/{order}/readings/{reading}/decide", OPTICAL, optical::order::decide),
+        get("/charges", CLINICAL, charges::show),
+        get("/charges.csv", CLINICAL, charges::csv),
+        post("/exams/{encounter}/charges/{code}", CLINICAL, charges::say),
         get("/readings/{reading}/raw", CLINICAL, raw::show),
         get("/inbox", CLINICAL, inbox::choose),
         get("/inbox/{location}", CLINICAL, inbox::show),
@@ -131,8 +148,8 @@ fn page_routes() -> Vec<Route> {
 
 fn api_routes() -> Vec<Route> {
     use api::{
-        corrections, docs, exam, fleet, history, inboxes, lanes, openapi, patients, record,
-        reports, waiting,
+        audit, charges, corrections, docs, exam, fleet, history, inboxes, lanes, openapi, optical,
+        orders, patients, record, reports, waiting,
     };
     vec![
         get("/api/v1/openapi.json", PUBLIC, openapi::document),
@@ -189,9 +206,28 @@ fn api_routes() -> Vec<Route> {
         get("/api/v1/encounters/{encounter}/notices", CLINICAL, record::notices_of_exam),
         get("/api/v1/notices", CLINICAL, record::notices),
         post("/api/v1/notices/{notice}/seen", CLINICAL, record::see),
+        get(
+            "/api/v1/encounters/{encounter}/vision-prescription",
+            OPTICAL,
+            optical::vision_prescription,
+        ),
+        get("/api/v1/optical", OPTICAL, orders::list),
+        post("/api/v1/encounters/{encounter}/optical/received", OPTICAL, orders::receive),
+        post("/api/v1/encounters/{encounter}/orders", OPTICAL, orders::make),
+        get("/api/v1/encounters/{encounter}/orders", OPTICAL, orders::of_exam),
+        get("/api/v1/orders/{order}", OPTICAL, orders::one),
+        post("/api/v1/orders/{order}/amend", OPTICAL, orders::amend),
+        post("/api/v1/orders/{order}/cancel", OPTICAL, orders::cancel),
+        post("/api/v1/orders/{order}/readings/{reading}/take", OPTICAL, orders::take),
+        get("/api/v1/orders/{order}/readings/{reading}", OPTICAL, orders::compared),
+        post("/api/v1/orders/{order}/readings/{reading}/decide", OPTICAL, orders::decide),
+        get("/api/v1/charges", CLINICAL, charges::of_day),
+        get("/api/v1/encounters/{encounter}/charges", CLINICAL, charges::of_exam),
+        post("/api/v1/encounters/{encounter}/charges/{code}", CLINICAL, charges::say),
         get("/api/v1/waiting", CLINICAL, waiting::list),
         post("/api/v1/waiting/{reading}/assign", CLINICAL, waiting::assign),
         post("/api/v1/waiting/{reading}/reject", CLINICAL, waiting::reject),
+        get("/api/v1/audit", AUDIT, audit::list),
         get("/api/v1/inboxes", CLINICAL, inboxes::list),
         get("/api/v1/inboxes/{location}", CLINICAL, inboxes::one),
         post("/api/v1/waiting/{reading}/take", CLINICAL, inboxes::take),

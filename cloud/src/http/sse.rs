@@ -124,7 +124,7 @@ impl Page {
         for event in events {
             self.last = event.event_id;
             if self.wants(&event) {
-                self.queue.push_back(to_sse(&event, self.who.role.is_clinical()));
+                self.queue.push_back(to_sse(&event, self.who.role.is_optical()));
             }
         }
         Ok(())
@@ -135,16 +135,16 @@ impl Page {
         let fits = |wanted: &Option<String>, is: &Option<String>| wanted.is_none() || wanted == is;
         let Filter { location, lane, encounter, .. } = &self.filter;
         // The fleet page counts readings, so it hears of them, but not whose they are.
-        (self.who.role.is_clinical() || is_of_fleet || event.kind == "reading_filed")
+        (self.who.role.is_optical() || is_of_fleet || event.kind == "reading_filed")
             && fits(location, &event.location_id)
             && fits(lane, &event.lane_id)
             && fits(encounter, &event.encounter_id)
     }
 }
 
-fn to_sse(event: &LiveEvent, is_clinical: bool) -> Event {
-    let encounter = event.encounter_id.as_deref().filter(|_| is_clinical);
-    let subject = event.subject.as_deref().filter(|_| is_clinical);
+fn to_sse(event: &LiveEvent, knows_patients: bool) -> Event {
+    let encounter = event.encounter_id.as_deref().filter(|_| knows_patients);
+    let subject = event.subject.as_deref().filter(|_| knows_patients);
     let data = json!({
         "kind": event.kind,
         "at_us": event.at_us,

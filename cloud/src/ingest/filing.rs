@@ -235,8 +235,10 @@ impl<'b> Filing<'b> {
             (Some(facts), Some(lane)) => {
                 self.add_reading(tx, gateway, document, (checked, facts), lane).await
             }
-            _ => {
+            (_, lane) => {
                 let event = NewEvent {
+                    // The lane's page says that something could not be read.
+                    location_id: lane.map(|lane| lane.location_id),
                     gateway_id: Some(gateway.to_string()),
                     lane_id: checked.lane.as_ref().map(ToString::to_string),
                     subject: Some(checked.document_id.clone()),

@@ -1,8 +1,11 @@
 //! Readings where they are now, with the documents they came in, and their earlier versions.
 
 use super::{StoreError, Tx};
-use crate::{args, domain::correction::Correction};
-use chiasm_proto::{Body, Envelope, Reading};
+use crate::{
+    args,
+    domain::correction::{Correction, Purpose},
+};
+use chiasm_proto::{Body, Envelope, Measured, Reading};
 
 /// Most readings that one exam or one list shows.
 pub const READINGS_MAX: i64 = 500;
@@ -60,6 +63,23 @@ impl ReadingRow {
         let mut reading = self.reading_as_sent()?;
         self.correction()?.apply(&mut reading);
         Some(reading)
+    }
+    /// The same without lenses that are not the patient's own (R25): what is compared, followed and
+    /// listed as worn.
+    pub fn reading_of_patient(&self) -> Option<Reading> {
+        let mut reading = self.reading()?;
+        if self.correction()?.purpose.is_some_and(|purpose| !purpose.is_wearing()) {
+            let is_lens = |it: &Measured| matches!(it, Measured::Lensometry(_));
+            reading.decoded.measurements.retain(|it| !is_lens(&it.measured));
+        }
+        Some(reading)
+    }
+    /// The number of the order whose finished glasses were measured.
+    pub fn order_number(&self) -> Option<String> {
+        match self.correction()?.purpose {
+            Some(Purpose::OrderCheckIn { order }) => Some(order),
+            _ => None,
+        }
     }
 }
 

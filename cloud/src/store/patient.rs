@@ -19,11 +19,6 @@ crate::row! {
     }
 }
 
-/// Patients whose chart number is the text or whose names begin with it: see [`find`].
-pub async fn search(tx: &mut Tx, tenant: &str, text: &str) -> Result<Vec<Patient>, StoreError> {
-    find(tx, tenant, text, "").await
-}
-
 /// The columns of [`Patient`]. A macro, because queries are literals.
 macro_rules! patients {
     ($rest:literal) => {

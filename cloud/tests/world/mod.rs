@@ -121,6 +121,7 @@ impl World {
         let people = [
             (TENANT, "ana", "Ana Ruiz", "technician"),
             (TENANT, "okafor", "Dr. Okafor", "doctor"),
+            (TENANT, "nils", "Nils Aalto", "optician"),
             (TENANT, "it", "Sam Lee", "clinic_it"),
             (TENANT, "staff", "Kim Berg", "cloud_staff"),
             (OTHER, "bea", "Bea Lindt", "technician"),
@@ -251,6 +252,7 @@ pub fn who(tenant: &str, login: &str, role: Role) -> Principal {
         name: login.into(),
         role,
         csrf_token: String::new(),
+        address: String::new(),
         token_sha256: String::new(),
     }
 }

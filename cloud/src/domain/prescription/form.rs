@@ -36,6 +36,30 @@ pub const ACUITIES: [&str; 15] = [
     "pinhole_far_both",
 ];
 
+/// What a prescription has for each eye, behind `right_` or `left_`. `refined` confirms an eye that
+/// began with an autorefractor's values.
+const EYE_FIELDS: [&str; 11] = [
+    "sphere",
+    "cylinder",
+    "axis",
+    "add",
+    "prism_horizontal",
+    "base_horizontal",
+    "prism_vertical",
+    "base_vertical",
+    "acuity",
+    "near_acuity",
+    "refined",
+];
+/// What it has once.
+const COMMON_FIELDS: [&str; 3] = ["both_acuity", "vertex_distance_mm", "note"];
+
+/// Whether a prescription has a field of this name.
+pub fn is_field(name: &str) -> bool {
+    let of_eye = name.strip_prefix("right_").or_else(|| name.strip_prefix("left_"));
+    of_eye.is_some_and(|field| EYE_FIELDS.contains(&field)) || COMMON_FIELDS.contains(&name)
+}
+
 /// Reads the acuities; what is empty is left out.
 pub fn acuities(draft: &Draft) -> Result<BTreeMap<String, String>, Vec<FieldFault>> {
     let mut form = Form { draft, faults: vec![] };
@@ -273,6 +297,15 @@ mod tests {
     }
 
     #[test]
+    fn fields_that_are_written_have_names_that_are_known() {
+        let text = [("right_sphere", "-1.00"), ("right_cylinder", "-0.50"), ("right_axis", "10")];
+        let written = typed(&read(&draft(&text)).unwrap());
+        assert_eq!(written.len(), text.len());
+        assert!(written.keys().all(|name| is_field(name)));
+        assert!(!is_field("right_spere") && !is_field("sphere") && !is_field("right_note"));
+    }
+
+    #[test]
     fn takes_what_people_write() {
         let rx = read(&draft(&[
             ("right_sphere", "\u{2212}2,25"),
@@ -326,7 +359,9 @@ mod tests {
         /// Whatever is typed gives a prescription within the limits or faults, and never panics.
         #[test]
         fn stays_within_limits(
-            sphere in "[-+]?[0-9]{0,3}[.,]?[0-9]{0,3}", cylinder in "\\PC{0,8}", axis in "-?[0-9]{0,6}",
+            sphere in "[-+]?[0-9]{0,3}[.,]?[0-9]{0,3}",
+            cylinder in "\\PC{0,8}",
+            axis in "-?[0-9]{0,6}",
         ) {
             let typed = draft(&[
                 ("left_sphere", &sphere), ("left_cylinder", &cylinder), ("left_axis", &axis),

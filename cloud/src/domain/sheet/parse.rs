@@ -323,7 +323,8 @@ mod tests {
 
     #[test]
     fn every_fault_names_its_field() {
-        let cases: &[(Test, &[(&str, &str)], &[&str])] = &[
+        type Case<'a> = (Test, &'a [(&'a str, &'a str)], &'a [&'a str]);
+        let cases: &[Case<'_>] = &[
             (Test::Autorefraction, &[], &["od_sphere"]),
             (Test::Autorefraction, &[("os_cylinder", "-1"), ("os_axis", "5")], &["os_sphere"]),
             (Test::Autorefraction, &[("od_sphere", "1"), ("od_cylinder", "-1")], &["od_axis"]),

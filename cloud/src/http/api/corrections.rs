@@ -62,6 +62,15 @@ pub enum Side {
     Left,
 }
 
+impl From<Side> for Eye {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Right => Eye::Right,
+            Side::Left => Eye::Left,
+        }
+    }
+}
+
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StateSide {
@@ -79,13 +88,9 @@ pub async fn side(
     Path((encounter, reading)): Path<(String, String)>,
     Body(change): Body<StateSide>,
 ) -> Result<StatusCode, Fault> {
-    let eye = match change.eye {
-        Side::Right => Eye::Right,
-        Side::Left => Eye::Left,
-    };
     let of = Of { encounter: &encounter, reading: &reading, version: change.version };
     let mut work = begin(&web, &who).await?;
-    correct::state_eye(&mut work, of, eye).await?;
+    correct::state_eye(&mut work, of, change.eye.into()).await?;
     work.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,7 +7,10 @@ use crate::{
         local_time,
     },
     clock,
-    http::show,
+    http::{
+        extract::{ID_LEN_MAX, text},
+        show,
+    },
     store::{exam::ReadingRow, history::Position, history::Visit},
 };
 use axum::{
@@ -23,6 +26,8 @@ use utoipa::{IntoParams, ToSchema};
 #[into_params(parameter_in = Query)]
 pub struct Ask {
     /// `older` of the page before; empty for the latest visits.
+    #[serde(deserialize_with = "text::<ID_LEN_MAX, _>")]
+    #[param(max_length = 200)]
     pub before: String,
 }
 

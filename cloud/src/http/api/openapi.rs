@@ -2,7 +2,8 @@
 //! how they refuse is added here from the table of routes, which stays the truth.
 
 use super::{
-    corrections, exam, fleet, history, inboxes, lanes, patients, record, reports, waiting,
+    audit, charges, corrections, exam, fleet, history, inboxes, lanes, optical, orders, patients,
+    record, reports, waiting,
 };
 use crate::{
     app::principal::Role,
@@ -83,9 +84,24 @@ After 429 and 503, come again after the seconds of `Retry-After`.";
         record::notices_of_exam,
         record::notices,
         record::see,
+        optical::vision_prescription,
+        orders::list,
+        orders::receive,
+        orders::make,
+        orders::of_exam,
+        orders::one,
+        orders::amend,
+        orders::cancel,
+        orders::take,
+        orders::compared,
+        orders::decide,
+        charges::of_exam,
+        charges::of_day,
+        charges::say,
         waiting::list,
         waiting::assign,
         waiting::reject,
+        audit::list,
         inboxes::list,
         inboxes::one,
         inboxes::take,

@@ -23,7 +23,7 @@ pub struct Me {
     tenant_id: String,
     account_id: String,
     display_name: String,
-    /// `technician`, `doctor`, `clinic_it` or `cloud_staff`.
+    /// `technician`, `doctor`, `optician`, `clinic_it` or `cloud_staff`.
     role: &'static str,
     /// For changes by cookie.
     csrf_token: String,
@@ -77,9 +77,9 @@ pub async fn search(
         return Err(Fault::bad_request(message).at_field("q"));
     }
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
-    let found = patient::search(&mut tx, &who.tenant, text).await?;
+    let found = patient::find(&mut tx, &who.tenant, text, "").await?;
     drop(tx);
-    look::look(&web.core.db, &who, ("patients_searched", &who.tenant), clock::now_us()).await?;
+    look::searched(&web.core.db, &who, (text, ""), clock::now_us()).await?;
     let to_json = |it: patient::Patient| PatientJson {
         patient_id: it.patient_id,
         chart_number: it.chart_number,

@@ -1,15 +1,16 @@
 //! What doctors write into an exam, its signature, addenda and notices.
 
-use super::{Body, Fault, Web, Who, begin};
+use super::{Body, Fault, Web, Who, begin, corrections::Side};
 use crate::{
     app::{
         local_time, look,
-        prescribe::{self, Kind},
-        record, sign,
+        prescribe::{self, Kind, SaveError},
+        record::{self, ADDENDUM_LEN_MAX},
+        sign,
     },
     clock,
-    domain::prescription::Draft,
-    http::pages::exam::refraction::{eyes, fault},
+    domain::prescription::{self, Draft, FieldFault},
+    http::{extract, pages::exam::refraction::save_fault},
     store::{encounter, exam_entry, lane_open, notice, signature},
 };
 use axum::{
@@ -17,6 +18,7 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
+use chiasm_proto::Eye;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -62,14 +64,16 @@ pub async fn entries(
     entries.into_iter().map(json).collect::<Result<_, _>>().map(Json)
 }
 
-/// Fields as a person would type them; see `domain/prescription/form.rs`.
+/// Fields as a person would type them.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Typed {
     /// The version that was seen; 0 for none.
     version: i64,
-    /// `right_sphere`, `right_cylinder`, `right_axis`, `right_add`, `right_prism_horizontal` with
-    /// `right_base_horizontal`, `vertex_distance_mm` and so on; every value is text.
+    /// Texts by name. Acuities: `unaided_far_right`, `wearing_near_left`, `pinhole_far_both` and so
+    /// on. Prescriptions: for each eye, behind `right_` or `left_`, `sphere`, `cylinder`, `axis`, `add`,
+    /// `prism_horizontal` with `base_horizontal`, `prism_vertical` with `base_vertical`, `acuity`,
+    /// `near_acuity`, `refined`; and once `both_acuity`, `vertex_distance_mm`, `note`.
     values: Draft,
 }
 
@@ -78,8 +82,24 @@ async fn save(
     kind: Kind,
     typed: Typed,
 ) -> Result<StatusCode, Fault> {
+    let is_known = |name: &str| match kind {
+        Kind::Acuity => prescription::ACUITIES.contains(&name),
+        Kind::Subjective | Kind::Final => prescription::is_field(name),
+    };
+    let unknown = typed.values.keys().filter(|name| !is_known(name));
+    // A misspelt name would leave a value out without a word.
+    let faults = unknown.map(|name| FieldFault {
+        field: format!("values.{name}"),
+        message: "is no field here".into(),
+    });
+    let faults: Vec<_> = faults.collect();
+    if !faults.is_empty() {
+        return Err(save_fault(SaveError::Fields(faults)));
+    }
     let mut work = begin(&web, &who).await?;
-    prescribe::save(&mut work, &id, kind, &typed.values, typed.version).await.map_err(fault)?;
+    prescribe::save(&mut work, &id, kind, &typed.values, typed.version)
+        .await
+        .map_err(save_fault)?;
     work.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -125,13 +145,16 @@ pub async fn save_final(
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default)]
+#[serde(deny_unknown_fields)]
 pub struct Start {
     /// The version that was seen; 0 for none.
+    #[serde(default)]
     version: i64,
-    /// `right`, `left` or `both`.
-    eye: String,
+    /// Left out for both.
+    #[serde(default)]
+    eye: Option<Side>,
     /// Also where the eye has values of its own.
+    #[serde(default)]
     replace: bool,
 }
 
@@ -147,25 +170,32 @@ pub async fn start(
 ) -> Result<StatusCode, Fault> {
     let how = (start.replace, start.version);
     let mut work = begin(&web, &who).await?;
-    let eyes = eyes(&start.eye)?;
-    prescribe::start_from_autorefraction(&mut work, &id, &eyes, how).await.map_err(fault)?;
+    let eyes = start.eye.map_or(vec![Eye::Right, Eye::Left], |eye| vec![eye.into()]);
+    prescribe::start_from_autorefraction(&mut work, &id, &eyes, how).await.map_err(save_fault)?;
     work.commit().await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Seen {
+    /// The version of the final prescription that was seen; 0 for none.
+    version: i64,
 }
 
 /// Takes the subjective refraction over as the final prescription; refused while an eye is not
 /// refined. Doctors only.
 #[utoipa::path(post, path = "/api/v1/encounters/{encounter}/final/take-over",
-    request_body = Start,
+    request_body = Seen,
     responses((status = 204)))]
 pub async fn finalise(
     State(web): State<Web>,
     who: Who,
     Path(id): Path<String>,
-    Body(start): Body<Start>,
+    Body(seen): Body<Seen>,
 ) -> Result<StatusCode, Fault> {
     let mut work = begin(&web, &who).await?;
-    prescribe::finalise(&mut work, &id, start.version).await.map_err(fault)?;
+    prescribe::finalise(&mut work, &id, seen.version).await.map_err(save_fault)?;
     work.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -237,8 +267,10 @@ struct Open {
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Sign {
+    #[serde(deserialize_with = "extract::text::<64, _>")]
+    #[schema(max_length = 64)]
     digest: String,
 }
 
@@ -293,8 +325,10 @@ pub async fn addenda(
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct NewAddendum {
+    #[serde(deserialize_with = "extract::text::<ADDENDUM_LEN_MAX, _>")]
+    #[schema(max_length = 4000)]
     text: String,
 }
 

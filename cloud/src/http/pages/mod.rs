@@ -1,6 +1,8 @@
 //! Pages for people, rendered here and followed live by small scripts. Every action is a form that
 //! works without script.
 
+pub mod audit;
+pub mod charges;
 pub mod charts;
 pub mod exam;
 pub mod fleet;
@@ -11,16 +13,18 @@ pub mod instruments;
 pub mod lane;
 pub mod lanes;
 pub mod notices;
+pub mod optical;
 pub mod patients;
 pub mod preferences;
 pub mod raw;
 pub mod reports;
 pub mod slip;
+mod unread;
 pub mod visit;
 
 use super::{Fault, Web, Who};
 use crate::{
-    app::{assign::Choice, work::Work},
+    app::{assign::Choice, principal::Role, work::Work},
     clock,
     store::{Tx, account},
 };
@@ -30,7 +34,11 @@ use std::collections::HashMap;
 
 /// Where somebody's work is.
 pub async fn home(who: Who) -> Redirect {
-    Redirect::to(if who.role.is_clinical() { "/lanes" } else { "/fleet" })
+    Redirect::to(match who.role {
+        role if role.is_clinical() => "/lanes",
+        Role::Optician => "/optical",
+        _ => "/fleet",
+    })
 }
 
 /// Fields of the forms that change a reading.

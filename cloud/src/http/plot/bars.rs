@@ -125,8 +125,8 @@ mod tests {
         };
         let svg = bars.svg();
         let heights = |class: &str| -> Vec<f64> {
-            let class = format!("class=\"{class}\"");
-            let parts = svg.split(&class).skip(1);
+            let marker = format!("class=\"{class}\"");
+            let parts = svg.split(&marker).skip(1);
             let height = |part: &str| {
                 let at = part.find("height=\"").unwrap() + 8;
                 part[at..].split('"').next().unwrap().parse().unwrap()

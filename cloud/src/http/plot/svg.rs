@@ -35,11 +35,15 @@ pub fn panel(plot: &Plot, panel: &Panel) -> String {
     let id = format!("{}-{}", plot.id, panel.eye.to_lowercase());
     let (title, eye) = (escape(&plot.title), panel.eye);
     let mut out = format!(
-        r#"<svg class="plot" id="{id}" viewBox="0 0 {WIDTH} {}" role="group" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{title}, {eye} ({})</title><desc id="{id}-d">{}</desc>"#,
-        field.height,
-        panel.eye_name,
-        escape(&description(plot, panel)),
+        r#"<svg class="plot" id="{id}" viewBox="0 0 {WIDTH} {}" role="group""#,
+        field.height
     );
+    let _ = write!(
+        out,
+        r#" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{title}, {eye} ({})</title>"#,
+        panel.eye_name
+    );
+    let _ = write!(out, r#"<desc id="{id}-d">{}</desc>"#, escape(&description(plot, panel)));
     let _ =
         write!(out, r#"<text class="plot-eye" x="{LEFT}" y="20" aria-hidden="true">{eye}</text>"#);
     axes(&mut out, plot, &field);

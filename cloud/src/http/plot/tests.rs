@@ -10,8 +10,10 @@ fn attribute<'a>(text: &'a str, name: &str) -> &'a str {
     text[start..].split('"').next().unwrap()
 }
 
-/// Series by name with the places of their points and their values.
-fn read(svg: &str) -> Vec<(String, Vec<(f64, f64, f64)>)> {
+/// A series' name with the places of its points and their values.
+type Drawn = (String, Vec<(f64, f64, f64)>);
+
+fn read(svg: &str) -> Vec<Drawn> {
     let series = svg.split("<g class=\"series").skip(1);
     let series = series.map(|text| {
         let points = text.split("<g class=\"point").skip(1).map(|point| {

@@ -7,8 +7,7 @@ use jiff::tz::TimeZone;
 
 /// Names what was measured before and after the visit's drops, once there were any.
 pub fn mark(view: &mut ReadingView, given: &[visit_note::Drops], zone: &TimeZone) {
-    let before = given.iter().filter(|drops| drops.given_at_us <= view.at_us);
-    let last = before.last();
+    let last = given.iter().rfind(|drops| drops.given_at_us <= view.at_us);
     let state = match (view.correction.drops, last) {
         (Some(state), _) => state,
         (None, Some(_)) => Drops::After,

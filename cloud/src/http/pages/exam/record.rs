@@ -3,6 +3,7 @@
 use super::super::{Fault, Names, Who};
 use crate::{
     app::{
+        about,
         prescribe::{self, Kind},
         principal::Role,
     },
@@ -38,6 +39,20 @@ pub struct RecordView {
     pub addenda: Vec<AddendumView>,
     /// What this person was told about this exam and has not seen.
     pub notices: Vec<NoticeView>,
+}
+
+impl RecordView {
+    /// Kinds of what is shown, for the audit.
+    pub fn kinds(&self) -> Vec<String> {
+        let kind =
+            |is_shown: bool, kind: Kind| is_shown.then(|| about::kind_of_entry(kind.as_str()));
+        let kinds = [
+            kind(!self.acuities.is_empty(), Kind::Acuity),
+            kind(self.subjective.is_some(), Kind::Subjective),
+            kind(self.final_rx.is_some(), Kind::Final),
+        ];
+        kinds.into_iter().flatten().map(ToOwned::to_owned).collect()
+    }
 }
 
 /// A prescription for people.
@@ -283,6 +298,10 @@ fn differing(snapshot: &str, rows: &[ReadingRow]) -> usize {
     let Ok(signed) = serde_json::from_str::<Signed>(snapshot) else { return 0 };
     let signed: BTreeMap<String, i64> =
         signed.readings.into_iter().map(|it| (it.reading_id, it.version)).collect();
+    // Finished glasses are measured after the signature and are no part of what was signed.
+    let is_part =
+        |row: &&ReadingRow| signed.contains_key(&row.reading_id) || row.order_number().is_none();
+    let rows: Vec<_> = rows.iter().filter(is_part).collect();
     let now = rows.iter().filter(|row| signed.get(&row.reading_id) != Some(&row.version)).count();
     let gone = |id: &&String| !rows.iter().any(|row| row.reading_id == **id);
     now + signed.keys().filter(gone).count()

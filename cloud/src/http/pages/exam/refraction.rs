@@ -16,6 +16,7 @@ use crate::{
     },
     clock,
     domain::prescription::{self, Draft, Field, FieldFault, Prescription},
+    http::fault,
     store::{
         encounter, exam,
         exam_entry::{self, Entry},
@@ -196,7 +197,7 @@ fn measured(rows: &[exam::ReadingRow]) -> Vec<(String, String, String)> {
 /// The latest lens of an eye that nobody rejected.
 fn wearing(rows: &[exam::ReadingRow], eye: Eye) -> Option<String> {
     for row in rows.iter().filter(|row| row.acceptance != "rejected") {
-        let Some(reading) = row.reading() else { continue };
+        let Some(reading) = row.reading_of_patient() else { continue };
         for measurement in reading.decoded.measurements.iter().filter(|it| it.eye == eye) {
             let Measured::Lensometry(lens) = &measurement.measured else { continue };
             let Some(sphere) = lens.sphere else { continue };
@@ -266,19 +267,19 @@ pub async fn save_final(
 #[serde(default)]
 pub struct Tap {
     version: i64,
-    /// `right`, `left` or `both`.
+    /// `OD`, `OS`, or empty for both.
     eye: String,
     replace: Option<String>,
     back: String,
 }
 
-/// The eyes that a request names.
-pub fn eyes(text: &str) -> Result<Vec<Eye>, Fault> {
+/// The eyes that a form names.
+fn eyes(text: &str) -> Result<Vec<Eye>, Fault> {
     match text {
-        "right" => Ok(vec![Eye::Right]),
-        "left" => Ok(vec![Eye::Left]),
-        "both" | "" => Ok(vec![Eye::Right, Eye::Left]),
-        _ => Err(Fault::bad_request("The eye is `right`, `left` or `both`.")),
+        "OD" => Ok(vec![Eye::Right]),
+        "OS" => Ok(vec![Eye::Left]),
+        "" => Ok(vec![Eye::Right, Eye::Left]),
+        _ => Err(Fault::bad_request("The eye is `OD` or `OS`, or left out for both.")),
     }
 }
 
@@ -299,7 +300,7 @@ pub async fn start(
     let how = (tap.replace.is_some(), tap.version);
     let mut work = begin(&web, &who).await?;
     let eyes = eyes(&tap.eye)?;
-    prescribe::start_from_autorefraction(&mut work, &id, &eyes, how).await.map_err(fault)?;
+    prescribe::start_from_autorefraction(&mut work, &id, &eyes, how).await.map_err(save_fault)?;
     work.commit().await?;
     Ok(tap.done(&id))
 }
@@ -311,18 +312,22 @@ pub async fn finalise(
     Form(tap): Form<Tap>,
 ) -> Result<Response, Fault> {
     let mut work = begin(&web, &who).await?;
-    prescribe::finalise(&mut work, &id, tap.version).await.map_err(fault)?;
+    prescribe::finalise(&mut work, &id, tap.version).await.map_err(save_fault)?;
     work.commit().await?;
     Ok(tap.done(&id))
 }
 
 /// A save that failed, for forms without fields and for programs.
-pub fn fault(error: SaveError) -> Fault {
+pub fn save_fault(error: SaveError) -> Fault {
     match error {
         SaveError::Fields(faults) => {
             let words: Vec<String> =
                 faults.iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
-            Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "fields", words.join("; "))
+            let mut fault =
+                Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", words.join("; "));
+            fault.fields =
+                faults.iter().map(|it| fault::FieldFault::new(&it.field, &it.message)).collect();
+            fault
         }
         SaveError::Meanwhile(_) => {
             let message = "Somebody else saved this meanwhile. Look at it again, then repeat.";

@@ -38,7 +38,7 @@ pub struct Item {
 pub fn items(rows: &[ReadingRow], zones: &Zones) -> Vec<Item> {
     let mut items = Vec::new();
     for row in rows.iter().filter(|row| row.acceptance != "rejected") {
-        let Some(sent) = row.reading() else { continue };
+        let Some(sent) = row.reading_of_patient() else { continue };
         let (zone, at_us) = (zones.of_row(row), row.captured_at_us);
         let local = local_time::local(at_us, zone);
         let seconds = i32::from(local.minute()) * 60 + i32::from(local.second());
