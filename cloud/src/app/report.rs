@@ -106,7 +106,7 @@ async fn count_day(
     }
     let mut was: HashMap<String, Vec<(String, Option<String>)>> = HashMap::new();
     let span = (first_us, end_us);
-    for (reading, place, encounter) in store::earlier_states(tx, tenant, location, span).await? {
+    for (reading, _, place, encounter) in store::earlier_states(tx, tenant, location, span).await? {
         was.entry(reading).or_default().push((place, encounter));
     }
     for fact in &mut facts {

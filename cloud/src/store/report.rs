@@ -1,6 +1,6 @@
 //! The daily counts behind the reports, and the marks that say which of them are no longer right.
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, batch::Words};
 use crate::{
     args,
     domain::report::{Counts, Day},
@@ -152,22 +152,38 @@ pub const FACTS: &str =
         AND r.captured_at_us < $5 AND (r.captured_at_us > $3 OR r.reading_id > $4)
     ORDER BY r.captured_at_us, r.reading_id LIMIT $6";
 
-/// Reading, place and encounter of every earlier state of a location's readings, oldest first.
+macro_rules! earlier_states {
+    ($readings:literal) => {
+        concat!(
+            "SELECT v.reading_id, v.version, v.place, v.encounter_id FROM ",
+            $readings,
+            " JOIN reading_version v
+                ON v.tenant_id = r.tenant_id AND v.reading_id = r.reading_id
+            WHERE r.tenant_id = $1 AND r.location_id = $2 AND r.captured_at_us >= $3
+                AND r.captured_at_us < $4 AND r.version > 1"
+        )
+    };
+}
+
+/// Reading, version, place and encounter of every earlier state of a location's readings.
 pub async fn earlier_states(
     tx: &mut Tx,
     tenant: &str,
     location: &str,
     (first_us, end_us): (i64, i64),
-) -> Result<Vec<(String, String, Option<String>)>, StoreError> {
-    tx.fetch_all(EARLIER_STATES, args![tenant, location, first_us, end_us]).await
+) -> Result<Vec<(String, i64, String, Option<String>)>, StoreError> {
+    let sql = EARLIER_STATES.of(tx);
+    let mut states: Vec<(String, i64, String, Option<String>)> =
+        tx.fetch_all(sql, args![tenant, location, first_us, end_us]).await?;
+    // Asked for in this order, both databases would read every earlier state there is.
+    states.sort_unstable();
+    Ok(states)
 }
 
-pub const EARLIER_STATES: &str = "SELECT v.reading_id, v.place, v.encounter_id
-    FROM reading r JOIN reading_version v
-        ON v.tenant_id = r.tenant_id AND v.reading_id = r.reading_id
-    WHERE r.tenant_id = $1 AND r.location_id = $2 AND r.captured_at_us >= $3
-        AND r.captured_at_us < $4 AND r.version > 1
-    ORDER BY v.reading_id, v.version";
+pub const EARLIER_STATES: Words = Words {
+    sqlite: earlier_states!("reading r INDEXED BY reading_day"),
+    postgres: earlier_states!("reading r"),
+};
 
 /// When the visits of a day began: the first lane session, or when they were scheduled.
 pub async fn check_ins(

@@ -198,7 +198,7 @@ async fn pages(cloud: &Cloud, much: &Much) -> Result<Times> {
         ("exam", Box::new(visit)),
         ("lane", Box::new(|round| format!("/lanes/lane-0-{}", round % much::LANES))),
         ("all lanes", Box::new(|_| "/lanes".into())),
-        ("all inboxes", Box::new(|_| "/inbox".into())),
+        ("all inboxes", Box::new(|_| "/api/v1/inboxes".into())),
         ("inbox", Box::new(|_| "/inbox/loc-0".into())),
         ("history", Box::new(|round| format!("/patients/patient-{}", round * 7))),
         ("search, one letter", Box::new(|round| format!("/patients?q={}", &letter(round)[..1]))),
