@@ -18,6 +18,7 @@ async fn main() {
     let visits = world.day().await;
     world.past(&visits).await;
     world.signed(&visits).await;
+    world.carried(&visits).await;
     let router = chiasm_cloud::http::router(world.core.clone());
     let listener = tokio::net::TcpListener::bind(listen).await.expect("cannot listen");
     println!("http://{listen}/sign-in");

@@ -122,7 +122,7 @@ async fn tenants_never_meet(site: Site) {
     // Right in every form, so that nothing but the tenant can be the reason.
     let form_body = format!(
         "reason=x&encounter={encounter}&eye=OD&drops=after&purpose=1&test=tonometry&agent=x\
-         &od_iop=17&method=goldmann&vendor=x&model=x&lane=lane-1&chart_number=x"
+         &od_iop=17&method=goldmann&vendor=x&model=x&lane=lane-1&chart_number=x&decision=accept"
     );
     for route in routes::routes() {
         let is_of_a_patient =

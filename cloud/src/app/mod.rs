@@ -5,6 +5,7 @@ pub mod accept;
 pub mod accession;
 pub mod assign;
 pub mod charges;
+pub mod check_in;
 pub mod claim_code;
 pub mod correct;
 pub mod csv;
