@@ -1,6 +1,11 @@
 //! Charge proposals of an exam or a day, derived anew each time, and what people say about them.
 
-use super::{AppError, REASON_LEN_MAX, local_time, optical, principal::Role, work::Work};
+use super::{
+    AppError, REASON_LEN_MAX, local_time,
+    optical::{self, Signed},
+    principal::Role,
+    work::Work,
+};
 use crate::{
     domain::{
         charges::{Evidence, Kind, Mark, Proposal, Say, State, kinds_of, proposals, rule},
@@ -25,15 +30,22 @@ pub async fn of_exam(
     visit: &Encounter,
     zone: &TimeZone,
 ) -> Result<Vec<Proposal>, AppError> {
+    let rows = exam::readings(tx, tenant, &visit.encounter_id).await?;
+    let signed = optical::signed_if_any(tx, tenant, &visit.encounter_id).await?;
+    of_rows(tx, tenant, visit, (&rows, signed.as_ref(), zone)).await
+}
+
+/// The same where readings and prescription were read already.
+pub async fn of_rows(
+    tx: &mut Tx,
+    tenant: &str,
+    visit: &Encounter,
+    (rows, signed, zone): (&[ReadingRow], Option<&Signed>, &TimeZone),
+) -> Result<Vec<Proposal>, AppError> {
     let id = &visit.encounter_id;
-    let rows = exam::readings(tx, tenant, id).await?;
     let accepted = rows.iter().filter(|row| row.acceptance == "accepted");
     let mut evidence: Vec<Evidence> = accepted.flat_map(|row| of_reading(row, zone)).collect();
-    match optical::signed(tx, tenant, id).await {
-        Ok(signed) => evidence.push(of_prescription(&signed.rx)),
-        Err(AppError::NotYet(_)) => {}
-        Err(error) => return Err(error),
-    }
+    evidence.extend(signed.map(|signed| of_prescription(&signed.rx)));
     let survivor = patient::survivor(tx, tenant, &visit.patient_id).await?;
     let person = (survivor.as_str(), visit.visit_date.as_str());
     let marks = store::of_person_and_day(tx, tenant, person).await?;

@@ -8,6 +8,7 @@ pub mod assign;
 pub mod audit_chain;
 pub mod audit_list;
 pub mod charges;
+pub mod check_in;
 pub mod claim_code;
 pub mod correct;
 pub mod csv;

@@ -100,6 +100,19 @@ pub async fn signed(tx: &mut Tx, tenant: &str, encounter: &str) -> Result<Signed
     })
 }
 
+/// The same, or nothing while there is none.
+pub async fn signed_if_any(
+    tx: &mut Tx,
+    tenant: &str,
+    encounter: &str,
+) -> Result<Option<Signed>, AppError> {
+    match signed(tx, tenant, encounter).await {
+        Ok(signed) => Ok(Some(signed)),
+        Err(AppError::NotYet(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The pupillary distance that an instrument of this exam proposes (R29): the latest that nobody
 /// rejected. It is at the fixation of the instrument, and nobody's word yet.
 #[derive(Debug, Clone)]
@@ -157,9 +170,14 @@ pub async fn changed_since(
     tenant: &str,
     (encounter, signed): (&str, &Signed),
 ) -> Result<bool, StoreError> {
+    let mut here = exam::readings(tx, tenant, encounter).await?;
     let versions = exam::versions(tx, tenant, encounter).await?;
     for was in &signed.readings {
-        let Some(row) = exam::reading(tx, tenant, &was.reading_id).await? else { continue };
+        let row = match here.iter().position(|row| row.reading_id == was.reading_id) {
+            Some(at) => Some(here.swap_remove(at)),
+            None => exam::reading(tx, tenant, &was.reading_id).await?,
+        };
+        let Some(row) = row else { continue };
         let is_here = row.place == "exam" && row.encounter_id.as_deref() == Some(encounter);
         // Being accepted later changes no value.
         let is_same = row.version == was.version

@@ -2,7 +2,7 @@
 //! signed: what comes later is an addendum, and the signer is told (D7, D9). A doctor who has
 //! looked at a value that leaves the exam is told on that exam (T8).
 
-use super::{AppError, look::SAME_LOOK_S, order, principal::Role, work::Work};
+use super::{AppError, check_in, look::SAME_LOOK_S, order, principal::Role, work::Work};
 use crate::{
     app::local_time,
     store::{
@@ -61,8 +61,8 @@ impl What {
 /// What the next state of a reading means for the exam where it is and for the one where it goes.
 pub(super) fn touches(row: &ReadingRow, next: &Next<'_>) -> Vec<(String, What)> {
     // Finished glasses are checked against their order and are no part of the exam (R25).
-    let was_glasses = order::is_check_in(row.correction.as_deref());
-    let is_glasses = order::is_check_in(next.correction);
+    let was_glasses = check_in::is_check_in(row.correction.as_deref());
+    let is_glasses = check_in::is_check_in(next.correction);
     if was_glasses && is_glasses {
         return vec![];
     }

@@ -89,7 +89,7 @@ pub enum Verdict {
 impl Verdict {
     pub fn label(self) -> &'static str {
         match self {
-            Verdict::Inside => "within tolerance",
+            Verdict::Inside => "inside",
             Verdict::Outside => "outside",
             Verdict::NotMeasured => "not measured",
             Verdict::NotComparable => "cannot be compared",

@@ -5,7 +5,7 @@ use super::{
     parse::{Checked, Content, Document, ReadingFacts},
 };
 use crate::{
-    app::{local_time, order},
+    app::{check_in, local_time},
     domain::placement::{self, DUPLICATE_WITHIN_US, Facts, Known, Place, Placement},
     store::{
         StoreError, Tx,
@@ -74,7 +74,7 @@ impl Filing<'_> {
         };
         if let Some(encounter) = &reading.encounter_id
             && lane.signed.contains(encounter)
-            && !order::is_check_in(reading.correction.as_deref())
+            && !check_in::is_check_in(reading.correction.as_deref())
         {
             let instrument = format!("{} {}", reading.vendor, reading.model);
             self.late.push((encounter.clone(), instrument));

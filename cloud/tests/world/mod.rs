@@ -2,6 +2,7 @@
 //! pages and for looking at them.
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub mod carry;
 pub mod past;
 pub mod readings;
 

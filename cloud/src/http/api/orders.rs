@@ -3,8 +3,9 @@
 use super::{Body, Fault, Params, ReadingChange, Web, Who, begin};
 use crate::{
     app::{
-        AppError, REASON_LEN_MAX, local_time, look, optical,
-        order::{self, Decision},
+        AppError, REASON_LEN_MAX,
+        check_in::{self, Decision},
+        local_time, look, optical, order,
     },
     clock,
     domain::{
@@ -343,7 +344,7 @@ pub async fn take(
 ) -> Result<StatusCode, Fault> {
     let change = change.map(|Body(change)| change).unwrap_or_default();
     let mut work = begin(&web, &who).await?;
-    order::take_reading(&mut work, &id, (&reading, &change.into())).await?;
+    check_in::take_reading(&mut work, &id, (&reading, &change.into())).await?;
     work.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -373,10 +374,10 @@ pub async fn compared(
     Path((id, reading)): Path<(String, String)>,
 ) -> Result<Json<ComparedJson>, Fault> {
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
-    let (row, reading) = order::of_order(&mut tx, &who.tenant, (&id, &reading)).await?;
+    let (row, reading) = check_in::of_order(&mut tx, &who.tenant, (&id, &reading)).await?;
     drop(tx);
     look::look(&web.core.db, &who, ("order_seen", &id), clock::now_us()).await?;
-    let compared = order::compared(&row, &reading, &web.core.config.optical.tolerances)?;
+    let compared = check_in::compared(&row, &reading, &web.core.config.optical.tolerances)?;
     Ok(Json(ComparedJson {
         is_inside: compared.is_inside(),
         open: compared.open(),
@@ -412,7 +413,7 @@ pub async fn decide(
     let decision = Decision { order_version, reading_version, accepts, reason };
     let mut work = begin(&web, &who).await?;
     let tolerances = &web.core.config.optical.tolerances;
-    order::decide(&mut work, (&id, &reading), &decision, tolerances).await?;
+    check_in::decide(&mut work, (&id, &reading), &decision, tolerances).await?;
     work.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,11 +2,7 @@
 
 use super::super::{Fault, Names, Who, charges::ChargeView, optical::received_words};
 use crate::{
-    app::{
-        AppError, charges, optical,
-        order::{self, status_words},
-        principal::Role,
-    },
+    app::{charges, check_in, optical, order::status_words, principal::Role},
     http::show,
     store::{Tx, encounter::Encounter, exam::ReadingRow, optical as store, order as orders},
 };
@@ -37,19 +33,17 @@ impl CarryView {
         (zone, names): (&TimeZone, &Names),
     ) -> Result<Self, Fault> {
         let (tenant, encounter) = (&who.tenant, visit.encounter_id.as_str());
+        let signed = optical::signed_if_any(tx, tenant, encounter).await?;
+        let of = (rows, signed.as_ref(), zone);
+        let proposals = charges::of_rows(tx, tenant, visit, of).await?;
         let is_doctor = who.role == Role::Doctor;
-        let proposals = charges::of_exam(tx, tenant, visit, zone).await?;
-        let charges: Vec<ChargeView> =
-            proposals.iter().map(|it| ChargeView::new(it, is_doctor, (zone, names))).collect();
+        let view = |it| ChargeView::new(it, is_doctor, (zone, names));
+        let charges = proposals.iter().map(view).collect();
         let mut told = Vec::new();
         for row in rows.iter().filter(|row| row.acceptance != "rejected") {
-            told.extend(order::named(tx, tenant, row).await?.fault());
+            told.extend(check_in::named(tx, tenant, row).await?.fault());
         }
-        let signed = match optical::signed(tx, tenant, encounter).await {
-            Ok(signed) => signed,
-            Err(AppError::NotYet(_)) => return Ok(Self { optical: None, told, charges }),
-            Err(error) => return Err(error.into()),
-        };
+        let Some(signed) = signed else { return Ok(Self { optical: None, told, charges }) };
         let received = store::handoff(tx, tenant, encounter).await?;
         let received = received.map(|(at_us, by)| received_words(at_us, &by, zone, names));
         let is_changed = optical::changed_since(tx, tenant, (encounter, &signed)).await?;

@@ -84,7 +84,9 @@ pub async fn letter(
     let accepted = readings.iter().filter(|reading| reading.is("accepted"));
     let mut lines: Vec<(Section, Measured)> = Vec::new();
     for reading in accepted.clone() {
-        for group in reading.groups.iter().filter(|group| !group.is_minor) {
+        // Glasses that are not the patient's own are nobody's business there (R25).
+        let is_own = |group: &&Group| !group.is_minor && group.section != Section::NotWorn;
+        for group in reading.groups.iter().filter(is_own) {
             lines.push((group.section, measured(group, reading)));
         }
     }

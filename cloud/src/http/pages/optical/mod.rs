@@ -1,6 +1,7 @@
 //! Signed prescriptions as opticians see them: the list of a location, one prescription, one order.
 //! Only what glasses need, never the chart.
 
+mod glasses;
 pub mod one;
 pub mod order;
 mod rows;
@@ -174,8 +175,9 @@ async fn with_orders(
     Ok(found.iter().filter_map(&mut item).collect())
 }
 
-/// `Received by optical 23 Nov 2026, 10:31 by Nils Aalto`.
+/// `Received by optical at 10:31 by Nils Aalto`, with the date where it was on another day.
 pub(super) fn received_words(at_us: i64, by: &str, zone: &TimeZone, names: &Names) -> String {
-    let when = show::date_and_time(at_us, zone);
-    format!("Received by optical at {when} by {}", names.of(by))
+    let is_today = local_time::date(at_us, zone) == local_time::date(clock::now_us(), zone);
+    let when = if is_today { show::hours_and_minutes } else { show::date_and_time };
+    format!("Received by optical at {} by {}", when(at_us, zone), names.of(by))
 }

@@ -6,24 +6,22 @@ use super::{
         frame::{Frame, page},
         visit::Visit,
     },
+    glasses::{MeasuredView, WaitingView, measured, waiting_view},
     one::{OrderForm, field_faults},
 };
 use crate::{
     app::{
+        check_in::{self, Decision},
         look,
-        order::{self, Decision, Named, status_words},
+        order::{self, status_words},
     },
     clock,
-    domain::{
-        check_in::{Compared, Line, Verdict},
-        order::Order,
-    },
+    domain::{check_in::Compared, order::Order},
     http::{extract::Form, show},
     store::{
-        Tx, encounter,
-        exam::ReadingRow,
+        encounter,
         order::{self as store, OrderRow},
-        patient, waiting,
+        waiting,
     },
 };
 use askama::Template;
@@ -33,7 +31,6 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use chiasm_proto::{Eye, Hundredths};
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -64,67 +61,11 @@ struct OrderPage {
     reason_fault: String,
 }
 
-/// A reading of finished glasses beside its order.
-struct MeasuredView {
-    reading_id: String,
-    version: i64,
-    source: String,
-    eyes: Vec<(&'static str, &'static str, Vec<LineView>)>,
-    open: Vec<String>,
-    remarks: Vec<String>,
-    is_inside: bool,
-    tolerances: String,
-}
-
-struct LineView {
-    label: &'static str,
-    ordered: String,
-    measured: String,
-    difference: String,
-    tolerance: String,
-    verdict: &'static str,
-    /// `good`, `bad` or `look`.
-    look: &'static str,
-}
-
-/// A lensmeter's reading without a patient, which may be that of these glasses.
-struct WaitingView {
-    reading_id: String,
-    version: i64,
-    source: String,
-    words: String,
-    claimed: String,
-}
-
 struct DecisionView {
     words: String,
     reason: String,
     open: Vec<String>,
     is_accepted: bool,
-}
-
-impl LineView {
-    fn new(line: &Line) -> Self {
-        let what = line.what;
-        let unit = what.unit();
-        let apart = |it: Hundredths| format!("{} {unit}", what.apart(it));
-        Self {
-            label: what.label(),
-            ordered: what.words(line.ordered),
-            measured: line.measured.map(|it| what.words(it)).unwrap_or_default(),
-            difference: line.difference.map(apart).unwrap_or_default(),
-            tolerance: format!(
-                "\u{b1}{} {unit}",
-                what.apart(line.tolerance).trim_start_matches('+')
-            ),
-            verdict: line.verdict.label(),
-            look: match line.verdict {
-                Verdict::Inside => "good",
-                Verdict::Outside => "bad",
-                Verdict::NotMeasured | Verdict::NotComparable => "look",
-            },
-        }
-    }
 }
 
 pub async fn show(
@@ -153,7 +94,8 @@ async fn render(
     let names = Names::load(&mut tx, tenant).await?;
     let versions = store::versions(&mut tx, tenant, id).await?;
     let check_ins = store::check_ins(&mut tx, tenant, id).await?;
-    let (measured, told) = measured(&mut tx, (web, who), (&row, &visit.patient_id), &zone).await?;
+    let (measured, told) =
+        measured(&mut tx, (web, who), (&row, &visit.patient_id, &check_ins), &zone).await?;
     let waits = waiting::of_location(&mut tx, tenant, &visit.location_id).await?;
     drop(tx);
     look::look(&web.core.db, who, ("order_seen", id), clock::now_us()).await?;
@@ -169,7 +111,7 @@ async fn render(
     let decision = |it: &store::CheckIn| DecisionView {
         words: format!(
             "{} {} by {}",
-            if it.decision == "accepted" { "Accepted" } else { "Sent back" },
+            decision_word(it),
             when(it.decided_at_us),
             names.of(&it.decided_by)
         ),
@@ -204,6 +146,10 @@ async fn render(
     })
 }
 
+pub(super) fn decision_word(it: &store::CheckIn) -> &'static str {
+    if it.decision == "accepted" { "Accepted" } else { "Sent back" }
+}
+
 /// What is made, in a line.
 fn what_words(order: &Order) -> String {
     let eye = |name: &str, eye| order.eye(eye).map(|lens| format!("{name} {lens}"));
@@ -228,78 +174,6 @@ fn form_of(row: &OrderRow, order: &Order) -> OrderForm {
         note: order.note.clone(),
         ..OrderForm::default()
     }
-}
-
-async fn measured(
-    tx: &mut Tx,
-    (web, who): (&Web, &Who),
-    (order, patient): (&OrderRow, &str),
-    zone: &TimeZone,
-) -> Result<(Vec<MeasuredView>, Vec<String>), Fault> {
-    let survivor = patient::survivor(tx, &who.tenant, patient).await?;
-    let rows = store::measured_of_patient(tx, &who.tenant, &survivor).await?;
-    let (mut views, mut told) = (Vec::new(), Vec::new());
-    for row in &rows {
-        let named = order::named(tx, &who.tenant, row).await?;
-        match &named {
-            Named::Order(named) if named.order_id == order.order_id => {
-                let tolerances = &web.core.config.optical.tolerances;
-                let compared = order::compared(order, row, tolerances)?;
-                views.push(measured_view(row, &compared, zone));
-            }
-            _ => told.extend(named.fault().map(|it| format!("{}: {it}", source(row, zone)))),
-        }
-    }
-    Ok((views, told))
-}
-
-fn measured_view(row: &ReadingRow, compared: &Compared, zone: &TimeZone) -> MeasuredView {
-    let eye = |name, words, lines: &[Line]| {
-        (!lines.is_empty()).then(|| (name, words, lines.iter().map(LineView::new).collect()))
-    };
-    let eyes = [eye("OD", "right eye", &compared.right), eye("OS", "left eye", &compared.left)];
-    MeasuredView {
-        reading_id: row.reading_id.clone(),
-        version: row.version,
-        source: source(row, zone),
-        eyes: eyes.into_iter().flatten().collect(),
-        open: compared.open(),
-        remarks: compared.remarks.clone(),
-        is_inside: compared.is_inside(),
-        tolerances: compared.source.clone(),
-    }
-}
-
-fn source(row: &ReadingRow, zone: &TimeZone) -> String {
-    let instrument = row.reading().map(|it| it.decoded.instrument).unwrap_or_default();
-    let when = show::date_and_time(row.captured_at_us, zone);
-    format!("{} {}, {when}, {}", instrument.vendor, instrument.model, row.lane_name)
-}
-
-/// A reading that waits, if a lensmeter sent it: no values of other instruments stand here.
-fn waiting_view(row: &ReadingRow, zone: &TimeZone) -> Option<WaitingView> {
-    let reading = row.reading().filter(|_| order::has_lens(row))?;
-    let lenses = reading.decoded.measurements.iter().filter_map(|it| match &it.measured {
-        chiasm_proto::Measured::Lensometry(lens) => {
-            let mut words = format!("{} {:+}", it.eye.abbreviation(), lens.sphere?);
-            if let Some(cylinder) = lens.cylinder.filter(|it| !it.is_zero()) {
-                words.push_str(&format!(" {cylinder:+}"));
-                words.push_str(
-                    &lens.axis_deg.map(|it| format!(" \u{d7} {it:03}")).unwrap_or_default(),
-                );
-            }
-            words.push_str(&lens.add.map(|add| format!(" add {add:+}")).unwrap_or_default());
-            Some(words)
-        }
-        _ => None,
-    });
-    Some(WaitingView {
-        reading_id: row.reading_id.clone(),
-        version: row.version,
-        source: source(row, zone),
-        words: lenses.collect::<Vec<_>>().join("; "),
-        claimed: row.claimed_patient.clone().unwrap_or_default(),
-    })
 }
 
 pub async fn amend(
@@ -350,7 +224,7 @@ pub async fn take(
     Form(form): Form<Action>,
 ) -> Result<Response, Fault> {
     let mut work = begin(&web, &who).await?;
-    order::take_reading(&mut work, &id, (&reading, &form.choice())).await?;
+    check_in::take_reading(&mut work, &id, (&reading, &form.choice())).await?;
     work.commit().await?;
     Ok(Redirect::to(&format!("/orders/{id}#check-in")).into_response())
 }
@@ -384,7 +258,7 @@ pub async fn decide(
     };
     let mut work = begin(&web, &who).await?;
     let tolerances = &web.core.config.optical.tolerances;
-    match order::decide(&mut work, (&id, &reading), &decision, tolerances).await {
+    match check_in::decide(&mut work, (&id, &reading), &decision, tolerances).await {
         Ok(()) => {
             work.commit().await?;
             Ok(Redirect::to(&format!("/orders/{id}#check-in")).into_response())
