@@ -29,6 +29,7 @@ pub struct Practice {
     visits: [(&'static str, String); VISITS],
     patient: String,
     reading: String,
+    order: String,
     _folder: TempDir,
 }
 
@@ -50,6 +51,8 @@ impl Practice {
         let visits = world.day().await;
         world.past(&visits).await;
         world.signed(&visits).await;
+        let order = world.carried(&visits).await;
+        chiasm_cloud::app::report::count_all(&world.core.db, world.now_us).await?;
         world.unread("nt-530p", "nidek_nt", b"\x01DNT\x02R 17").await;
         world.core.db.close().await;
         cloud.start().await?;
@@ -67,7 +70,7 @@ impl Practice {
         };
         let refracted = readings.iter().find(is_ark).map(|it| it.id.clone());
         let reading = refracted.context("the exam has a reading of an autorefractor")?;
-        Ok(Self { cloud, visits, patient, reading, _folder: folder })
+        Ok(Self { cloud, visits, patient, reading, order, _folder: folder })
     }
 
     /// Somebody of the practice in front of a browser.
@@ -77,6 +80,7 @@ impl Practice {
             Role::Doctor => "okafor",
             Role::ClinicIt => "it",
             Role::CloudStaff => "staff",
+            Role::Optician => "nils",
         };
         Person::sign_in_at(self.cloud.http_port(), login, PASSWORD).await
     }
@@ -89,7 +93,8 @@ impl Practice {
             let is_page = !route.path.starts_with("/api/") && !route.path.starts_with("/static/");
             let is_document = route.path == "/api/v1/docs";
             let is_stream = route.path == "/live";
-            if route.method != Method::GET || is_stream || !(is_page || is_document) {
+            let is_file = ["csv", "export"].iter().any(|end| route.path.ends_with(end));
+            if route.method != Method::GET || is_stream || is_file || !(is_page || is_document) {
                 continue;
             }
             let roles = match route.access {
@@ -113,6 +118,7 @@ impl Practice {
             ("{location}", &[("main", "main")]),
             ("{patient}", &[("patient", self.patient.as_str())]),
             ("{reading}", &[("reading", self.reading.as_str())]),
+            ("{order}", &[("order", self.order.as_str())]),
             ("{driver}", &[("nidek-ark", "nidek_ark")]),
             ("{test}", &[("autorefraction", "autorefraction"), ("tonometry", "tonometry")]),
         ] {
@@ -142,7 +148,8 @@ impl Practice {
         let is_form_elsewhere = path.contains("/type/") && !path.contains(&running.1);
         let is_signed_already = path.ends_with(&format!("{}/sign", signed.1));
         let is_not_signed = path.ends_with(&format!("{}/prescription", running.1));
+        let is_not_carried = path.starts_with("/optical/") && !path.contains(&signed.1);
         let is_about_nothing = path.contains(&format!("{}/", empty.1));
-        !(is_form_elsewhere || is_signed_already || is_not_signed || is_about_nothing)
+        !(is_form_elsewhere || is_signed_already || is_not_signed || is_not_carried || is_about_nothing)
     }
 }

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 impl World {
     /// Needs the signed visit.
-    pub async fn carried(&mut self, visits: &BTreeMap<String, String>) {
+    pub async fn carried(&mut self, visits: &BTreeMap<String, String>) -> String {
         let siobhan = visits["A-11203"].as_str();
         let nils = Principal { name: "Nils Aalto".into(), ..who(TENANT, "nils", Role::Optician) };
         let pair = Put {
@@ -74,6 +74,7 @@ impl World {
             work.commit().await.unwrap();
         }
         self.proposed(visits).await;
+        made
     }
 
     async fn proposed(&mut self, visits: &BTreeMap<String, String>) {
