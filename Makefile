@@ -5,6 +5,7 @@
 #   make test              installs what the tests need and runs all of them
 #   make check             format, lints, documentation, dependencies
 #   make bench             performance, release build, prints a table
+#   make screenshots     every page of a made-up practice into target/screenshots
 #   make api-fuzz          the API against its own document (CHIASM_API_SEED=… repeats a run)
 #   make fuzz              the drivers on random input (needs a nightly toolchain)
 
@@ -13,7 +14,7 @@ ARGS ?=
 # Seconds for each fuzz target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test test-packages build check fmt clippy doc deny bench fuzz api-fuzz
+.PHONY: demo test test-packages build check fmt clippy doc deny bench fuzz api-fuzz screenshots
 
 demo: build
 	$(CARGO) run --quiet --package chiasm-testbed --bin chiasm-demo -- $(ARGS)
@@ -25,6 +26,7 @@ build:
 test-packages:
 	tests/install-packages.sh
 	tests/schemathesis/install.sh
+	tests/axe/install.sh
 
 test: test-packages build
 	$(CARGO) test --workspace --locked
@@ -48,6 +50,10 @@ bench:
 	$(CARGO) build --workspace --locked --release
 	$(CARGO) bench --locked --package chiasm-drivers --bench drivers
 	$(CARGO) run --quiet --release --package chiasm-testbed --bin chiasm-bench -- $(ARGS)
+
+# ARGS=exams makes only those with this word in their name.
+screenshots: build
+	$(CARGO) run --quiet --package chiasm-testbed --bin chiasm-screenshots -- target/screenshots $(ARGS)
 
 # A seed of chance unless one is given.
 API_SEED = $${CHIASM_API_SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}

@@ -26,6 +26,7 @@ fi
 need gcc cc
 need libc6-dev cc
 need mosquitto mosquitto
+need npm npm
 need "$browser" chromium chromium-browser
 need "$driver" chromedriver
 if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then

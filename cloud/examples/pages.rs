@@ -19,6 +19,7 @@ async fn main() {
     world.past(&visits).await;
     world.signed(&visits).await;
     world.carried(&visits).await;
+    chiasm_cloud::app::report::count_all(&world.core.db, world.now_us).await.expect("counts");
     let router = chiasm_cloud::http::router(world.core.clone());
     let listener = tokio::net::TcpListener::bind(listen).await.expect("cannot listen");
     println!("http://{listen}/sign-in");

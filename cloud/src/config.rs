@@ -21,6 +21,8 @@ pub struct Config {
     pub store: Store,
     #[serde(default)]
     pub broker: Broker,
+    /// Sign-in by an identity provider, beside passwords.
+    pub oidc: Option<Oidc>,
     #[serde(default)]
     pub optical: Optical,
 }
@@ -30,6 +32,30 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct Optical {
     pub tolerances: Tolerances,
+}
+
+/// An OpenID Connect provider whose people may sign in to one practice.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Oidc {
+    /// As the provider names itself: `https://login.example.org/tenant`.
+    pub issuer: String,
+    pub client_id: String,
+    /// Holds the client's secret, and nothing else.
+    pub client_secret_file: PathBuf,
+    /// Where browsers reach this cloud, without a path: `https://chiasm.example.org`.
+    pub public_url: String,
+    /// On the button: "Sign in with …".
+    pub name: String,
+    /// The practice that the provider's people belong to.
+    pub tenant: String,
+    /// The claim by which clinic IT has prepared a person: `email` (verified ones only) or another.
+    #[serde(default = "default_claim")]
+    pub claim: String,
+}
+
+fn default_claim() -> String {
+    "email".into()
 }
 
 /// Pages and API.
@@ -146,6 +172,23 @@ impl Config {
                 "broker.url",
                 "must be `mqtts://host:port`: readings travel by TLS only",
             ));
+        }
+        if let Some(oidc) = &self.oidc {
+            let is_safe = |url: &str| {
+                let host = url.split_once("://").map_or("", |(_, rest)| rest);
+                let host = host.split([':', '/']).next().unwrap_or("");
+                url.starts_with("https://")
+                    || url.starts_with("http://") && ["127.0.0.1", "localhost"].contains(&host)
+            };
+            if !is_safe(&oidc.issuer) {
+                return Some(("oidc.issuer", "must begin with `https://`"));
+            }
+            if !is_safe(&oidc.public_url) || oidc.public_url.ends_with('/') {
+                return Some((
+                    "oidc.public_url",
+                    "must begin with `https://` and end without `/`: browsers come back to it",
+                ));
+            }
         }
         let group = &self.broker.shared_group;
         if group.is_empty() || group.contains(['/', '+', '#']) {

@@ -47,6 +47,8 @@ function takeOver(html) {
   if (!wanted) return;
   const before = new Set([...main.querySelectorAll("[data-arrival]")].map((it) => it.id));
   morph(main, wanted);
+  const [bell, ringing] = [document.getElementById("bell"), fresh.getElementById("bell")];
+  if (bell && ringing) morph(bell, ringing);
   document.title = fresh.title;
   document.body.dataset.csrf = fresh.body.dataset.csrf ?? "";
   tick();

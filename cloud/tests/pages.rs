@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use site::{
     Site,
-    world::{OTHER, PASSWORD, TENANT},
+    world::{OTHER, PASSWORD, Put, TENANT, readings},
 };
 use tower::ServiceExt;
 
@@ -26,6 +26,7 @@ on_both!(
     conservation,
     gateways_are_enrolled,
     instruments_are_set_up,
+    t6_what_could_not_be_read_is_said_in_its_lane,
     a_schedule_overwrites_nobody,
 );
 
@@ -44,6 +45,8 @@ fn fill(path: &str, site: &Site, encounter: &str, reading: &str) -> String {
         .replace("{notice}", "none")
         .replace("{order}", "none")
         .replace("{code}", "92015")
+        .replace("{account}", "none")
+        .replace("{session}", "none")
 }
 
 async fn routes_are_guarded(site: Site) {
@@ -243,15 +246,17 @@ async fn replay(site: Site) {
         }
         text
     };
-    let text = read(&ana, "/live?after=0", None, "id: 2\n").await;
-    assert!(text.contains("session_opened") && text.contains("reading_changed"), "{text}");
+    let text = read(&ana, "/live?after=0", None, "id: 3\n").await;
+    for kind in ["visit_changed", "session_opened", "reading_changed"] {
+        assert!(text.contains(kind), "{kind} is missing in {text}");
+    }
     assert!(!text.contains("Lars") && !text.contains("A-10977"), "nothing personal");
     let text = read(&ana, "/live", Some("1"), "id: 2\n").await;
     assert!(!text.contains("id: 1\n"), "{text}");
     let text = read(&ana, "/live", Some("999"), "event: reload").await;
     assert!(!text.contains("event: change"));
     let work = site.world.work();
-    let live = read(&ana, "/live?lane=lane-3", Some("2"), "id: 3\n");
+    let live = read(&ana, "/live?lane=lane-3", Some("3"), "id: 4\n");
     let open = async {
         let mut work = work.await;
         let visit = &site.visits["A-11203"];
@@ -355,6 +360,27 @@ async fn gateways_are_enrolled(site: Site) {
 }
 
 /// I2: the settings of a model, which driver fits a file, and what could not be read lately.
+async fn t6_what_could_not_be_read_is_said_in_its_lane(mut site: Site) {
+    site.world.unread("nt-530p", "nidek_nt", b"\x01DNT").await;
+    let ana = site.token("ana").await;
+    let lane = async |site: &Site, lane: &str| {
+        let headers = [("authorization", ana.as_str())];
+        let path = format!("/lanes/{lane}");
+        let (status, _, page) = site.send(Method::GET, &path, &headers, "").await;
+        assert_eq!(status, 200);
+        page
+    };
+    let page = lane(&site, "lane-1").await;
+    assert!(page.contains("id=\"unread-nt-530p\"") && page.contains("press it again"), "{page}");
+    assert!(!page.contains("DOE_JANE"), "a file's name may be a person's");
+    assert!(!lane(&site, "lane-2").await.contains("unread-"), "it was another lane");
+    // The next print of the same instrument ends it.
+    let (place, reason, encounter) = ("tray", "no session was open in the lane", None);
+    let put = Put { lane: "lane-1", place, reason, encounter, ago_s: -1, sent_count: 1 };
+    site.world.file(TENANT, readings::tonometer(), put).await;
+    assert!(!lane(&site, "lane-1").await.contains("unread-"), "it was printed again");
+}
+
 async fn instruments_are_set_up(mut site: Site) {
     let asks = b"\x01C**\x02RS\x17\x04";
     site.world.unread("lane-1-ark", "nidek_ark", asks).await;

@@ -21,6 +21,7 @@ on_both!(
     t8_who_looked_is_told,
     r12_paper_shows_no_autorefraction_as_prescription,
     only_doctors_decide,
+    d3_what_doctors_write_is_compared,
 );
 
 const LARS: &str = "A-10977";
@@ -293,6 +294,26 @@ async fn d9_a_signed_exam_changes_by_addendum_only(site: Site) {
     assert_eq!(site.post(&doctor, LARS, "addenda", text).await.0, 204);
     assert_eq!(site.get(&doctor, LARS, "addenda").await[1]["is_automatic"], false);
     assert!(site.notices(&doctor).await.iter().all(|it| !it["seen_at_us"].is_null()));
+}
+
+async fn d3_what_doctors_write_is_compared(site: Site) {
+    let doctor = site.token("okafor").await;
+    let exam = format!("/exams/{}", site.visits[LARS]);
+    let row = |page: &str, key: &str| {
+        let start = page.find(&format!("id=\"compare-{key}\"")).unwrap_or_else(|| panic!("{key}"));
+        page[start..].split("</tr>").next().unwrap().to_owned()
+    };
+    assert_eq!(site.post(&doctor, LARS, "subjective/start", json!({})).await.0, 204);
+    let (_, page) = site.page(&doctor, &exam).await;
+    let start = row(&page, "subjective");
+    assert!(start.contains("Dr. Okafor, from the autorefractor and not refined"), "{start}");
+    assert_eq!(site.post(&doctor, LARS, "final", rx()).await.0, 204);
+    let (_, page) = site.page(&doctor, &format!("{exam}?base=wearing")).await;
+    let last = row(&page, "final");
+    assert!(last.contains("written by Dr. Okafor") && last.contains("not accepted"), "{last}");
+    assert_eq!(site.sign(&doctor, LARS).await.0, 204);
+    let (_, page) = site.page(&doctor, &exam).await;
+    assert!(!row(&page, "final").contains("not accepted"), "signed");
 }
 
 async fn t8_who_looked_is_told(site: Site) {

@@ -105,7 +105,7 @@ async fn what_is_old_is_forgotten(kind: Kind) {
     refusal::count(&mut tx, ("acme", "gw-1"), "publish", "then", then_us, 1).await.unwrap();
     refusal::count(&mut tx, ("acme", "gw-1"), "publish", "now", now_us, 1).await.unwrap();
     let audit = "INSERT INTO audit_entry (tenant_id, audit_entry_id, at_us, account_id, action,
-        subject) VALUES ('acme', 'a', $1, 'ana', 'exam_seen', 'e1')";
+        subject, seq) VALUES ('acme', 'a', $1, 'ana', 'exam_seen', 'e1', 1)";
     tx.execute(audit, args![0_i64]).await.unwrap();
     tx.commit().await.unwrap();
     for _ in 0..2 {

@@ -14,6 +14,7 @@ use crate::{
     wait,
 };
 use anyhow::{Context, Result};
+use chiasm_cloud::{Core, config::Config, fleet::jobs, store::Db};
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 use tempfile::TempDir;
 
@@ -100,13 +101,25 @@ impl Clinic {
         let mut cloud =
             Cloud::new(&folder.path().join("cloud"), &Setup { store_url, broker_port })?;
         set_up(&cloud, lanes)?;
-        import_schedule(&cloud, patients)?;
+        import_schedule(&cloud, &self::patients(patients))?;
         let mosquitto = match broker_port {
             Some(port) => Some(start_mosquitto(&cloud, port).await?),
             None => None,
         };
         cloud.start().await?;
         Ok(Self { cloud, mosquitto, gateways: vec![], stations: vec![], postgres, folder })
+    }
+
+    /// One lane with these instruments on serial lines.
+    pub async fn with_one_lane(models: &[&str], patients: usize) -> Result<Self> {
+        let mut clinic = Self::open(Neighbours::NONE, &["lane-1"], patients).await?;
+        let mut stations = Vec::new();
+        for model in models {
+            let folder = clinic.folder();
+            stations.push(Station::attach(folder, "lane-1", model, Wire::Serial).await?);
+        }
+        clinic.add_gateway("gw-1", stations).await?;
+        Ok(clinic)
     }
 
     /// Two gateways with two lanes each and every simulated instrument, attached in every way.
@@ -192,6 +205,22 @@ impl Clinic {
         Ok(())
     }
 
+    /// Does what the cloud would do when so much time has passed: trays are emptied into the inbox,
+    /// sessions without a reading end.
+    pub async fn let_time_pass(&self, passed: jiff::SignedDuration) -> Result<()> {
+        let db = Db::open(self.cloud.store_url()).await?;
+        let core = Core::new(db, Config::load(self.cloud.config())?);
+        let then = jiff::Timestamp::now() + passed;
+        jobs::age_once(&core, then.as_microsecond()).await?;
+        core.db.close().await;
+        Ok(())
+    }
+
+    /// Brings more visits of today in.
+    pub fn schedule(&self, patients: &[Patient]) -> Result<()> {
+        import_schedule(&self.cloud, patients)
+    }
+
     /// A client that the technician has signed in with.
     pub async fn technician(&self) -> Result<Http> {
         Http::sign_in(self.cloud.http_port(), "technician", PASSWORD).await
@@ -210,7 +239,12 @@ fn set_up(cloud: &Cloud, lanes: &[&str]) -> Result<()> {
         let args = ["admin", "lane", "add", TENANT, lane, "--location", LOCATION, "--name", &name];
         cloud.run(&args)?;
     }
-    for (login, role) in [("technician", "technician"), ("doctor", "doctor"), ("it", "clinic_it")] {
+    for (login, role) in [
+        ("technician", "technician"),
+        ("colleague", "technician"),
+        ("doctor", "doctor"),
+        ("it", "clinic_it"),
+    ] {
         let mut command = cloud.command();
         command.args(["admin", "user", "add", TENANT, login, "--role", role]);
         command.args(["--name", login, "--password-stdin"]);
@@ -219,18 +253,18 @@ fn set_up(cloud: &Cloud, lanes: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn import_schedule(cloud: &Cloud, count: usize) -> Result<()> {
+fn import_schedule(cloud: &Cloud, patients: &[Patient]) -> Result<()> {
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let mut csv = String::from(
         "appointment_key,location,scheduled_at,chart_number,\
          family_name,given_name,birth_date,reason\n",
     );
-    for (index, patient) in patients(count).iter().enumerate() {
+    for (index, patient) in patients.iter().enumerate() {
         let Patient { chart_number, family_name, given_name, birth_date } = patient;
         let (hour, minute) = (8 + index / 6 % 10, index % 6 * 10);
         writeln!(
             csv,
-            "{today}-{index},{LOCATION},{today}T{hour:02}:{minute:02},{chart_number},\
+            "{today}-{chart_number},{LOCATION},{today}T{hour:02}:{minute:02},{chart_number},\
              {family_name},{given_name},{birth_date},Check-up"
         )?;
     }

@@ -89,6 +89,9 @@ impl Cloud {
     pub fn store_url(&self) -> &str {
         &self.store_url
     }
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
     pub fn folder(&self) -> &Path {
         &self.folder
     }

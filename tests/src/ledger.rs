@@ -50,6 +50,14 @@ impl Ledger {
         Ok(readings)
     }
 
+    /// Marks of the reports and streams of the fleet page that no job has counted yet.
+    pub async fn uncounted(&self) -> Result<i64> {
+        let mut tx = self.db.tenant_read(TENANT).await?;
+        let sql = "SELECT (SELECT COUNT(*) FROM report_stale WHERE tenant_id = $1)
+            + (SELECT COUNT(*) FROM stream WHERE tenant_id = $1 AND counted_upto < upto)";
+        Ok(tx.fetch_one::<(i64,)>(sql, chiasm_cloud::args![TENANT]).await?.0)
+    }
+
     /// Waits until a print is filed, and checks every value against what the instrument sent.
     pub async fn wait_filed(&self, link: &str, print: &Print) -> Result<()> {
         let what = format!("print {} of {link} to be filed", print.number);

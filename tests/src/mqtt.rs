@@ -72,6 +72,21 @@ pub struct Client {
 }
 
 impl Client {
+    /// Waits until the broker does not take what was sent, or ends the connection.
+    pub async fn is_refused(&mut self) -> Result<()> {
+        loop {
+            match self.next().await? {
+                Packet::Ended(_) | Packet::NotSubscribed => return Ok(()),
+                Packet::Taken(PubAckReason::Success | PubAckReason::NoMatchingSubscribers) => {
+                    bail!("it was taken")
+                }
+                Packet::Taken(_) => return Ok(()),
+                Packet::Subscribed => bail!("the subscription was granted"),
+                Packet::Filed(_) => {}
+            }
+        }
+    }
+
     /// Connects to a broker on this machine and listens to what the cloud sends down.
     pub async fn connect(port: u16, identity: &Identity) -> Result<Self> {
         // The broker lets a gateway be only clients that begin with its name.

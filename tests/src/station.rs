@@ -7,13 +7,16 @@ use crate::{
     instrument::{Attachment, Handshake, Transmission},
     pty::Pty,
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use chiasm_drivers::{
     Transport, registry,
     sim::{self, Knobs, SimPrint, Simulator, nidek_wire},
 };
-use chiasm_proto::Measurement;
+use chiasm_proto::{Eye, Measurement};
 use std::{fs, path::Path, time::Instant};
+
+/// So many prints in a row that leave out an eye are no chance.
+const PRINTS_OF_ONE_EYE_MAX: usize = 20;
 
 /// The simulated instruments of a clinic that has one for every driver, and every model of those
 /// families that measure different things.
@@ -162,15 +165,46 @@ impl Station {
         Ok(Self { name, link, attachment, simulator, wire, next_number: 1 })
     }
 
+    /// An instrument that has printed before: two of a model then print other values.
+    pub fn counting_from(self, number: u32) -> Self {
+        Self { next_number: number, ..self }
+    }
+
     /// What the instrument would print next; nothing is sent.
     pub fn next_print(&mut self) -> Result<Print> {
+        self.next_print_with(&Knobs::default())
+    }
+
+    /// The same, with something about it that is out of the ordinary.
+    pub fn next_print_with(&mut self, knobs: &Knobs) -> Result<Print> {
         let number = self.next_number;
         self.next_number += 1;
-        let print = (self.simulator.print)(number.into(), &Knobs::default());
+        let print = (self.simulator.print)(number.into(), knobs);
         let mut print = Print::new(print);
         if self.wire == Wire::SerialAsking {
             print.transmission.handshake = Some(nidek_handshake());
         }
+        Ok(print)
+    }
+
+    /// Prints a measurement of both eyes; some prints have one only.
+    pub async fn print_both_eyes(&mut self) -> Result<Print> {
+        for _ in 0..PRINTS_OF_ONE_EYE_MAX {
+            let print = self.next_print()?;
+            let has = |eye: Eye| print.measurements.iter().any(|it| it.eye == eye);
+            if has(Eye::Right) && has(Eye::Left) {
+                self.send(&print).await?;
+                return Ok(print);
+            }
+        }
+        bail!("{} does not measure both eyes", self.name)
+    }
+
+    /// Prints with this patient's id in the data.
+    pub async fn print_for(&mut self, patient_id: &str) -> Result<Print> {
+        let knobs = Knobs { patient_id: Some(patient_id.into()), ..Knobs::default() };
+        let print = self.next_print_with(&knobs)?;
+        self.send(&print).await?;
         Ok(print)
     }
 

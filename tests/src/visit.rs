@@ -89,17 +89,38 @@ pub async fn open_session(
     lane: &str,
     encounter: &Encounter,
 ) -> Result<()> {
-    let of_lane =
-        |gateway: &&crate::gateway::Gateway| gateway.links().iter().any(|link| link.lane == lane);
-    let gateways: Vec<_> = clinic.gateways.iter().filter(of_lane).collect();
-    let before: Vec<usize> = gateways.iter().map(|gateway| gateway.sessions_told()).collect();
+    let told = Told::now(clinic, lane);
     let body = json!({ "encounter_id": encounter.id });
     http.post(&format!("/api/v1/lanes/{lane}/session"), body).await?;
-    wait::until("the gateway to know who is in the lane", wait::USUAL_MAX, async || {
-        let mut told = gateways.iter().map(|gateway| gateway.sessions_told()).zip(&before);
-        Ok(told.all(|(now, before)| now > *before).then_some(()))
-    })
-    .await
+    told.again(clinic).await
+}
+
+/// How often the gateways of a lane had been told who is in which lane.
+pub struct Told {
+    lane: String,
+    times: Vec<usize>,
+}
+
+impl Told {
+    pub fn now(clinic: &Clinic, lane: &str) -> Self {
+        Self { times: Self::times(clinic, lane), lane: lane.into() }
+    }
+
+    fn times(clinic: &Clinic, lane: &str) -> Vec<usize> {
+        let is_in_lane = |gateway: &&crate::gateway::Gateway| {
+            gateway.links().iter().any(|link| link.lane == lane)
+        };
+        clinic.gateways.iter().filter(is_in_lane).map(|it| it.sessions_told()).collect()
+    }
+
+    /// Waits until every gateway of the lane was told again.
+    pub async fn again(&self, clinic: &Clinic) -> Result<()> {
+        wait::until("the gateway to know who is in the lane", wait::USUAL_MAX, async || {
+            let now = Self::times(clinic, &self.lane);
+            Ok(now.iter().zip(&self.times).all(|(now, before)| now > before).then_some(()))
+        })
+        .await
+    }
 }
 
 /// The readings in a visit's exam.

@@ -1,26 +1,15 @@
 //! What people see, in a real browser: a technician signs in, chooses the patient, and the reading
 //! appears by itself; what is accepted in the lane is accepted in the exam.
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use chiasm_testbed::{
-    browser::Browser,
-    clinic::{Clinic, Neighbours, PASSWORD, patients},
+    clinic::{Clinic, Neighbours, patients},
+    person::{APPEARS_MAX, Person},
     station::{Station, Wire},
     story::story,
     visit, wait,
 };
 use fantoccini::Locator;
-use std::time::Duration;
-
-/// A page must show a reading that fast on a busy test machine; how fast it is, the benchmark says.
-const APPEARS_MAX: Duration = Duration::from_secs(20);
-
-async fn sign_in(browser: &Browser, port: u16, login: &str) -> Result<()> {
-    browser.open(&format!("http://localhost:{port}/")).await?;
-    browser.fill("input[name=login]", login).await?;
-    browser.fill("input[name=password]", PASSWORD).await?;
-    browser.click("form[action='/sign-in'] button").await
-}
 
 #[test]
 fn a_reading_appears_by_itself_and_is_accepted() {
@@ -33,8 +22,8 @@ fn a_reading_appears_by_itself_and_is_accepted() {
         let patient = patients(1).remove(0);
 
         let port = clinic.cloud.http_port();
-        let browser = Browser::start().await?;
-        sign_in(&browser, port, "technician").await?;
+        let person = Person::sign_in(&clinic, "technician").await?;
+        let browser = &person.browser;
         browser.shows("main", "Lane 1", wait::USUAL_MAX).await?;
         browser.open(&format!("http://localhost:{port}/lanes/lane-1")).await?;
         browser.shows("#session-none", "No patient", wait::USUAL_MAX).await?;
@@ -80,8 +69,8 @@ fn a_doctor_sees_the_exam_fill_while_it_is_open() {
         visit::open_session(&clinic, &technician, "lane-1", &encounter).await?;
 
         let port = clinic.cloud.http_port();
-        let browser = Browser::start().await?;
-        sign_in(&browser, port, "doctor").await?;
+        let person = Person::sign_in(&clinic, "doctor").await?;
+        let browser = &person.browser;
         browser.shows("main", "Lane 1", wait::USUAL_MAX).await?;
         browser.open(&format!("http://localhost:{port}/exams/{}", encounter.id)).await?;
         browser.script("window.notReloaded = true; return null").await?;
@@ -98,8 +87,8 @@ fn clinic_it_sets_an_instrument_up() {
     story("set-up", async {
         let clinic = Clinic::open(Neighbours::NONE, &["lane-1"], 1).await?;
         let port = clinic.cloud.http_port();
-        let browser = Browser::start().await?;
-        sign_in(&browser, port, "it").await?;
+        let person = Person::sign_in(&clinic, "it").await?;
+        let browser = &person.browser;
         browser.shows("main", "Fleet", wait::USUAL_MAX).await?;
         browser.click("nav a[href='/instruments']").await?;
         browser.shows("main", "could not be read", wait::USUAL_MAX).await?;

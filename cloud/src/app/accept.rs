@@ -82,6 +82,6 @@ async fn set_acceptance(
     why: &str,
 ) -> Result<(), AppError> {
     let next = Next { acceptance, ..Next::of(row) };
-    work.change(row, next, why).await?;
-    work.audit(&format!("reading_{acceptance}"), &row.reading_id).await
+    let about = work.change(row, next, why).await?;
+    work.audit_about((&format!("reading_{acceptance}"), &row.reading_id), about).await
 }

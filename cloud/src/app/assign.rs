@@ -6,7 +6,7 @@ use crate::{
     store::{
         encounter::Encounter,
         exam::{Next, ReadingRow},
-        patient,
+        patient, shared_lane,
     },
 };
 
@@ -38,8 +38,19 @@ pub async fn assign(work: &mut Work, reading: &str, choice: &Choice) -> Result<(
         acceptance: "pending",
         ..Next::of(&row)
     };
-    work.change(&row, next, &why).await?;
-    work.audit("reading_assigned", &row.reading_id).await
+    let about = work.change(&row, next, &why).await?;
+    work.audit_about(("reading_assigned", &row.reading_id), about).await
+}
+
+/// Whether a lane's tray shows a reading: it is the lane's own, or of an instrument that the lane
+/// shares with others (T9).
+pub async fn is_asked_in(work: &mut Work, lane: &str, row: &ReadingRow) -> Result<bool, AppError> {
+    if row.lane_id == lane {
+        return Ok(true);
+    }
+    let tenant = work.who.tenant.clone();
+    let sharers = shared_lane::sharers(&mut work.tx, &tenant, &row.lane_id).await?;
+    Ok(sharers.iter().any(|it| it == lane))
 }
 
 /// "Not of the patient in the lane": a reading leaves the tray for the location's inbox.
@@ -50,7 +61,7 @@ pub async fn send_to_inbox(
     version: Option<i64>,
 ) -> Result<(), AppError> {
     let row = work.waiting(reading, version).await?;
-    if row.lane_id != lane || row.place == "inbox" {
+    if row.place == "inbox" || !is_asked_in(work, lane, &row).await? {
         return Err(AppError::NotFound("reading in this lane"));
     }
     let why = "not of the patient in the lane";
@@ -61,8 +72,8 @@ pub async fn send_to_inbox(
         acceptance: "pending",
         ..Next::of(&row)
     };
-    work.change(&row, next, why).await?;
-    work.audit("reading_to_inbox", &row.reading_id).await
+    let about = work.change(&row, next, why).await?;
+    work.audit_about(("reading_to_inbox", &row.reading_id), about).await
 }
 
 /// Whether an identity inside the data is that of the visit: the identifier that we issued for it, or

@@ -159,6 +159,6 @@ async fn save(
     let column = correction.to_column();
     let needs_a_look = correction.needs_a_look(sent);
     let next = Next { correction: column.as_deref(), needs_a_look, ..Next::of(row) };
-    work.change(row, next, why).await?;
-    work.audit("reading_corrected", &row.reading_id).await
+    let about = work.change(row, next, why).await?;
+    work.audit_about(("reading_corrected", &row.reading_id), about).await
 }

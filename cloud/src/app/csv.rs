@@ -43,6 +43,21 @@ pub fn parse(text: &str, lines_max: usize) -> Result<Vec<(usize, Vec<String>)>, 
     Ok(records)
 }
 
+/// One line of a file for spreadsheets. A field that a spreadsheet would run as a formula gets an
+/// apostrophe in front.
+pub fn line(fields: &[&str]) -> String {
+    let field = |text: &&str| {
+        let runs = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        let text = format!("{}{text}", if runs { "'" } else { "" });
+        match text.contains([',', '"', '\n', '\r']) {
+            true => format!("\"{}\"", text.replace('"', "\"\"")),
+            false => text,
+        }
+    };
+    let fields: Vec<String> = fields.iter().map(field).collect();
+    format!("{}\r\n", fields.join(","))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +72,8 @@ mod tests {
         assert_eq!(fields(0), (1, vec!["a", "b"]));
         assert_eq!(fields(1), (2, vec!["x, \"y\"", "two\nlines"]));
         assert_eq!(fields(2), (4, vec!["last", ""]));
+        assert_eq!(parse(&line(&["a, b", "say \"x\"", "two\nlines"]), 10).unwrap()[0].1.len(), 3);
+        assert_eq!(line(&["=1+1", "-0.75", "plain", ""]), "'=1+1,'-0.75,plain,\r\n");
         assert!(parse("a,\"b", 10).unwrap_err().contains("line 1"));
         assert!(parse("a\nb\nc\n", 2).is_err());
     }

@@ -1,8 +1,9 @@
 //! One patient over all visits, a page of visits at a time.
 
-use super::{AppError, look, principal::Principal};
+use super::{AppError, about, look, principal::Principal};
 use crate::store::{
     Db,
+    audit::About,
     exam::ReadingRow,
     history::{self, Position, READINGS_MAX, Visit},
     patient::{self, Patient},
@@ -44,7 +45,9 @@ pub async fn page(
         readings = history::readings(&mut tx, &who.tenant, &survivor, range).await?;
     }
     drop(tx);
-    look::look(db, who, ("patient_history_seen", patient), now_us).await?;
+    let shown = readings.iter().flat_map(|row| about::kinds_of(&row.body));
+    let about = About::patient(patient).kinds(shown);
+    look::look_at(db, who, ("patient_history_seen", patient), about, now_us).await?;
     let older = visits.last().filter(|_| has_older).map(Position::of);
     let is_cut = readings.len() as i64 >= READINGS_MAX;
     Ok(Page { patient: found, visits, readings, older, is_cut })

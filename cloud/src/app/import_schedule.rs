@@ -3,13 +3,15 @@
 
 use super::{AppError, accession, csv, local_time, work::Work};
 use crate::store::{
+    audit::About,
+    live::{Kind, NewEvent},
     patient::{self, Patient},
     schedule::{self, Appointment},
     site,
 };
 use jiff::{Timestamp, civil};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -42,6 +44,12 @@ pub struct Imported {
     pub faults: Vec<Fault>,
 }
 
+impl Imported {
+    fn taken(&self) -> usize {
+        self.appointments_added + self.appointments_changed
+    }
+}
+
 /// Why a line was not taken.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = LineFault)]
@@ -63,12 +71,20 @@ pub async fn import(work: &mut Work, text: &str) -> Result<Imported, AppError> {
     let zones: HashMap<String, String> =
         locations.into_iter().map(|it| (it.location_id, it.time_zone)).collect();
     let mut imported = Imported::default();
+    let mut changed: BTreeSet<String> = BTreeSet::new();
     for (line, record) in records {
         if record.len() == 1 && record[0].trim().is_empty() {
             continue;
         }
         let taken = match parse_line(&columns, &record, &zones) {
-            Ok(parsed) => take(work, parsed, &mut imported).await?,
+            Ok(parsed) => {
+                let (location, before) = (parsed.appointment.location_id.clone(), imported.taken());
+                let taken = take(work, parsed, &mut imported).await?;
+                if imported.taken() > before {
+                    changed.insert(location);
+                }
+                taken
+            }
             Err(message) => Err(message),
         };
         if let Err(message) = taken
@@ -77,7 +93,17 @@ pub async fn import(work: &mut Work, text: &str) -> Result<Imported, AppError> {
             imported.faults.push(Fault { line, message });
         }
     }
-    work.audit("schedule_imported", &tenant).await?;
+    // Lanes that show the day's patients.
+    for location in changed {
+        let event = NewEvent::new(work.now_us, Kind::VisitChanged);
+        work.tell(NewEvent { location_id: Some(location), ..event });
+    }
+    let counts = format!(
+        "{} patients added, {} appointments added, {} changed",
+        imported.patients_added, imported.appointments_added, imported.appointments_changed
+    );
+    let about = About::default().values(("", &counts));
+    work.audit_about(("schedule_imported", &tenant), about).await?;
     Ok(imported)
 }
 

@@ -1,28 +1,66 @@
 //! Writing down who looked at what.
 
-use super::{AppError, principal::Principal};
-use crate::store::{Db, audit};
+use super::{AppError, about, principal::Principal};
+use crate::store::{
+    Db,
+    audit::{self, About, Entry},
+};
 
 /// The same person looking at the same thing again within this time is one look: pages that
-/// refresh by themselves would otherwise write an entry every few seconds.
+/// refresh by themselves would otherwise write an entry every few seconds. Values of a kind that
+/// were not there before make it another look.
 pub const SAME_LOOK_S: i64 = 10 * 60;
 
 /// Notes a look at a thing. Call it after the thing was found.
 pub async fn look(
     db: &Db,
     who: &Principal,
-    (action, subject): (&str, &str),
+    what: (&str, &str),
+    now_us: i64,
+) -> Result<(), AppError> {
+    let mut tx = db.tenant_read(&who.tenant).await?;
+    let about = about::of_look(&mut tx, &who.tenant, what).await?;
+    drop(tx);
+    look_at(db, who, what, about, now_us).await
+}
+
+/// The same, where the page knows better what it shows.
+pub async fn look_at(
+    db: &Db,
+    who: &Principal,
+    what: (&str, &str),
+    about: About,
     now_us: i64,
 ) -> Result<(), AppError> {
     let since_us = now_us - SAME_LOOK_S * 1_000_000;
-    let what = (action, subject);
     let mut tx = db.tenant_read(&who.tenant).await?;
-    let has_looked = audit::has_since(&mut tx, &who.tenant, &who.account, what, since_us).await?;
+    let seen = audit::kinds_since(&mut tx, &who.tenant, &who.account, what, since_us).await?;
     drop(tx);
-    if !has_looked {
-        let mut tx = db.tenant(&who.tenant).await?;
-        audit::write(&mut tx, &who.tenant, &who.account, what, now_us).await?;
-        tx.commit().await?;
+    let is_known = |kind: &str| seen.iter().any(|seen| seen.split(' ').any(|it| it == kind));
+    if !seen.is_empty() && about.kinds.split(' ').filter(|it| !it.is_empty()).all(is_known) {
+        return Ok(());
     }
+    let mut tx = db.tenant(&who.tenant).await?;
+    let about = about.of_patient(&mut tx, &who.tenant).await?;
+    let entry = Entry { is_look: true, ..about::entry(who, what, about, now_us) };
+    audit::append(&mut tx, &who.tenant, &[entry]).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Notes what somebody searched for: every search, as nobody searches by merely leaving a page open.
+pub async fn searched(
+    db: &Db,
+    who: &Principal,
+    (text, birth_date): (&str, &str),
+    now_us: i64,
+) -> Result<(), AppError> {
+    let words = format!("{text} {birth_date}");
+    let about = About::default().values(("", words.trim()));
+    let what = ("patients_searched", who.tenant.as_str());
+    let entry = Entry { is_look: true, ..about::entry(who, what, about, now_us) };
+    let mut tx = db.tenant(&who.tenant).await?;
+    audit::append(&mut tx, &who.tenant, &[entry]).await?;
+    tx.commit().await?;
     Ok(())
 }

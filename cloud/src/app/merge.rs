@@ -3,6 +3,7 @@
 
 use super::{AppError, reason, work::Work};
 use crate::store::{
+    audit::About,
     encounter,
     patient::{self, Patient},
     patient_merge::{self, Merge},
@@ -62,7 +63,13 @@ pub async fn merge(
         return Err(AppError::Conflict);
     }
     tell(work, &[survivor.patient_id.as_str(), merged.patient_id.as_str()]).await?;
-    work.audit("patients_merged", &merge.patient_merge_id).await?;
+    for (chart, change) in [
+        (&survivor, format!("chart {chart_number} merged in")),
+        (&merged, format!("merged into chart {}", survivor.chart_number)),
+    ] {
+        let about = About::patient(&chart.patient_id).values(("", &change)).why(&merge.merged_why);
+        work.audit_about(("patients_merged", &merge.patient_merge_id), about).await?;
+    }
     Ok(merge.patient_merge_id)
 }
 
@@ -77,7 +84,11 @@ pub async fn unmerge(work: &mut Work, merge: &str, why: &str) -> Result<(), AppE
         return Err(AppError::Refused("this merge is taken back already".into()));
     }
     tell(work, &[found.survivor_id.as_str(), found.merged_id.as_str()]).await?;
-    work.audit("patients_unmerged", merge).await
+    for chart in [&found.survivor_id, &found.merged_id] {
+        let about = About::patient(chart).why(&why);
+        work.audit_about(("patients_unmerged", merge), about).await?;
+    }
+    Ok(())
 }
 
 async fn of_id(work: &mut Work, id: &str) -> Result<Patient, AppError> {

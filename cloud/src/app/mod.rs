@@ -1,9 +1,12 @@
 //! What people do, one use case per file. Each changes rows, keeps the earlier state, writes the
 //! audit entry and the live event in one transaction, and tells nobody before the commit.
 
+pub mod about;
 pub mod accept;
 pub mod accession;
 pub mod assign;
+pub mod audit_chain;
+pub mod audit_list;
 pub mod charges;
 pub mod check_in;
 pub mod claim_code;
@@ -18,12 +21,16 @@ pub mod merge;
 pub mod move_reading;
 pub mod optical;
 pub mod order;
+pub mod own;
+pub mod own_account;
 pub mod password;
+pub mod people;
 pub mod preferences;
 pub mod prescribe;
 pub mod principal;
 pub mod record;
 pub mod reject;
+pub mod report;
 pub mod session;
 pub mod sign;
 pub mod sign_in;

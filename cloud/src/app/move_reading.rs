@@ -7,7 +7,7 @@ use super::{
     reason,
     work::Work,
 };
-use crate::store::exam::Next;
+use crate::store::{audit::About, exam::Next};
 
 /// Takes a reading out of one exam and puts it, not accepted, into another of the same location.
 /// Both exams show it.
@@ -34,9 +34,9 @@ pub async fn move_reading(
         acceptance: "pending",
         ..Next::of(&row)
     };
-    work.change(&row, next, &why).await?;
+    let moved_in = work.change(&row, next, &why).await?;
+    let moved_out = About { encounter_id: Some(encounter.to_owned()), ..moved_in.clone() };
     work.tell_reading(&row, Some(encounter));
-    work.audit("reading_moved_out", &format!("{} {encounter}", row.reading_id)).await?;
-    let moved_in = format!("{} {}", row.reading_id, to.encounter_id);
-    work.audit("reading_moved_in", &moved_in).await
+    work.audit_about(("reading_moved_out", &row.reading_id), moved_out).await?;
+    work.audit_about(("reading_moved_in", &row.reading_id), moved_in).await
 }

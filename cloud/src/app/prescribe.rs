@@ -1,10 +1,11 @@
 //! Writing acuities, the subjective refraction and the final prescription (D5). Every save is a
 //! version; who wrote meanwhile is not overwritten.
 
-use super::{AppError, principal::Role, work::Work};
+use super::{AppError, about, principal::Role, work::Work};
 use crate::{
     domain::prescription::{self, Draft, FieldFault, Prescription},
     store::{
+        audit::About,
         exam::{self, ReadingRow},
         exam_entry::{self, Entry, NewEntry},
         signature,
@@ -189,7 +190,10 @@ async fn put(
         return Err(SaveError::Meanwhile(saved));
     }
     work.tell_exam(encounter);
-    work.audit(&format!("{}_saved", kind.as_str()), encounter).await?;
+    let (before, after) = about::json_difference(current.map(|entry| entry.body.as_str()), body);
+    let kinds = [about::kind_of_entry(kind.as_str())];
+    let about = About::exam(encounter).kinds(kinds).values((&before, &after)).why(why);
+    work.audit_about((&format!("{}_saved", kind.as_str()), encounter), about).await?;
     Ok(())
 }
 

@@ -67,6 +67,10 @@ pub struct Principal {
     pub name: String,
     pub role: Role,
     pub csrf_token: String,
+    /// Where the request came from, for the audit; empty where that is not known.
+    pub address: String,
+    /// The password was made by somebody else: nothing is done before it is replaced.
+    pub must_change_password: bool,
     /// Hash of the session token: the key of the sign-in.
     pub token_sha256: String,
 }

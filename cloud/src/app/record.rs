@@ -7,6 +7,7 @@ use crate::{
     app::local_time,
     store::{
         StoreError, Tx,
+        audit::About,
         exam::{Next, ReadingRow},
         lane_open, notice, signature,
     },
@@ -185,7 +186,8 @@ pub async fn add(work: &mut Work, encounter: &str, text: &str) -> Result<(), App
         notice::tell(&mut work.tx, &tenant, (&signer, encounter), about, now_us).await?;
     }
     work.tell_exam(encounter);
-    work.audit("addendum_written", encounter).await
+    let about = About::exam(encounter).values(("", text));
+    work.audit_about(("addendum_written", encounter), about).await
 }
 
 /// The first words of a long text.
@@ -202,6 +204,6 @@ pub async fn see_notice(work: &mut Work, id: &str) -> Result<String, AppError> {
     let seen = notice::see(&mut work.tx, &tenant, (&account, id), now_us).await?;
     let encounter = seen.ok_or(AppError::NotFound("notice"))?;
     work.tell_exam(&encounter);
-    work.audit("notice_seen", id).await?;
+    work.audit_about(("notice_seen", id), About::exam(&encounter)).await?;
     Ok(encounter)
 }

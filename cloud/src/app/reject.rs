@@ -31,6 +31,6 @@ async fn reject(work: &mut Work, row: &ReadingRow, why: &str) -> Result<(), AppE
         return Err(AppError::Refused("this reading is already rejected".into()));
     }
     let next = Next { acceptance: "rejected", ..Next::of(row) };
-    work.change(row, next, why).await?;
-    work.audit("reading_rejected", &row.reading_id).await
+    let about = work.change(row, next, why).await?;
+    work.audit_about(("reading_rejected", &row.reading_id), about).await
 }

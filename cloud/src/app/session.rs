@@ -3,7 +3,7 @@
 use super::{AppError, correct::check_purpose, work::Work};
 use crate::{
     domain::correction::Purpose,
-    store::{lane_session, live::Kind, site},
+    store::{audit::About, lane_session, live::Kind, shared_lane, site},
 };
 use uuid::Uuid;
 
@@ -16,6 +16,14 @@ pub async fn open(work: &mut Work, lane: &str, encounter: &str) -> Result<String
     let encounter = work.encounter(encounter).await?;
     if encounter.location_id != row.location_id {
         return Err(AppError::NotFound("encounter at this location"));
+    }
+    if !shared_lane::sharers(&mut work.tx, &tenant, lane).await?.is_empty() {
+        let message = format!(
+            "{} is shared: choose the patient in the lane where they sit; whose a print is, you \
+             say there",
+            row.lane_name
+        );
+        return Err(AppError::Refused(message));
     }
     if let (Some(open), Some(id)) = (&row.encounter_id, &row.lane_session_id)
         && *open == encounter.encounter_id
@@ -38,7 +46,8 @@ pub async fn open(work: &mut Work, lane: &str, encounter: &str) -> Result<String
     }
     let at = (row.location_id.as_str(), lane);
     work.tell_session(Kind::SessionOpened, at, Some(&encounter.encounter_id), &id);
-    work.audit("lane_session_opened", &id).await?;
+    let about = About::exam(&encounter.encounter_id).values(("", lane));
+    work.audit_about(("lane_session_opened", &id), about).await?;
     Ok(id)
 }
 
@@ -53,7 +62,9 @@ pub async fn close(work: &mut Work, lane: &str) -> Result<(), AppError> {
         let id = row.lane_session_id.as_deref().unwrap_or(lane);
         let at = (row.location_id.as_str(), lane);
         work.tell_session(Kind::SessionClosed, at, row.encounter_id.as_deref(), id);
-        work.audit("lane_session_closed", id).await?;
+        let encounter_id = row.encounter_id.clone();
+        let about = About { encounter_id, ..About::default() }.values((lane, ""));
+        work.audit_about(("lane_session_closed", id), about).await?;
     }
     Ok(())
 }
@@ -76,5 +87,8 @@ pub async fn set_lens_purpose(
     let session = row.lane_session_id.as_deref().unwrap_or(lane);
     let at = (row.location_id.as_str(), lane);
     work.tell_session(Kind::SessionChanged, at, row.encounter_id.as_deref(), session);
-    work.audit("lens_purpose_said", session).await
+    let about = About { encounter_id: row.encounter_id.clone(), ..About::default() };
+    let before = row.lens_purpose.as_deref().unwrap_or("");
+    let about = about.kinds(["lensometry"]).values((before, &column));
+    work.audit_about(("lens_purpose_said", session), about).await
 }

@@ -5,6 +5,7 @@ use crate::{
     domain::signature::{self as rules, Content, SignedEntry, SignedReading, Snapshot},
     store::{
         StoreError, Tx,
+        audit::About,
         exam::{self, ReadingRow},
         exam_entry, lane_open,
         signature::{self, Signature},
@@ -105,5 +106,6 @@ pub async fn sign(work: &mut Work, encounter: &str, digest: &str) -> Result<(), 
         return Err(AppError::Refused("this exam is already signed".into()));
     }
     work.tell_exam(encounter);
-    work.audit("exam_signed", encounter).await
+    let about = About::exam(encounter).values(("", &format!("sha256 {}", new.snapshot_sha256)));
+    work.audit_about(("exam_signed", encounter), about).await
 }

@@ -1,10 +1,14 @@
 //! Signing in and out, and knowing who a request comes from.
 
 use super::{
-    AppError, password,
+    AppError, about, password,
     principal::{Principal, Role},
 };
-use crate::store::{Db, account, sign_in};
+use crate::store::{
+    Db, account,
+    audit::{self, About},
+    sign_in,
+};
 use chiasm_proto::Sha256;
 use std::{
     collections::HashMap,
@@ -70,7 +74,21 @@ impl Attempts {
             *count = count.saturating_sub(1);
         }
     }
-    fn forget(&self, key: &str) {
+    /// Counts an attempt on something that only a person with the right password may do.
+    pub fn begin(&self, key: &str, now_us: i64) -> Result<(), SignInError> {
+        match self.may_try(key, ATTEMPTS_MAX, now_us) {
+            true => Ok(()),
+            false => Err(SignInError::TooMany),
+        }
+    }
+    /// Whether a password is right, a few at a time and off the async threads.
+    pub async fn verify(&self, password: &str, stored: Option<String>) -> bool {
+        let _turn = self.hashes.acquire().await.expect("nobody closes the semaphore");
+        let password = password.to_owned();
+        let verify = move || password::verify(&password, stored.as_deref());
+        tokio::task::spawn_blocking(verify).await.unwrap_or(false)
+    }
+    pub fn forget(&self, key: &str) {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }
@@ -95,14 +113,15 @@ pub struct SignedIn {
     pub principal: Principal,
 }
 
-/// Checks login and password and begins a sign-in.
+/// Checks login and password and begins a sign-in. `place` is the address and the browser.
 pub async fn sign_in(
     db: &Db,
     attempts: &Attempts,
     (login, password): (&str, &str),
-    address: &str,
+    place: (&str, &str),
     now_us: i64,
 ) -> Result<SignedIn, SignInError> {
+    let address = place.0;
     let login: String = login.trim().to_lowercase().chars().take(200).collect();
     let (login_key, address_key) = (format!("login {login}"), format!("address {address}"));
     let by_login = attempts.may_try(&login_key, ATTEMPTS_MAX, now_us);
@@ -111,12 +130,17 @@ pub async fn sign_in(
         return Err(SignInError::TooMany);
     }
     match check(db, attempts, &login, password).await {
-        Ok(Some((account, role))) => {
+        Ok(Checked::Right(account, role)) => {
             attempts.forget(&login_key);
             attempts.take_back(&address_key);
-            Ok(begin(db, account, role, now_us).await?)
+            Ok(begin(db, account, role, place, now_us).await?)
         }
-        Ok(None) => Err(SignInError::Wrong),
+        Ok(Checked::Wrong(account)) => {
+            if let Some(account) = account {
+                note_failure(db, account, address, now_us);
+            }
+            Err(SignInError::Wrong)
+        }
         Err(error) => {
             attempts.take_back(&login_key);
             attempts.take_back(&address_key);
@@ -125,31 +149,63 @@ pub async fn sign_in(
     }
 }
 
-/// The account and its role, if login and password are right.
+/// What login and password are.
+enum Checked {
+    Right(account::Account, Role),
+    /// Wrong, for this account if there is one.
+    Wrong(Option<account::Account>),
+}
+
 async fn check(
     db: &Db,
     attempts: &Attempts,
     login: &str,
     password: &str,
-) -> Result<Option<(account::Account, Role)>, AppError> {
+) -> Result<Checked, AppError> {
     let mut tx = db.all_tenants_read().await?;
     let found = account::by_login(&mut tx, login).await?;
     drop(tx);
     let stored = found.as_ref().map(|account| account.password_hash.clone());
-    let is_right = {
-        let _turn = attempts.hashes.acquire().await.expect("nobody closes the semaphore");
-        let password = password.to_owned();
-        let verify = move || password::verify(&password, stored.as_deref());
-        tokio::task::spawn_blocking(verify).await.unwrap_or(false)
-    };
-    let account = found.filter(|_| is_right);
-    Ok(account.and_then(|account| Role::parse(&account.role).map(|role| (account, role))))
+    let is_right = attempts.verify(password, stored).await;
+    let role = found.as_ref().and_then(|account| Role::parse(&account.role));
+    Ok(match (found, role) {
+        (Some(account), Some(role)) if is_right => Checked::Right(account, role),
+        (found, _) => Checked::Wrong(found),
+    })
 }
 
-async fn begin(
+/// A wrong password for an account that exists is an entry. Not waited for: the answer must not take
+/// longer than for a login that does not exist.
+fn note_failure(db: &Db, account: account::Account, address: &str, now_us: i64) {
+    let (db, address) = (db.clone(), address.to_owned());
+    tokio::spawn(async move {
+        let entry = audit::Entry {
+            at_us: now_us,
+            account_id: account.account_id.clone(),
+            role: account.role,
+            address,
+            is_look: false,
+            action: "sign_in_failed".to_owned(),
+            subject: account.account_id,
+            about: About::default(),
+        };
+        let written = async {
+            let mut tx = db.tenant(&account.tenant_id).await?;
+            audit::append(&mut tx, &account.tenant_id, &[entry]).await?;
+            tx.commit().await
+        };
+        if let Err(error) = written.await {
+            tracing::error!(%error, "a wrong password is not in the audit");
+        }
+    });
+}
+
+/// Begins the sign-in of somebody who has shown who they are. `place` is the address and the browser.
+pub(super) async fn begin(
     db: &Db,
     account: account::Account,
     role: Role,
+    place: (&str, &str),
     now_us: i64,
 ) -> Result<SignedIn, AppError> {
     let (token, csrf_token) = (password::random_token(), password::random_token());
@@ -159,11 +215,23 @@ async fn begin(
     let mut tx = db.tenant(&tenant).await?;
     let tokens = (token_sha256.as_str(), csrf_token.as_str());
     sign_in::insert(&mut tx, (&tenant, &account_id), tokens, (now_us, expires_at_us)).await?;
-    crate::store::audit::write(&mut tx, &tenant, &account_id, ("sign_in", &account_id), now_us)
-        .await?;
+    sign_in::set_place(&mut tx, &tenant, &token_sha256, place).await?;
+    let must_change_password = account::person(&mut tx, &tenant, &account_id).await?;
+    let must_change_password = must_change_password.is_some_and(|it| it.must_change_password);
+    let who = Principal {
+        tenant,
+        account: account_id,
+        name,
+        role,
+        csrf_token,
+        address: place.0.to_owned(),
+        must_change_password,
+        token_sha256,
+    };
+    let entry = about::entry(&who, ("sign_in", &who.account), About::default(), now_us);
+    audit::append(&mut tx, &who.tenant, &[entry]).await?;
     tx.commit().await?;
-    let principal = Principal { tenant, account: account_id, name, role, csrf_token, token_sha256 };
-    Ok(SignedIn { token, expires_at_us, principal })
+    Ok(SignedIn { token, expires_at_us, principal: who })
 }
 
 /// Who a token belongs to, if its time is not over. `is_person` is false for what pages fetch by
@@ -194,6 +262,8 @@ pub async fn authenticate(
         name: found.display_name,
         role,
         csrf_token: found.csrf_token,
+        address: String::new(),
+        must_change_password: found.must_change_password,
         token_sha256,
     }))
 }
@@ -216,8 +286,8 @@ fn valid_role(found: &sign_in::SignIn, now_us: i64) -> Option<Role> {
 pub async fn sign_out(db: &Db, who: &Principal, now_us: i64) -> Result<(), AppError> {
     let mut tx = db.tenant(&who.tenant).await?;
     sign_in::delete(&mut tx, &who.tenant, &who.token_sha256).await?;
-    let action = ("sign_out", who.account.as_str());
-    crate::store::audit::write(&mut tx, &who.tenant, &who.account, action, now_us).await?;
+    let entry = about::entry(who, ("sign_out", &who.account), About::default(), now_us);
+    audit::append(&mut tx, &who.tenant, &[entry]).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -1,10 +1,14 @@
 //! Typing values of an instrument that has no data port or is broken (T11): a reading like any
 //! other, marked as typed, with who and when.
 
-use super::{AppError, work::Work};
+use super::{AppError, about, work::Work};
 use crate::{
-    domain::sheet::{self, FieldFault, Test, Typed},
+    domain::{
+        difference::difference,
+        sheet::{self, FieldFault, Test, Typed},
+    },
     store::{
+        audit::About,
         document::{self, NewDocument, NewReading},
         lane_session,
         live::{Kind, NewEvent},
@@ -18,8 +22,8 @@ use chiasm_proto::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// The gateway column of typed readings: no gateway can have this name.
-pub const GATEWAY: &str = "@manual";
+/// The gateway column of typed readings.
+pub const GATEWAY: &str = document::TYPED_GATEWAY;
 /// Longest name of an instrument, in characters.
 pub const INSTRUMENT_LEN_MAX: usize = 80;
 
@@ -102,6 +106,7 @@ pub async fn type_in(
     document::insert(&mut work.tx, &tenant, &[document], &[reading]).await?;
     let by = (work.who.account.clone(), work.now_us);
     document::mark_manual(&mut work.tx, &tenant, &reading_id, (&by.0, by.1)).await?;
+    work.counts(&visit.location_id, work.now_us);
     work.tell(NewEvent {
         location_id: Some(visit.location_id),
         lane_id: Some(lane.lane_id),
@@ -109,7 +114,11 @@ pub async fn type_in(
         subject: Some(reading_id.clone()),
         ..NewEvent::new(work.now_us, Kind::ReadingFiled)
     });
-    work.audit("reading_typed", &reading_id).await?;
+    let about = About { reading_id: Some(reading_id.clone()), ..About::exam(encounter) };
+    let values = about::by_name(&decoded.measurements);
+    let values = difference(&serde_json::Value::Null, &values);
+    let about = about.kinds([about::kind_of_test(entry.test)]).values((&values.0, &values.1));
+    work.audit_about(("reading_typed", &reading_id), about).await?;
     Ok(reading_id)
 }
 

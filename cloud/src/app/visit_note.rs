@@ -1,10 +1,13 @@
 //! What is noted of a visit without a value: a test that was not taken, with the reason (R16, T11),
 //! and drops, which change what is measured after them (R11).
 
-use super::{AppError, reason, work::Work};
+use super::{AppError, about, reason, work::Work};
 use crate::{
     domain::sheet::Test,
-    store::visit_note::{self, Drops, NotTaken},
+    store::{
+        audit::About,
+        visit_note::{self, Drops, NotTaken},
+    },
 };
 use uuid::Uuid;
 
@@ -40,7 +43,9 @@ pub async fn not_taken(
     let tenant = work.who.tenant.clone();
     visit_note::insert_not_taken(&mut work.tx, &tenant, &note).await?;
     work.tell_visit(encounter).await?;
-    work.audit("not_taken_noted", &note.not_taken_id).await?;
+    let kinds = [about::kind_of_test(test)];
+    let about = About::exam(encounter).kinds(kinds).values(("", eye)).why(why);
+    work.audit_about(("not_taken_noted", &note.not_taken_id), about).await?;
     Ok(note.not_taken_id)
 }
 
@@ -56,7 +61,7 @@ pub async fn withdraw_not_taken(
         return Err(AppError::NotFound("note"));
     }
     work.tell_visit(encounter).await?;
-    work.audit("not_taken_withdrawn", note).await
+    work.audit_about(("not_taken_withdrawn", note), About::exam(encounter)).await
 }
 
 /// Notes that drops were given, some minutes ago at most a day.
@@ -86,7 +91,8 @@ pub async fn give_drops(
     let tenant = work.who.tenant.clone();
     visit_note::insert_drops(&mut work.tx, &tenant, &drops).await?;
     work.tell_visit(encounter).await?;
-    work.audit("drops_noted", &drops.drops_id).await?;
+    let about = About::exam(encounter).values(("", &drops.agent));
+    work.audit_about(("drops_noted", &drops.drops_id), about).await?;
     Ok(drops.drops_id)
 }
 
@@ -98,5 +104,5 @@ pub async fn withdraw_drops(work: &mut Work, encounter: &str, drops: &str) -> Re
         return Err(AppError::NotFound("note"));
     }
     work.tell_visit(encounter).await?;
-    work.audit("drops_withdrawn", drops).await
+    work.audit_about(("drops_withdrawn", drops), About::exam(encounter)).await
 }

@@ -1,14 +1,16 @@
 //! One person's change: a transaction, the audit entries and live events that belong to it, and who
 //! has to be told after the commit.
 
-use super::{AppError, principal::Principal, record};
+use super::{AppError, about, principal::Principal, record};
 use crate::{
     Core,
     store::{
-        Tx, audit,
+        Tx,
+        audit::{self, About},
         encounter::{self, Encounter},
         exam::{self, Next, ReadingRow},
         live::{self, Kind, NewEvent},
+        report::{self, Stale},
     },
 };
 
@@ -20,17 +22,25 @@ pub struct Work {
     pub now_us: i64,
     events: Vec<NewEvent>,
     lanes: Vec<String>,
+    entries: Vec<audit::Entry>,
+    /// What the reports have to count again.
+    stale: Stale,
 }
 
 impl Work {
     pub async fn begin(core: &Core, who: &Principal, now_us: i64) -> Result<Self, AppError> {
         let tx = core.db.tenant(&who.tenant).await?;
         let (core, who) = (core.clone(), who.clone());
-        Ok(Self { core, who, tx, now_us, events: Vec::new(), lanes: Vec::new() })
+        let (events, lanes, entries) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { core, who, tx, now_us, events, lanes, entries, stale: Stale::default() })
     }
 
     /// Makes it durable, and only then tells pages and gateways.
     pub async fn commit(mut self) -> Result<(), AppError> {
+        report::mark(&mut self.tx, &self.who.tenant, &self.stale).await?;
+        // The ends of the audit and of the live events are locked last and in this order: others
+        // wait for them only as long as a commit takes, and never for each other.
+        self.write_entries().await?;
         live::append(&mut self.tx, &self.who.tenant, &self.events).await?;
         self.tx.commit().await?;
         if !self.events.is_empty() {
@@ -78,24 +88,32 @@ impl Work {
         Ok(row)
     }
 
-    /// Puts a reading into its next state, keeps the earlier one, and tells of it.
+    /// Puts a reading into its next state, keeps the earlier one, and tells of it. Gives what the
+    /// audit says about it.
     pub async fn change(
         &mut self,
         row: &ReadingRow,
         next: Next<'_>,
         why: &str,
-    ) -> Result<(), AppError> {
+    ) -> Result<About, AppError> {
+        let about = About::change(row, &next, why);
         let to = next.encounter_id.map(ToOwned::to_owned);
         let touches = record::touches(row, &next);
         let by = (self.who.account.as_str(), why, self.now_us);
         if !exam::change(&mut self.tx, &self.who.tenant, row, next, by).await? {
             return Err(AppError::Conflict);
         }
+        self.counts(&row.location_id, row.captured_at_us);
         self.tell_reading(row, to.as_deref());
         for (encounter, what) in touches {
             record::touch_by_reading(self, &encounter, what, row, why).await?;
         }
-        Ok(())
+        Ok(about)
+    }
+
+    /// The reports have to count the hour of a reading again.
+    pub fn counts(&mut self, location: &str, captured_at_us: i64) {
+        self.stale.add(location, captured_at_us);
     }
 
     /// Tells pages of something.
@@ -162,10 +180,19 @@ impl Work {
         });
     }
 
-    /// Writes an audit entry.
+    /// Notes for the audit what concerns no patient.
     pub async fn audit(&mut self, action: &str, subject: &str) -> Result<(), AppError> {
-        let (tenant, account) = (&self.who.tenant, &self.who.account);
-        audit::write(&mut self.tx, tenant, account, (action, subject), self.now_us).await?;
+        self.audit_about((action, subject), About::default()).await
+    }
+
+    /// Notes for the audit what concerns a patient's data.
+    pub async fn audit_about(&mut self, what: (&str, &str), about: About) -> Result<(), AppError> {
+        let about = about.of_patient(&mut self.tx, &self.who.tenant).await?;
+        self.entries.push(about::entry(&self.who, what, about, self.now_us));
         Ok(())
+    }
+
+    async fn write_entries(&mut self) -> Result<(), AppError> {
+        Ok(audit::append(&mut self.tx, &self.who.tenant, &self.entries).await?)
     }
 }

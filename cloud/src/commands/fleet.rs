@@ -4,7 +4,7 @@ use super::{gateway::GatewayCommand, reconcile};
 use crate::{
     clock,
     config::Config,
-    store::{Db, fleet},
+    store::{Db, fleet, shared_lane, site},
 };
 use anyhow::bail;
 use chiasm_proto::{LaneId, LocationId, TenantId};
@@ -72,6 +72,18 @@ pub enum LaneCommand {
         #[arg(long)]
         name: String,
     },
+    /// Say that a lane stands for an instrument which other lanes share: after each print a person
+    /// in one of them says whose it is. Without --by it is an ordinary lane again.
+    #[command(after_help = "Example:\n  chiasm-cloud admin lane share acme lens-bar \\\n      \
+                            --by lane-1 --by lane-2")]
+    Share {
+        tenant: TenantId,
+        /// The lane of the instrument's link.
+        lane: LaneId,
+        /// A lane whose patients it measures; give each.
+        #[arg(long)]
+        by: Vec<LaneId>,
+    },
 }
 
 impl FleetCommand {
@@ -103,6 +115,9 @@ impl FleetCommand {
                 fleet::put_lane(&mut tx, tenant, lane.as_str(), location, &name).await?;
                 tx.commit().await?;
             }
+            FleetCommand::Lane(LaneCommand::Share { tenant, lane, by }) => {
+                share(db, tenant.as_str(), lane.as_str(), &by).await?;
+            }
             FleetCommand::Gateway(command) => command.run(db, config).await?,
             FleetCommand::Reconcile { tenant, json } => {
                 reconcile::run(db, tenant.map(String::from), json).await?;
@@ -110,4 +125,33 @@ impl FleetCommand {
         }
         Ok(())
     }
+}
+
+async fn share(db: &Db, tenant: &str, shared: &str, by: &[LaneId]) -> anyhow::Result<()> {
+    let mut tx = db.tenant(tenant).await?;
+    let lane = site::lane(&mut tx, tenant, shared).await?;
+    let Some(lane) = lane else {
+        bail!("{tenant} has no lane {shared}: add it with `admin lane add`");
+    };
+    if !by.is_empty() && lane.lane_session_id.is_some() {
+        bail!("a patient is in {shared} just now: end that session first");
+    }
+    if !shared_lane::shared_by(&mut tx, tenant, shared).await?.is_empty() {
+        bail!("{shared} itself shares an instrument: patients sit there");
+    }
+    for id in by {
+        let sharer = site::lane(&mut tx, tenant, id.as_str()).await?;
+        if sharer.is_none_or(|it| it.location_id != lane.location_id || it.lane_id == shared) {
+            bail!("{id} is no other lane of {}", lane.location_id);
+        }
+        if !shared_lane::sharers(&mut tx, tenant, id.as_str()).await?.is_empty() {
+            bail!("{id} is shared itself: name lanes where patients sit");
+        }
+    }
+    let mut by: Vec<String> = by.iter().map(|id| id.as_str().to_owned()).collect();
+    by.sort();
+    by.dedup();
+    shared_lane::put(&mut tx, tenant, shared, &by).await?;
+    tx.commit().await?;
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! The command line: one file per command, or per group of them.
 
+mod audit;
 mod authority;
 mod fleet;
 mod gateway;
@@ -63,6 +64,8 @@ enum Admin {
     Authority(authority::AuthorityCommand),
     #[command(flatten)]
     People(people::PeopleCommand),
+    #[command(flatten)]
+    Audit(audit::AuditCommand),
 }
 
 impl Cli {
@@ -94,6 +97,9 @@ impl Cli {
                 command.run(&open_store(&config).await?, &config).await
             }
             Command::Admin { command: Admin::Authority(command) } => command.run(&config),
+            Command::Admin { command: Admin::Audit(command) } => {
+                command.run(&open_store(&config).await?).await
+            }
             Command::Admin { command: Admin::People(command) } => {
                 command.run(&open_store(&config).await?, &config).await
             }

@@ -3,13 +3,17 @@
 use crate::{
     Core, app,
     app::{
-        import_schedule, password,
+        about, import_schedule, password,
         principal::{Principal, Role},
         work::Work,
     },
     clock,
     config::Config,
-    store::{Db, account, fleet},
+    store::{
+        Db, Tx, account,
+        audit::{self, About},
+        fleet,
+    },
 };
 use anyhow::{Context, bail};
 use chiasm_proto::TenantId;
@@ -86,6 +90,7 @@ impl PeopleCommand {
                 if !account::set_password(&mut tx, tenant.as_str(), &login, &hash).await? {
                     bail!("{tenant} has no login `{login}`: add it with `admin user add`");
                 }
+                note(&mut tx, tenant.as_str(), ("account_password_reset", &login)).await?;
                 tx.commit().await?;
                 print_password(&password, is_made);
                 Ok(())
@@ -120,9 +125,16 @@ async fn add(
     if !account::insert(&mut tx, &account, clock::now_us()).await? {
         bail!("the login `{login}` is taken, here or in another practice: choose another");
     }
+    note(&mut tx, tenant, ("account_added", &account.account_id)).await?;
     tx.commit().await?;
     print_password(&password, is_made);
     Ok(())
+}
+
+/// What the command line does stands in the audit like everything else.
+async fn note(tx: &mut Tx, tenant: &str, what: (&str, &str)) -> anyhow::Result<()> {
+    let entry = about::entry(&command_line(tenant), what, About::default(), clock::now_us());
+    Ok(audit::append(tx, tenant, &[entry]).await?)
 }
 
 fn choose_password(from_stdin: bool) -> anyhow::Result<(String, bool)> {
@@ -190,6 +202,8 @@ fn command_line(tenant: &str) -> Principal {
         name: "Command line".to_owned(),
         role: Role::ClinicIt,
         csrf_token: String::new(),
+        address: String::new(),
+        must_change_password: false,
         token_sha256: String::new(),
     }
 }

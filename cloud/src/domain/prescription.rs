@@ -3,6 +3,7 @@
 
 mod form;
 
+use super::{optics::Power, sample::Lens};
 use chiasm_proto::{Base, Dioptres, Eye, Hundredths, PrismComponent, RefractionValue};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -114,6 +115,12 @@ impl EyeRx {
             && self.add.is_none()
             && self.prism_horizontal.is_none()
             && self.prism_vertical.is_none()
+    }
+    /// The lens for computing with it; none where no sphere is written.
+    pub fn lens(&self, vertex_distance_mm: Option<Hundredths>) -> Option<Lens> {
+        let cylinder = self.cylinder.unwrap_or_default();
+        let power = Power::new(self.sphere?, cylinder, self.axis_deg);
+        Some(Lens { power, add: self.add, vertex_distance_mm })
     }
     /// What still is the autorefractor's.
     pub fn untouched(&self) -> &[Field] {

@@ -3,9 +3,12 @@
 //! it twice changes nothing.
 
 use crate::{
-    Core, clock,
+    Core,
+    app::report,
+    clock,
     domain::placement::{SESSION_IDLE_MAX_US, TRAY_MAX_US},
-    store::{StoreError, aging, live, prune},
+    fleet::reconcile,
+    store::{StoreError, aging, live, patient, prune},
 };
 use std::{collections::HashMap, time::Duration};
 use tokio::task::JoinSet;
@@ -18,6 +21,9 @@ pub const REFUSALS_KEPT_US: i64 = 90 * DAY_US;
 /// How long an expired claim code is told from an unknown one.
 pub const CLAIMS_KEPT_US: i64 = 30 * DAY_US;
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+/// How far the reports may be behind.
+const REPORT_EVERY: Duration = Duration::from_secs(20);
+const COUNT_EVERY: Duration = Duration::from_secs(600);
 const AGING_EVERY: Duration = Duration::from_secs(10);
 /// How late a page hears of what an `admin` command or a replica whose hint was lost has done.
 const HEADS_EVERY: Duration = Duration::from_secs(2);
@@ -26,6 +32,8 @@ pub fn start(core: &Core, tasks: &mut JoinSet<()>) {
     tasks.spawn(age(core.clone()));
     tasks.spawn(watch_heads(core.clone()));
     tasks.spawn(prune(core.clone()));
+    tasks.spawn(count(core.clone()));
+    tasks.spawn(report(core.clone()));
 }
 
 async fn age(core: Core) {
@@ -82,6 +90,7 @@ pub async fn prune_once(core: &Core, now_us: i64) -> Result<(), StoreError> {
     prune::refusals(&mut tx, now_us - REFUSALS_KEPT_US).await?;
     prune::claims(&mut tx, now_us - CLAIMS_KEPT_US).await?;
     tx.commit().await?;
+    patient::fold_all(&core.db).await?;
     for (tenant, _) in heads(core).await? {
         loop {
             let mut tx = core.db.tenant(&tenant).await?;
@@ -94,6 +103,35 @@ pub async fn prune_once(core: &Core, now_us: i64) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+async fn count(core: Core) {
+    let mut tick = tokio::time::interval(COUNT_EVERY);
+    loop {
+        tick.tick().await;
+        if let Err(error) = count_once(&core).await {
+            tracing::warn!(%error, "cannot count the ledger, will try again");
+        }
+    }
+}
+
+/// Counts what the fleet page need not count again.
+pub async fn count_once(core: &Core) -> Result<(), StoreError> {
+    for (tenant, _) in heads(core).await? {
+        reconcile::count_once(&core.db, &tenant).await?;
+    }
+    Ok(())
+}
+
+async fn report(core: Core) {
+    let mut tick = tokio::time::interval(REPORT_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = report::count_all(&core.db, clock::now_us()).await {
+            tracing::warn!(%error, "cannot count for the reports, will try again");
+        }
+    }
 }
 
 async fn watch_heads(core: Core) {

@@ -31,6 +31,8 @@ static ASSETS: &[Asset] = &[
     asset!("api.css", "text/css; charset=utf-8"),
     asset!("history.css", "text/css; charset=utf-8"),
     asset!("record.css", "text/css; charset=utf-8"),
+    asset!("audit.css", "text/css; charset=utf-8"),
+    asset!("reports.css", "text/css; charset=utf-8"),
     asset!("carry.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("main.js", "text/javascript; charset=utf-8"),

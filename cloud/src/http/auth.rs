@@ -17,7 +17,7 @@ use askama::Template;
 use axum::{
     Json,
     extract::{FromRequestParts, Query, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{Extensions, HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -31,16 +31,24 @@ const COOKIE: &str = "chiasm_session";
 
 /// The address that a request came from, if the server tells it. Behind a proxy it is what the
 /// proxy nearest to us saw: only that entry of the header is not the client's own invention.
-pub struct Address(String);
+pub struct Address(String, &'static str);
 
 impl FromRequestParts<Web> for Address {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Infallible> {
+        let found = Self::of(web, &parts.headers, &parts.extensions);
+        let address = found.map_or_else(|| "unknown".into(), |address| address.to_string());
+        Ok(Self(address, browser(&parts.headers)))
+    }
+}
+
+impl Address {
+    /// The address, where it is known.
+    pub fn of(web: &Web, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
         let is_behind_proxy = web.core.config.http.behind_proxy;
-        let forwarded = is_behind_proxy.then(|| last_forwarded_for(&parts.headers)).flatten();
-        let peer = || parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-        let address = forwarded.or_else(peer);
-        Ok(Self(address.map_or_else(|| "unknown".into(), |address| address.to_string())))
+        let forwarded = is_behind_proxy.then(|| last_forwarded_for(headers)).flatten();
+        let peer = || extensions.get::<Peer>().map(|peer| peer.0.ip());
+        forwarded.or_else(peer)
     }
 }
 
@@ -49,6 +57,22 @@ fn last_forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let last = last.rsplit(',').next()?.trim();
     let with_port = || last.parse::<SocketAddr>().ok().map(|address| address.ip());
     last.parse().ok().or_else(with_port)
+}
+
+/// The browser by its name, as its owner knows it.
+fn browser(headers: &HeaderMap) -> &'static str {
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    // The order counts: each claims to be those after it as well.
+    let known = [
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("Mozilla/", "a browser"),
+    ];
+    let found = known.iter().find(|(mark, _)| agent.contains(mark));
+    found.map_or("a program", |(_, name)| name)
 }
 
 /// The session token in the cookies, if there is one.
@@ -126,7 +150,8 @@ async fn attempt(
     credentials: (&str, &str),
 ) -> Result<SignedIn, SignInError> {
     let now_us = clock::now_us();
-    sign_in::sign_in(&web.core.db, &web.attempts, credentials, &address.0, now_us).await
+    let place = (address.0.as_str(), address.1);
+    sign_in::sign_in(&web.core.db, &web.attempts, credentials, place, now_us).await
 }
 
 pub async fn sign_out_by_form(

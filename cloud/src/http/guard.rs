@@ -16,6 +16,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
+use std::net::IpAddr;
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +66,8 @@ pub async fn guard(
         return cross_site().into_response();
     }
     let Access::Roles(roles) = access else { return next.run(request).await };
-    let (mut who, is_by_cookie) = match identify(&web, request.headers()).await {
+    let address = auth::Address::of(&web, request.headers(), request.extensions());
+    let (mut who, is_by_cookie) = match identify(&web, request.headers(), address).await {
         Ok(Some(found)) => found,
         Ok(None) => return ask_to_sign_in(&request),
         Err(fault) => return fault.into_response(),
@@ -77,6 +79,12 @@ pub async fn guard(
     };
     if !roles.contains(&who.role) {
         return refused(wrong_role(who.role), &who);
+    }
+    if who.must_change_password && !is_own_account(request.uri().path()) {
+        return match is_page(request.uri().path()) && is_safe {
+            true => Redirect::to("/account").into_response(),
+            false => refused(must_change_password(), &who),
+        };
     }
     if is_safe && who.role.is_clinical() && is_page(request.uri().path()) {
         who.1 = match unseen_notices(&web, &who).await {
@@ -97,13 +105,24 @@ pub async fn guard(
     response
 }
 
-async fn identify(web: &Web, headers: &HeaderMap) -> Result<Option<(Who, bool)>, Fault> {
+async fn identify(
+    web: &Web,
+    headers: &HeaderMap,
+    address: Option<IpAddr>,
+) -> Result<Option<(Who, bool)>, Fault> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
     let Some(token) = bearer.or_else(|| auth::cookie_token(headers)) else { return Ok(None) };
     let is_person = !headers.contains_key(BY_ITSELF_HEADER);
     let found = sign_in::authenticate(&web.core.db, token, is_person, clock::now_us()).await?;
-    Ok(found.map(|principal| (Who(principal, 0), bearer.is_none())))
+    let address = address.map(|address| address.to_string()).unwrap_or_default();
+    let who = |principal| Who(Principal { address, ..principal }, 0);
+    Ok(found.map(|principal| (who(principal), bearer.is_none())))
+}
+
+/// What somebody may do whose password was made by somebody else.
+fn is_own_account(path: &str) -> bool {
+    matches!(path, "/account" | "/account/password" | "/sign-out" | "/api/v1/sign-out")
 }
 
 fn is_page(path: &str) -> bool {
@@ -177,6 +196,10 @@ fn not_signed_in() -> Fault {
 fn wrong_role(role: Role) -> Fault {
     let message = format!("Somebody signed in as {} may not do or see this.", role.label());
     Fault::new(StatusCode::FORBIDDEN, "wrong_role", message)
+}
+fn must_change_password() -> Fault {
+    let message = "Choose a password of your own first: sign in with a browser.";
+    Fault::new(StatusCode::FORBIDDEN, "password_is_not_yours", message)
 }
 fn no_csrf() -> Fault {
     let message = "The page was too old for this. Load it again and repeat what you did.";

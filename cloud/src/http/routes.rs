@@ -1,7 +1,7 @@
 //! Every route with the roles that may use it.
 
 use super::{Web, api, assets, auth, guard::Access, pages, sse};
-use crate::app::principal::Role;
+use crate::app::{audit_list, principal::Role};
 use axum::{
     handler::Handler,
     http::Method,
@@ -25,9 +25,14 @@ const CLINICAL: Access = Access::Roles(&[Role::Technician, Role::Doctor]);
 const OPTICAL: Access = Access::Roles(&[Role::Technician, Role::Doctor, Role::Optician]);
 /// Those who bring the schedule in.
 const SCHEDULE: Access = Access::Roles(&[Role::Technician, Role::Doctor, Role::ClinicIt]);
-
+/// Those who ask who saw what.
+const AUDIT: Access = Access::Roles(audit_list::ROLES);
+/// Those who look after the people of the practice.
+const PEOPLE: Access = Access::Roles(&[Role::ClinicIt]);
 /// Those who run gateways.
 const FLEET: Access = Access::Roles(&[Role::ClinicIt, Role::CloudStaff]);
+/// Those who ask how the work goes: numbers without patients.
+const REPORTS: Access = Access::Roles(&[Role::Doctor, Role::ClinicIt]);
 
 fn get<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
     Route { method: Method::GET, path, access, handler: routing::get(handler) }
@@ -45,8 +50,8 @@ pub fn routes() -> Vec<Route> {
 
 fn page_routes() -> Vec<Route> {
     use pages::{
-        charges, charts, exam, fleet, history, inbox, instruments, lane, lanes, notices, optical,
-        patients, preferences, raw, slip,
+        account, audit, charges, charts, exam, fleet, history, inbox, instruments, lane, lanes,
+        notices, optical, patients, people, preferences, raw, reports, slip,
     };
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
@@ -110,6 +115,19 @@ fn page_routes() -> Vec<Route> {
         post("/exams/{encounter}/addenda", CLINICAL, exam::sign::add),
         get("/exams/{encounter}/letter", CLINICAL, exam::letter::letter),
         get("/exams/{encounter}/prescription", CLINICAL, exam::letter::prescription),
+        get("/people", PEOPLE, people::show),
+        post("/people", PEOPLE, people::add),
+        post("/people/{account}/role", PEOPLE, people::set_role),
+        post("/people/{account}/password", PEOPLE, people::reset_password),
+        post("/people/{account}/sign-out", PEOPLE, people::sign_out),
+        post("/people/{account}/disable", PEOPLE, people::disable),
+        post("/people/{account}/enable", PEOPLE, people::enable),
+        post("/people/{account}/claim", PEOPLE, people::set_claim),
+        get("/account", ALL, account::show),
+        post("/account/password", ALL, account::change_password),
+        post("/account/sessions/{session}/end", ALL, account::end_session),
+        get("/audit", AUDIT, audit::show),
+        get("/audit/export", AUDIT, audit::export),
         get("/notices", CLINICAL, notices::show),
         post("/notices/{notice}/seen", CLINICAL, notices::see),
         get("/optical", OPTICAL, optical::show),
@@ -129,6 +147,10 @@ fn page_routes() -> Vec<Route> {
         get("/inbox/{location}", CLINICAL, inbox::show),
         post("/inbox/{location}/{reading}/assign", CLINICAL, inbox::assign),
         post("/inbox/{location}/{reading}/reject", CLINICAL, inbox::reject),
+        post("/inbox/{location}/{reading}/take", CLINICAL, inbox::take),
+        post("/inbox/{location}/{reading}/give-back", CLINICAL, inbox::give_back),
+        get("/reports", REPORTS, reports::show),
+        get("/reports/csv", REPORTS, reports::csv),
         get("/instruments", ALL, instruments::list),
         get("/instruments/{driver}", ALL, instruments::one),
         post("/instruments/examine", ALL, instruments::examine),
@@ -139,8 +161,8 @@ fn page_routes() -> Vec<Route> {
 
 fn api_routes() -> Vec<Route> {
     use api::{
-        charges, corrections, docs, exam, fleet, history, lanes, openapi, optical, orders,
-        patients, record, waiting,
+        audit, charges, corrections, docs, exam, fleet, history, inboxes, lanes, openapi, optical,
+        orders, patients, record, reports, waiting,
     };
     vec![
         get("/api/v1/openapi.json", PUBLIC, openapi::document),
@@ -218,6 +240,12 @@ fn api_routes() -> Vec<Route> {
         get("/api/v1/waiting", CLINICAL, waiting::list),
         post("/api/v1/waiting/{reading}/assign", CLINICAL, waiting::assign),
         post("/api/v1/waiting/{reading}/reject", CLINICAL, waiting::reject),
+        get("/api/v1/audit", AUDIT, audit::list),
+        get("/api/v1/inboxes", CLINICAL, inboxes::list),
+        get("/api/v1/inboxes/{location}", CLINICAL, inboxes::one),
+        post("/api/v1/waiting/{reading}/take", CLINICAL, inboxes::take),
+        post("/api/v1/waiting/{reading}/give-back", CLINICAL, inboxes::give_back),
+        get("/api/v1/reports", REPORTS, reports::show),
         get("/api/v1/fleet", ALL, fleet::list),
         get("/api/v1/conservation", ALL, fleet::conservation),
     ]

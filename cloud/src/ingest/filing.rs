@@ -16,6 +16,7 @@ use crate::{
         lane_open::{self, Lane},
         live::{self, Kind, NewEvent},
         refusal,
+        report::{self, Stale},
         stream::{self, Stream, StreamRow},
     },
 };
@@ -46,6 +47,8 @@ pub(super) struct Filing<'b> {
     /// When each lane session had its last reading.
     pub(super) touched: BTreeMap<String, i64>,
     pub(super) events: Vec<NewEvent>,
+    /// What the reports have to count again.
+    pub(super) stale: Stale,
     /// Exam and instrument of readings that come after the exam was signed.
     pub(super) late: Vec<(String, String)>,
     births: Vec<(&'b GatewayId, Epoch)>,
@@ -72,6 +75,7 @@ pub async fn file(
         prints: HashMap::new(),
         touched: BTreeMap::new(),
         events: Vec::new(),
+        stale: Stale::default(),
         late: Vec::new(),
         births: Vec::new(),
         refused: Vec::new(),
@@ -231,8 +235,10 @@ impl<'b> Filing<'b> {
             (Some(facts), Some(lane)) => {
                 self.add_reading(tx, gateway, document, (checked, facts), lane).await
             }
-            _ => {
+            (_, lane) => {
                 let event = NewEvent {
+                    // The lane's page says that something could not be read.
+                    location_id: lane.map(|lane| lane.location_id),
                     gateway_id: Some(gateway.to_string()),
                     lane_id: checked.lane.as_ref().map(ToString::to_string),
                     subject: Some(checked.document_id.clone()),
@@ -329,6 +335,7 @@ impl<'b> Filing<'b> {
     /// Writes and commits; only then are there answers.
     async fn write(mut self, mut tx: Tx) -> Result<Answers, StoreError> {
         self.flush(&mut tx).await?;
+        report::mark(&mut tx, self.tenant, &self.stale).await?;
         for (session, at_us) in &self.touched {
             lane_open::touch(&mut tx, self.tenant, session, *at_us).await?;
         }

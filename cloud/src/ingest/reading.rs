@@ -79,6 +79,7 @@ impl Filing<'_> {
             let instrument = format!("{} {}", reading.vendor, reading.model);
             self.late.push((encounter.clone(), instrument));
         }
+        self.stale.add(&reading.location_id, reading.captured_at_us);
         self.events.push(NewEvent {
             location_id: Some(reading.location_id.clone()),
             lane_id: Some(reading.lane_id.clone()),

@@ -66,3 +66,126 @@ pub async fn set_notation(
     tx.execute(sql, args![tenant, account, notation]).await?;
     Ok(())
 }
+
+crate::row! {
+    /// An account as clinic IT sees it, disabled or not.
+    pub struct Person {
+        pub account_id: String,
+        pub login: String,
+        pub display_name: String,
+        pub role: String,
+        pub disabled_at_us: Option<i64>,
+        /// The password is good for one sign-in only.
+        pub must_change_password: bool,
+        /// How the identity provider names the person.
+        pub provider_claim: Option<String>,
+        pub is_linked: bool,
+        /// Sign-ins whose time is not over, and when one of them was used last.
+        pub sign_ins: i64,
+        pub seen_at_us: Option<i64>,
+    }
+}
+
+macro_rules! people {
+    ($rest:literal) => {
+        concat!(
+            "SELECT a.account_id, a.login, a.display_name, a.role, a.disabled_at_us,
+                a.must_change_password, a.provider_claim,
+                a.provider_subject IS NOT NULL AS is_linked,
+                COUNT(s.token_sha256) AS sign_ins, MAX(s.seen_at_us) AS seen_at_us
+            FROM account a LEFT JOIN sign_in s ON s.tenant_id = a.tenant_id
+                AND s.account_id = a.account_id AND s.expires_at_us > $2
+            WHERE a.tenant_id = $1 ",
+            $rest,
+            " GROUP BY a.tenant_id, a.account_id, a.login, a.display_name, a.role,
+                a.disabled_at_us, a.must_change_password, a.provider_claim, a.provider_subject
+            ORDER BY a.display_name, a.login"
+        )
+    };
+}
+
+/// Everybody of a tenant.
+pub async fn people(tx: &mut Tx, tenant: &str, now_us: i64) -> Result<Vec<Person>, StoreError> {
+    tx.fetch_all(people!(""), args![tenant, now_us]).await
+}
+
+pub async fn person(
+    tx: &mut Tx,
+    tenant: &str,
+    account: &str,
+) -> Result<Option<Person>, StoreError> {
+    tx.fetch_optional(people!("AND a.account_id = $3"), args![tenant, 0_i64, account]).await
+}
+
+pub async fn password_hash(
+    tx: &mut Tx,
+    tenant: &str,
+    account: &str,
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT password_hash FROM account WHERE tenant_id = $1 AND account_id = $2";
+    let row: Option<(String,)> = tx.fetch_optional(sql, args![tenant, account]).await?;
+    Ok(row.map(|(hash,)| hash))
+}
+
+/// A password that the person chose themselves.
+pub async fn set_own_password(
+    tx: &mut Tx,
+    tenant: &str,
+    account: &str,
+    password_hash: &str,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE account SET password_hash = $3, must_change_password = FALSE
+        WHERE tenant_id = $1 AND account_id = $2";
+    tx.execute(sql, args![tenant, account, password_hash]).await?;
+    Ok(())
+}
+
+/// Whether the password has to be replaced at the next sign-in.
+pub async fn must_change(
+    tx: &mut Tx,
+    tenant: &str,
+    account: &str,
+    must_change: bool,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE account SET must_change_password = $3
+        WHERE tenant_id = $1 AND account_id = $2";
+    tx.execute(sql, args![tenant, account, must_change]).await?;
+    Ok(())
+}
+
+pub async fn set_role(
+    tx: &mut Tx,
+    tenant: &str,
+    account: &str,
+    role: &str,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE account SET role = $3 WHERE tenant_id = $1 AND account_id = $2";
+    tx.execute(sql, args![tenant, account, role]).await?;
+    Ok(())
+}
+
+pub async fn set_disabled(
+    tx: &mut Tx,
+    tenant: &str,
+    account: &str,
+    at_us: Option<i64>,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE account SET disabled_at_us = $3 WHERE tenant_id = $1 AND account_id = $2";
+    tx.execute(sql, args![tenant, account, at_us]).await?;
+    Ok(())
+}
+
+/// Prepares an account for the identity provider and undoes its link; `false` when another account
+/// is prepared so.
+pub async fn set_claim(
+    tx: &mut Tx,
+    tenant: &str,
+    account: &str,
+    claim: Option<&str>,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE account SET provider_claim = $3, provider_issuer = NULL,
+            provider_subject = NULL
+        WHERE tenant_id = $1 AND account_id = $2 AND NOT EXISTS (SELECT 1 FROM account o
+            WHERE o.tenant_id = $1 AND o.provider_claim = $3 AND o.account_id <> $2)";
+    Ok(tx.execute(sql, args![tenant, account, claim]).await? == 1)
+}

@@ -2,7 +2,10 @@
 
 use super::{
     StoreError, Tx,
+    batch::Words,
     live::{Kind, NewEvent},
+    report::{self, Stale},
+    waiting::on_readings,
 };
 use crate::args;
 
@@ -11,16 +14,22 @@ const ROWS_MAX: i64 = 200;
 
 /// Tenants with readings in a tray since before the moment.
 pub async fn tenants_with_old_tray(tx: &mut Tx, before_us: i64) -> Result<Vec<String>, StoreError> {
-    let rows: Vec<(String,)> = tx
-        .fetch_all(
-            "SELECT DISTINCT tenant_id FROM reading
-             WHERE place = 'tray' AND place IN ('tray', 'inbox', 'held')
-                 AND acceptance <> 'rejected' AND received_at_us <= $1",
-            args![before_us],
-        )
-        .await?;
+    let rows: Vec<(String,)> = tx.fetch_all(OLD_TRAYS.of(tx), args![before_us]).await?;
     Ok(rows.into_iter().map(|(tenant,)| tenant).collect())
 }
+
+pub const OLD_TRAYS: Words = on_readings!(
+    by "reading_waiting_tray",
+    "SELECT DISTINCT tenant_id",
+    "WHERE place = 'tray' AND acceptance <> 'rejected' AND received_at_us <= $1"
+);
+pub const OLD_IN_TRAY: Words = on_readings!(
+    by "reading_waiting_tray",
+    "SELECT reading_id, location_id, lane_id, gateway_id, version, captured_at_us",
+    "WHERE tenant_id = $1 AND place = 'tray' AND acceptance <> 'rejected'
+        AND received_at_us <= $2
+    ORDER BY received_at_us LIMIT $3"
+);
 
 /// Moves readings from trays to the location's inbox, each as a new version.
 pub async fn tray_to_inbox(
@@ -29,20 +38,15 @@ pub async fn tray_to_inbox(
     before_us: i64,
     now_us: i64,
 ) -> Result<Vec<NewEvent>, StoreError> {
-    let rows: Vec<(String, String, String, String, i64)> = tx
-        .fetch_all(
-            "SELECT reading_id, location_id, lane_id, gateway_id, version FROM reading
-             WHERE tenant_id = $1 AND place = 'tray' AND place IN ('tray', 'inbox', 'held')
-                 AND acceptance <> 'rejected' AND received_at_us <= $2
-             ORDER BY received_at_us LIMIT $3",
-            args![tenant, before_us, ROWS_MAX],
-        )
-        .await?;
+    let rows: Vec<(String, String, String, String, i64, i64)> =
+        tx.fetch_all(OLD_IN_TRAY.of(tx), args![tenant, before_us, ROWS_MAX]).await?;
     let mut events = Vec::with_capacity(rows.len());
-    for (reading, location, lane, gateway, version) in rows {
+    let mut stale = Stale::default();
+    for (reading, location, lane, gateway, version, captured_at_us) in rows {
         if !to_inbox(tx, tenant, &reading, version, now_us).await? {
             continue;
         }
+        stale.add(&location, captured_at_us);
         events.push(NewEvent {
             location_id: Some(location),
             lane_id: Some(lane),
@@ -51,6 +55,7 @@ pub async fn tray_to_inbox(
             ..NewEvent::new(now_us, Kind::ReadingChanged)
         });
     }
+    report::mark(tx, tenant, &stale).await?;
     Ok(events)
 }
 

@@ -19,13 +19,14 @@ use serde::Serialize;
 pub const ROWS_MAX: usize = 200;
 
 /// The same statement in the words of each.
-struct Words {
-    sqlite: &'static str,
-    postgres: &'static str,
+#[derive(Debug, Clone, Copy)]
+pub struct Words {
+    pub sqlite: &'static str,
+    pub postgres: &'static str,
 }
 
 impl Words {
-    fn of(&self, tx: &Tx) -> &'static str {
+    pub fn of(&self, tx: &Tx) -> &'static str {
         match tx {
             Tx::Sqlite(_) => self.sqlite,
             Tx::Postgres(_) => self.postgres,

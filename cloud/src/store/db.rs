@@ -180,7 +180,7 @@ impl Db {
             Db::Sqlite { write, .. } => migrator(SQLITE_STEPS).run(write).await?,
             Db::Postgres(pool) => migrator(POSTGRES_STEPS).run(pool).await?,
         }
-        Ok(())
+        super::patient::fold_all(self).await
     }
 
     /// A transaction that may write rows of one tenant.
@@ -323,24 +323,67 @@ const CAPTURES: Step = (3, "captures", include_str!("../../migrations/0003_captu
 const ROW_LEVEL_SECURITY_OF_NEW: &str =
     include_str!("../../migrations/postgres/row_level_security_of_new.sql");
 const VERSIONS: Step = (4, "versions", include_str!("../../migrations/0004_versions.sql"));
+const AUDIT_SQLITE: Step = (
+    10,
+    "audit",
+    concat!(
+        include_str!("../../migrations/0010_audit.sql"),
+        include_str!("../../migrations/sqlite/0010_audit_append_only.sql")
+    ),
+);
+const AUDIT_POSTGRES: Step = (
+    10,
+    "audit",
+    concat!(
+        include_str!("../../migrations/0010_audit.sql"),
+        include_str!("../../migrations/postgres/0010_audit_append_only.sql")
+    ),
+);
 const HISTORY: Step = (12, "history", include_str!("../../migrations/0012_history.sql"));
 const NOTATION: Step = (13, "notation", include_str!("../../migrations/0013_notation.sql"));
 const RECORD: Step = (14, "record", include_str!("../../migrations/0014_record.sql"));
 const CARRY: Step = (16, "carry", include_str!("../../migrations/0016_carry.sql"));
-const SQLITE_STEPS: &[Step] = &[TABLES, CAPTURES, VERSIONS, HISTORY, NOTATION, RECORD, CARRY];
+const SCALE: Step = (20, "scale", include_str!("../../migrations/0020_scale.sql"));
+const SHARED_LANES: Step =
+    (22, "shared lanes", include_str!("../../migrations/0022_shared_lanes.sql"));
+const SQLITE_STEPS: &[Step] = &[
+    TABLES,
+    CAPTURES,
+    VERSIONS,
+    AUDIT_SQLITE,
+    HISTORY,
+    NOTATION,
+    RECORD,
+    CARRY,
+    SCALE,
+    (21, "fill", include_str!("../../migrations/0021_fill.sql")),
+    SHARED_LANES,
+];
 const POSTGRES_STEPS: &[Step] = &[
     TABLES,
     ROW_LEVEL_SECURITY,
     CAPTURES,
     VERSIONS,
     (5, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    AUDIT_POSTGRES,
+    (11, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     HISTORY,
     NOTATION,
     RECORD,
     (15, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     CARRY,
     (17, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    SCALE,
+    (21, "fill and row level security", FILL_ON_POSTGRES),
+    SHARED_LANES,
+    (23, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
 ];
+const FILL_ON_POSTGRES: &str = concat!(
+    include_str!("../../migrations/postgres/all_tenants.sql"),
+    include_str!("../../migrations/postgres/0021_names_by_bytes.sql"),
+    include_str!("../../migrations/0021_fill.sql"),
+    include_str!("../../migrations/postgres/row_level_security_of_new.sql"),
+);
 
 #[cfg(test)]
 mod tests {

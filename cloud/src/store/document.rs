@@ -5,6 +5,10 @@ use crate::args;
 use chiasm_proto::Epoch;
 use std::collections::HashMap;
 
+/// The gateway column of typed readings: no gateway can have this name. Each of them is an epoch of
+/// its own, which no gateway numbers and no proof counts.
+pub const TYPED_GATEWAY: &str = "@manual";
+
 /// A row of the ledger.
 #[derive(Debug)]
 pub struct NewDocument<'a> {

@@ -38,6 +38,9 @@ crate::row! {
         pub correction: Option<String>,
         /// Typed by a person.
         pub is_manual: bool,
+        /// Who has taken it upon themselves, while it waits.
+        pub owned_by: Option<String>,
+        pub owned_at_us: Option<i64>,
         pub body: String,
     }
 }
@@ -123,17 +126,29 @@ impl<'a> Next<'a> {
 }
 
 /// The columns of [`ReadingRow`] and where they come from. A macro, because queries are literals.
+/// With an index, SQLite has to use that one: it knows nothing of how little waits.
 #[macro_export]
 macro_rules! reading_rows {
     ($rest:literal) => {
+        $crate::reading_rows!(from "reading r", $rest)
+    };
+    (by $index:literal, $rest:literal) => {
+        $crate::store::batch::Words {
+            sqlite: $crate::reading_rows!(from concat!("reading r INDEXED BY ", $index), $rest),
+            postgres: $crate::reading_rows!($rest),
+        }
+    };
+    (from $table:expr, $rest:literal) => {
         concat!(
             "SELECT r.reading_id, r.gateway_id, r.seq, r.location_id, r.lane_id,
                 COALESCE(lane.name, r.lane_id) AS lane_name, r.captured_at_us, r.received_at_us,
                 r.claimed_patient, r.lane_session_id, r.place, r.reason, r.encounter_id,
                 r.acceptance, r.needs_a_look, r.sent_count, r.version, r.changed_at_us,
                 r.changed_by, r.change_reason, r.accepted_at_us, r.accepted_by, r.correction,
-                r.is_manual, d.body
-            FROM reading r JOIN document d ON d.tenant_id = r.tenant_id
+                r.is_manual, r.owned_by, r.owned_at_us, d.body
+            FROM ",
+            $table,
+            " JOIN document d ON d.tenant_id = r.tenant_id
                 AND d.gateway_id = r.gateway_id AND d.epoch = r.epoch AND d.seq = r.seq
             LEFT JOIN lane ON lane.tenant_id = r.tenant_id AND lane.lane_id = r.lane_id ",
             $rest
@@ -176,6 +191,8 @@ pub async fn change(
     let update = "UPDATE reading SET place = $4, reason = $5, encounter_id = $6, acceptance = $7,
             version = version + 1, changed_at_us = $8, changed_by = $9, change_reason = $10,
             correction = $11, needs_a_look = $12,
+            owned_by = CASE WHEN $4 = 'exam' OR $7 = 'rejected' THEN NULL ELSE owned_by END,
+            owned_at_us = CASE WHEN $4 = 'exam' OR $7 = 'rejected' THEN NULL ELSE owned_at_us END,
             accepted_at_us = CASE WHEN $7 <> 'accepted' THEN NULL
                 WHEN acceptance = 'accepted' THEN accepted_at_us ELSE $8 END,
             accepted_by = CASE WHEN $7 <> 'accepted' THEN NULL

@@ -1,7 +1,10 @@
 //! What people type into an exam, with every earlier version.
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, history::Position};
 use crate::args;
+
+/// Most refractions and prescriptions that one exam is compared with.
+pub const FOUND_MAX: i64 = 24;
 
 crate::row! {
     /// An entry as it is now.
@@ -32,6 +35,43 @@ pub async fn all(tx: &mut Tx, tenant: &str, encounter: &str) -> Result<Vec<Entry
     let sql = "SELECT kind, version, body, changed_at_us, changed_by, change_reason
         FROM exam_entry WHERE tenant_id = $1 AND encounter_id = $2 ORDER BY kind";
     tx.fetch_all(sql, args![tenant, encounter]).await
+}
+
+crate::row! {
+    /// What a person found in one of a patient's exams, as it is now.
+    pub struct Found {
+        pub encounter_id: String,
+        pub kind: String,
+        pub version: i64,
+        pub body: String,
+        pub changed_at_us: i64,
+        pub changed_by: String,
+        pub change_reason: String,
+        pub is_signed: bool,
+    }
+}
+
+/// Refractions and prescriptions that were written for a person (see
+/// [`patient::survivor`](super::patient::survivor)) up to a visit and in it, latest visit first.
+pub async fn found_until(
+    tx: &mut Tx,
+    tenant: &str,
+    patient: &str,
+    until: &Position,
+) -> Result<Vec<Found>, StoreError> {
+    let sql = "SELECT x.encounter_id, x.kind, x.version, x.body, x.changed_at_us, x.changed_by,
+            x.change_reason, EXISTS (SELECT 1 FROM exam_signature s
+                WHERE s.tenant_id = x.tenant_id AND s.encounter_id = x.encounter_id) AS is_signed
+        FROM encounter e JOIN exam_entry x
+            ON x.tenant_id = e.tenant_id AND x.encounter_id = e.encounter_id
+        WHERE e.tenant_id = $1 AND e.patient_id IN
+                (SELECT c.patient_id FROM patient c
+                WHERE c.tenant_id = $1 AND (c.patient_id = $2 OR c.merged_into = $2))
+            AND (e.scheduled_at_us, e.encounter_id) <= ($3, $4)
+            AND x.kind IN ('subjective', 'final')
+        ORDER BY e.scheduled_at_us DESC, e.encounter_id DESC, x.kind LIMIT $5";
+    let Position { scheduled_at_us, encounter_id } = until;
+    tx.fetch_all(sql, args![tenant, patient, *scheduled_at_us, encounter_id, FOUND_MAX]).await
 }
 
 /// Every superseded version of an exam's entries, oldest first.

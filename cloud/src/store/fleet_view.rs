@@ -47,8 +47,7 @@ pub async fn instruments(
     tx: &mut Tx,
     tenant: &str,
 ) -> Result<Vec<(String, String, String, String)>, StoreError> {
-    let sql = "SELECT DISTINCT gateway_id, link_id, vendor, model FROM reading
-        WHERE tenant_id = $1";
+    let sql = "SELECT gateway_id, link_id, vendor, model FROM instrument WHERE tenant_id = $1";
     tx.fetch_all(sql, args![tenant]).await
 }
 

@@ -71,7 +71,9 @@ type Row = (
     Option<String>,
 );
 
-/// The lane, if there is one, with the sessions that were open between the two moments.
+/// The lane, if there is one, with the sessions that were open between the two moments. A lane has
+/// one session at a time, so of those before the first moment only the last may last until then:
+/// without that the whole past of the lane is looked at.
 pub async fn lane_between(
     tx: &mut Tx,
     tenant: &str,
@@ -85,6 +87,8 @@ pub async fn lane_between(
              FROM lane l
              LEFT JOIN lane_session s ON s.tenant_id = l.tenant_id AND s.lane_id = l.lane_id
                  AND s.opened_at_us <= $4 AND (s.closed_at_us IS NULL OR s.closed_at_us >= $3)
+                 AND s.opened_at_us >= COALESCE((SELECT MAX(b.opened_at_us) FROM lane_session b
+                     WHERE b.tenant_id = $1 AND b.lane_id = $2 AND b.opened_at_us <= $3), 0)
              LEFT JOIN encounter e
                  ON e.tenant_id = s.tenant_id AND e.encounter_id = s.encounter_id
              LEFT JOIN patient p ON p.tenant_id = e.tenant_id AND p.patient_id = e.patient_id

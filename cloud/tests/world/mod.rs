@@ -17,7 +17,7 @@ use chiasm_cloud::{
     },
     args,
     config::Config,
-    store::{Db, account, encounter, fleet},
+    store::{Db, account, encounter, fleet, report},
 };
 use chiasm_proto::{
     Body, Capture, ClockState, Decoded, DriverRef, Envelope, Epoch, GatewayId, LaneId, LinkId, Raw,
@@ -217,6 +217,9 @@ impl World {
         )
         .await
         .unwrap();
+        let mut stale = report::Stale::default();
+        stale.add("main", at_us);
+        report::mark(&mut tx, tenant, &stale).await.unwrap();
         tx.commit().await.unwrap();
         id.to_string()
     }
@@ -250,6 +253,8 @@ pub fn who(tenant: &str, login: &str, role: Role) -> Principal {
         name: login.into(),
         role,
         csrf_token: String::new(),
+        address: String::new(),
+        must_change_password: false,
         token_sha256: String::new(),
     }
 }

@@ -8,6 +8,7 @@
 //! | [`backlog`] | how fast readings are filed after an outage |
 //! | [`bare`] | what the database alone can take |
 //! | [`idle`] | what a gateway costs while nobody measures |
+//! | [`pages`] | how pages and reports take more data |
 //! | [`edge`], [`gateway_log`] | the gateway, and the moments that its log tells |
 //! | [`prints`], [`load`] | what is sent |
 //! | [`machine`], [`report`] | what the figures were measured on, and the table |
@@ -21,6 +22,7 @@ pub mod idle;
 pub mod latency;
 pub mod load;
 pub mod machine;
+pub mod pages;
 pub mod prints;
 pub mod report;
 

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use chiasm_testbed::{
-    bench::{Plan, backlog, idle, latency, machine, report},
+    bench::{Plan, backlog, idle, latency, machine, pages, report},
     story,
 };
 use clap::{Parser, ValueEnum};
@@ -12,7 +12,7 @@ use std::{path::PathBuf, process::ExitCode};
 /// Measures latency, throughput and footprint, and prints a table.
 #[derive(Debug, Parser)]
 struct Args {
-    /// What to measure; everything if nothing is named.
+    /// What to measure; everything but pages if nothing is named.
     measurements: Vec<Measurement>,
     /// A few seconds of each, to see that the program works; the figures say nothing.
     #[arg(long)]
@@ -20,6 +20,13 @@ struct Args {
     /// Print Markdown for a document, with the machine as a list.
     #[arg(long)]
     markdown: bool,
+    /// How much data the pages are measured with: 100 is 100,000 patients and 5 million readings,
+    /// some 25 GB of disk for a while.
+    #[arg(long, value_delimiter = ',', default_value = "1,10,100", value_parser = clap::value_parser!(i64).range(1..=100))]
+    sizes: Vec<i64>,
+    /// Measure the pages on one database only: sqlite or postgres.
+    #[arg(long)]
+    only: Option<String>,
     /// Folder for the databases; must be on a disk.
     #[arg(long, default_value = "/var/tmp")]
     folder: PathBuf,
@@ -33,6 +40,8 @@ enum Measurement {
     Backlog,
     /// What a gateway costs while nobody measures.
     Idle,
+    /// How long pages take with little and with much data; only if it is named.
+    Pages,
 }
 
 fn main() -> ExitCode {
@@ -55,6 +64,9 @@ async fn run(args: &Args) -> Result<ExitCode> {
     }
     if is_wanted(Measurement::Idle) {
         figures.extend(idle::measure(&plan, &args.folder).await?);
+    }
+    if args.measurements.contains(&Measurement::Pages) {
+        figures.extend(pages::measure(&args.sizes, args.only.as_deref(), &args.folder).await?);
     }
     for (name, fact) in facts {
         println!("{}{name}: {fact}", if args.markdown { "* " } else { "" });

@@ -44,6 +44,9 @@ pub struct ReadingJson {
     changed_at_us: Option<i64>,
     changed_by: Option<String>,
     change_reason: Option<String>,
+    /// Who sees to it while it waits, and since when.
+    owned_by: Option<String>,
+    owned_at_us: Option<i64>,
     /// What the gateway sent, byte for byte.
     #[schema(value_type = Object)]
     document: Box<RawValue>,
@@ -72,6 +75,8 @@ impl ReadingJson {
             changed_at_us: it.changed_at_us,
             changed_by: it.changed_by,
             change_reason: it.change_reason,
+            owned_by: it.owned_by,
+            owned_at_us: it.owned_at_us,
             document,
         })
     }

@@ -20,18 +20,21 @@
 //! `Fault::…(…).at_field("reason")`, from below `AppError::Field("reason", message)`. `cloud/tests/
 //! openapi.rs` fails for a route that the document does not describe.
 
+pub mod audit;
 pub mod charges;
 pub mod corrections;
 pub mod docs;
 pub mod exam;
 pub mod fleet;
 pub mod history;
+pub mod inboxes;
 pub mod lanes;
 pub mod openapi;
 pub mod optical;
 pub mod orders;
 pub mod patients;
 pub mod record;
+pub mod reports;
 pub mod waiting;
 
 pub use super::extract::{Body, Params};

@@ -2,7 +2,8 @@
 //! how they refuse is added here from the table of routes, which stays the truth.
 
 use super::{
-    charges, corrections, exam, fleet, history, lanes, optical, orders, patients, record, waiting,
+    audit, charges, corrections, exam, fleet, history, inboxes, lanes, optical, orders, patients,
+    record, reports, waiting,
 };
 use crate::{
     app::principal::Role,
@@ -100,6 +101,12 @@ After 429 and 503, come again after the seconds of `Retry-After`.";
         waiting::list,
         waiting::assign,
         waiting::reject,
+        audit::list,
+        inboxes::list,
+        inboxes::one,
+        inboxes::take,
+        inboxes::give_back,
+        reports::show,
         fleet::list,
         fleet::conservation,
     ),

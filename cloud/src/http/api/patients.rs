@@ -79,7 +79,7 @@ pub async fn search(
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
     let found = patient::find(&mut tx, &who.tenant, text, "").await?;
     drop(tx);
-    look::look(&web.core.db, &who, ("patients_searched", &who.tenant), clock::now_us()).await?;
+    look::searched(&web.core.db, &who, (text, ""), clock::now_us()).await?;
     let to_json = |it: patient::Patient| PatientJson {
         patient_id: it.patient_id,
         chart_number: it.chart_number,

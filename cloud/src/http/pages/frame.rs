@@ -1,7 +1,10 @@
 //! What every page has around its content.
 
 use crate::{
-    app::principal::Principal,
+    app::{
+        audit_list,
+        principal::{Principal, Role},
+    },
     clock,
     http::{Fault, Who},
 };
@@ -22,7 +25,10 @@ pub struct Person {
     pub name: String,
     pub role: &'static str,
     pub is_clinical: bool,
+    pub sees_audit: bool,
+    pub sees_reports: bool,
     pub is_optical: bool,
+    pub sees_people: bool,
     pub csrf: String,
     /// Notices that the person has not seen.
     pub notices: i64,
@@ -34,7 +40,10 @@ impl Frame {
         let person = |principal: &Principal, notices| Person {
             name: principal.name.clone(),
             role: principal.role.label(),
+            sees_audit: audit_list::ROLES.contains(&principal.role),
+            sees_people: principal.role == Role::ClinicIt,
             is_clinical: principal.role.is_clinical(),
+            sees_reports: matches!(principal.role, Role::Doctor | Role::ClinicIt),
             is_optical: principal.role.is_optical(),
             csrf: principal.csrf_token.clone(),
             notices,

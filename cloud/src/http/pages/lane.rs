@@ -4,6 +4,7 @@ use super::{
     Action, Fault, Names, Web, Who, begin,
     exam::correct::PurposeForm,
     frame::{Frame, page},
+    unread::{self, Unread},
     visit::Visit,
 };
 use crate::http::extract::Form;
@@ -13,7 +14,7 @@ use crate::{
     domain::correction::Purpose,
     domain::placement::{SESSION_IDLE_MAX_US, SESSION_WARN_AFTER_US, claimed_id, is_same_id},
     http::show::{self, ReadingView},
-    store::{Tx, encounter, exam, exam::ReadingRow, site, visit_note, waiting},
+    store::{Tx, encounter, exam, exam::ReadingRow, shared_lane, site, visit_note, waiting},
 };
 use askama::Template;
 use axum::{
@@ -35,7 +36,17 @@ struct LanePage {
     session: Option<Session>,
     visits: Vec<Visit>,
     tray: Vec<Waiting>,
+    unread: Vec<Unread>,
+    /// The lanes that share this one's instrument; none for an ordinary lane (T9).
+    sharing: Vec<Sharing>,
     here: String,
+}
+
+/// A lane that shares an instrument, and who sits there.
+struct Sharing {
+    lane_id: String,
+    lane_name: String,
+    visit: Option<Visit>,
 }
 
 struct Session {
@@ -56,6 +67,7 @@ struct Session {
 /// A reading that waits, and what speaks for or against a patient.
 pub struct Waiting {
     pub view: ReadingView,
+    pub lane_id: String,
     pub since_ms: i64,
     pub is_held: bool,
     /// The id in the data is the chart number of the patient in the lane.
@@ -70,6 +82,7 @@ impl Waiting {
             .map(|(claimed, chart_number)| is_same_id(claimed, chart_number));
         Self {
             view,
+            lane_id: row.lane_id.clone(),
             since_ms: row.captured_at_us / 1000,
             is_held: row.place == "held",
             agrees: same == Some(true),
@@ -92,7 +105,15 @@ pub async fn show(
     let today = local_time::date(now_us, &zone).to_string();
     let of_day = encounter::of_day(&mut tx, &who.tenant, &lane.location_id, &today).await?;
     let session = open_session(&mut tx, &who, &lane, (&zone, now_us), &names).await?;
-    let rows = waiting::of_lane(&mut tx, &who.tenant, &lane.lane_id).await?;
+    let sharing = sharing(&mut tx, &who, &lane.lane_id, &zone).await?;
+    let mut rows = waiting::of_lane(&mut tx, &who.tenant, &lane.lane_id).await?;
+    let when = (&zone, now_us);
+    let mut unread = unread::of_lane(&mut tx, (&who.tenant, &lane.lane_id), when).await?;
+    for shared in shared_lane::shared_by(&mut tx, &who.tenant, &lane.lane_id).await? {
+        rows.extend(waiting::of_lane(&mut tx, &who.tenant, &shared).await?);
+        unread.extend(unread::of_lane(&mut tx, (&who.tenant, &shared), when).await?);
+    }
+    rows.sort_by_key(|row| row.captured_at_us);
     drop(tx);
     look::look(&web.core.db, &who, ("lane_seen", &lane.lane_id), now_us).await?;
     let chart_number = session.as_ref().map(|session| session.visit.chart_number.as_str());
@@ -113,7 +134,29 @@ pub async fn show(
         visits: of_day.iter().map(|it| Visit::new(it, &zone)).collect(),
         session,
         tray,
+        unread,
+        sharing,
     })
+}
+
+/// The lanes that share this one, with their patients of now.
+async fn sharing(
+    tx: &mut Tx,
+    who: &Who,
+    lane: &str,
+    zone: &TimeZone,
+) -> Result<Vec<Sharing>, Fault> {
+    let mut sharing = Vec::new();
+    for id in shared_lane::sharers(tx, &who.tenant, lane).await? {
+        let Some(lane) = site::lane(tx, &who.tenant, &id).await? else { continue };
+        let visit = match &lane.encounter_id {
+            Some(id) => encounter::by_id(tx, &who.tenant, id).await?,
+            None => None,
+        };
+        let visit = visit.map(|it| Visit::new(&it, zone));
+        sharing.push(Sharing { lane_id: id, lane_name: lane.lane_name, visit });
+    }
+    Ok(sharing)
 }
 
 async fn open_session(
@@ -203,7 +246,7 @@ pub async fn assign(
 ) -> Result<Response, Fault> {
     let mut work = begin(&web, &who).await?;
     let row = work.waiting(&reading, form.version).await?;
-    if row.lane_id != lane {
+    if !assign::is_asked_in(&mut work, &lane, &row).await? {
         return Err(Fault::not_found("reading in this lane"));
     }
     assign::assign(&mut work, &reading, &form.choice()).await?;

@@ -4,7 +4,10 @@ use super::{
     Fault, Web, Who,
     frame::{Frame, page},
 };
-use crate::store::{site, waiting};
+use crate::{
+    clock,
+    store::{site, waiting},
+};
 use askama::Template;
 use axum::{extract::State, response::Response};
 
@@ -33,7 +36,8 @@ pub async fn show(State(web): State<Web>, who: Who) -> Result<Response, Fault> {
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
     let locations = site::locations(&mut tx, &who.tenant).await?;
     let lanes = site::lanes(&mut tx, &who.tenant).await?;
-    let in_inbox = waiting::counts(&mut tx, &who.tenant).await?;
+    let in_inbox = waiting::counts(&mut tx, &who.tenant, clock::now_us()).await?;
+    let in_inbox: Vec<_> = in_inbox.into_iter().map(|it| (it.location_id, it.waiting)).collect();
     let in_trays = waiting::in_trays(&mut tx, &who.tenant).await?;
     drop(tx);
     let tile = |location: site::Location| {

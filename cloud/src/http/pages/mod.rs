@@ -1,6 +1,8 @@
 //! Pages for people, rendered here and followed live by small scripts. Every action is a form that
 //! works without script.
 
+pub mod account;
+pub mod audit;
 pub mod charges;
 pub mod charts;
 pub mod exam;
@@ -14,16 +16,19 @@ pub mod lanes;
 pub mod notices;
 pub mod optical;
 pub mod patients;
+pub mod people;
 pub mod preferences;
 pub mod raw;
+pub mod reports;
 pub mod slip;
+mod unread;
 pub mod visit;
 
 use super::{Fault, Web, Who};
 use crate::{
     app::{assign::Choice, principal::Role, work::Work},
     clock,
-    store::{Tx, account},
+    store::{self, Tx},
 };
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::{Deserialize, Deserializer};
@@ -89,7 +94,7 @@ struct Names(HashMap<String, String>);
 
 impl Names {
     async fn load(tx: &mut Tx, tenant: &str) -> Result<Self, Fault> {
-        Ok(Self(account::names(tx, tenant).await?.into_iter().collect()))
+        Ok(Self(store::account::names(tx, tenant).await?.into_iter().collect()))
     }
     /// The person's name, or the account's own word for what is no person.
     fn of(&self, account: &str) -> String {

@@ -77,8 +77,7 @@ pub async fn search(
         let mut tx = web.core.db.tenant_read(&who.tenant).await?;
         found = patient::find(&mut tx, &who.tenant, &q, &born).await?;
         drop(tx);
-        let what = ("patients_searched", who.tenant.as_str());
-        look::look(&web.core.db, &who, what, clock::now_us()).await?;
+        look::searched(&web.core.db, &who, (&q, &born), clock::now_us()).await?;
     }
     let born_fault = "Give the birth date as year-month-day, such as 1961-03-04.";
     page(PatientsPage {

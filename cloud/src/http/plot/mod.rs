@@ -3,10 +3,12 @@
 //! says the same. A point tells its label when it is pointed at or focused; the same labels stand
 //! in the table that every page puts below its plot.
 
+mod bars;
 mod scale;
 mod svg;
 mod time;
 
+pub use bars::{Bar, Bars};
 pub use scale::{Scale, nice_ticks};
 pub use time::{day_ticks, hour_ticks};
 

@@ -1,6 +1,7 @@
 //! From a document as sent to what a person sees. Values keep the instrument's sign, notation and
 //! step; nothing is computed, averaged or judged here.
 
+pub mod audit;
 pub mod drops;
 mod lens;
 mod notation;

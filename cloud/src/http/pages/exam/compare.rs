@@ -5,10 +5,14 @@ use crate::{
     domain::{
         comparison::{self, Vertex},
         optics::Notation,
+        prescription::Prescription,
         sample::{Kind, Lens, Sample, Value, samples},
     },
-    http::show::{self, ReadingView},
-    store::{encounter::Encounter, exam::ReadingRow},
+    http::{
+        pages::Names,
+        show::{self, ReadingView},
+    },
+    store::{encounter::Encounter, exam::ReadingRow, exam_entry::Found},
 };
 use chiasm_proto::Eye;
 use jiff::tz::TimeZone;
@@ -108,6 +112,35 @@ fn source(row: &ReadingRow, from: &str, this_visit: &str, sample: Sample) -> Opt
         eye: sample.eye,
         lens,
     })
+}
+
+/// What people wrote: a refraction that nobody has refined says so, a prescription that is not
+/// signed is not accepted.
+pub fn typed_sources(found: &[Found], this_visit: &str, names: &Names) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for row in found {
+        let Ok(rx) = serde_json::from_str::<Prescription>(&row.body) else { continue };
+        let is_final = row.kind == "final";
+        for (eye, of_eye) in [(Eye::Right, &rx.right), (Eye::Left, &rx.left)] {
+            let Some(lens) = of_eye.lens(rx.vertex_distance_mm) else { continue };
+            let mut from = format!("written by {}", names.of(&row.changed_by));
+            if !of_eye.untouched().is_empty() {
+                from.push_str(", from the autorefractor and not refined");
+            }
+            sources.push(Source {
+                key: row.kind.clone(),
+                title: if is_final { "Final" } else { "Subjective" }.into(),
+                is_of_this_visit: row.encounter_id == this_visit,
+                encounter_id: row.encounter_id.clone(),
+                at_us: row.changed_at_us,
+                from,
+                is_accepted: row.is_signed || !is_final,
+                eye,
+                lens,
+            });
+        }
+    }
+    sources
 }
 
 fn name(kind: Kind) -> Option<(&'static str, &'static str)> {

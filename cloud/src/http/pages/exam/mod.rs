@@ -19,12 +19,14 @@ use super::{
     visit::Visit,
 };
 use crate::{
-    app::{local_time, look},
+    app::{about, local_time, look},
     clock,
     domain::{optics::Notation, sheet::Test},
     http::plot::Plot,
     http::show::{self, Group, ReadingView, Section},
-    store::{encounter, exam, history, patient, site, visit_note, waiting},
+    store::{
+        audit::About, encounter, exam, exam_entry, history, patient, site, visit_note, waiting,
+    },
 };
 use askama::Template;
 use axum::{
@@ -118,6 +120,7 @@ pub async fn show(
         history::Position { scheduled_at_us: found.scheduled_at_us, encounter_id: id.clone() };
     let survivor = patient::survivor(&mut tx, &who.tenant, &found.patient_id).await?;
     let earlier = history::earlier(&mut tx, &who.tenant, &survivor, &position).await?;
+    let written = exam_entry::found_until(&mut tx, &who.tenant, &survivor, &position).await?;
     let notation = preferences::notation(&mut tx, &who).await?;
     let locations = site::locations(&mut tx, &who.tenant).await?;
     let of_day = encounter::of_day(&mut tx, &who.tenant, &found.location_id, &found.visit_date);
@@ -125,7 +128,10 @@ pub async fn show(
     let record = record::RecordView::load(&mut tx, &who, (&id, &rows), (&zone, &names)).await?;
     let carry = carry::CarryView::load(&mut tx, &who, (&found, &rows), (&zone, &names)).await?;
     drop(tx);
-    look::look(&web.core.db, &who, ("exam_seen", &id), now_us).await?;
+    let typed = record.kinds();
+    let shown = rows.iter().chain(&earlier).flat_map(|row| about::kinds_of(&row.body)).chain(typed);
+    let about = About::exam(&id).kinds(shown);
+    look::look_at(&web.core.db, &who, ("exam_seen", &id), about, now_us).await?;
     let view = |row| {
         let name_of = |account: &str| names.of(account);
         let mut view = show::reading_in(notation, row, &zone, now_us, name_of);
@@ -136,6 +142,7 @@ pub async fn show(
     compare::note_differences(&mut readings, &rows, &earlier, (&found, &zone), notation);
     let mut sources = compare::sources(&rows, &id);
     sources.extend(compare::sources(&earlier, &id));
+    sources.extend(compare::typed_sources(&written, &id, &names));
     // Axes are in the time of the place of this visit.
     let here = (found.location_id.clone(), location.time_zone.as_str());
     let others = locations.iter().map(|it| (it.location_id.clone(), it.time_zone.as_str()));

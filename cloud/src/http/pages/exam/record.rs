@@ -3,6 +3,7 @@
 use super::super::{Fault, Names, Who};
 use crate::{
     app::{
+        about,
         prescribe::{self, Kind},
         principal::Role,
     },
@@ -38,6 +39,20 @@ pub struct RecordView {
     pub addenda: Vec<AddendumView>,
     /// What this person was told about this exam and has not seen.
     pub notices: Vec<NoticeView>,
+}
+
+impl RecordView {
+    /// Kinds of what is shown, for the audit.
+    pub fn kinds(&self) -> Vec<String> {
+        let kind =
+            |is_shown: bool, kind: Kind| is_shown.then(|| about::kind_of_entry(kind.as_str()));
+        let kinds = [
+            kind(!self.acuities.is_empty(), Kind::Acuity),
+            kind(self.subjective.is_some(), Kind::Subjective),
+            kind(self.final_rx.is_some(), Kind::Final),
+        ];
+        kinds.into_iter().flatten().map(ToOwned::to_owned).collect()
+    }
 }
 
 /// A prescription for people.
