@@ -9,7 +9,7 @@ use chiasm_cloud::{
     store::Tx,
 };
 use chiasm_proto::{
-    Down, Topic,
+    Down, Eye, Hundredths, Lensometry, Measured, Measurement, Topic,
     fleet::{Sessions, SpoolState, State, Status, Telemetry},
 };
 use common::{
@@ -204,6 +204,20 @@ async fn a_reading_of_a_signed_exam_is_an_addendum(kind: Kind) {
     // Sent again, it is filed and told once.
     send(&mut gateway, 2, "2").await;
     assert_eq!(cloud.count(told).await, 1);
+    // R25: finished glasses, said to be before the print, are no part of the exam.
+    let mut tx = cloud.core.db.tenant("acme").await.unwrap();
+    let say = "UPDATE lane_session SET lens_purpose = $1 WHERE tenant_id = 'acme'";
+    tx.execute(say, args![r#"{"kind":"order_check_in","order":"4711"}"#]).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut reading = gateway.reading(3);
+    stamp(&mut reading, session, None);
+    let lens = Lensometry { sphere: Some(Hundredths(-100)), ..Lensometry::default() };
+    inner(&mut reading).decoded.measurements =
+        vec![Measurement::of(Eye::Right, "R", Measured::Lensometry(lens))];
+    gateway.send(&reading).await;
+    gateway.ack(|ack| ack.upto == 3).await;
+    assert_eq!(place_of(&cloud, 3).await.0, "exam");
+    assert_eq!((cloud.count(addenda).await, cloud.count(told).await), (1, 1));
 }
 
 async fn trays_age_and_idle_sessions_end(kind: Kind) {

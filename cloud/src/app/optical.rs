@@ -41,7 +41,9 @@ pub struct SignedReading {
 
 #[derive(Deserialize)]
 struct Snapshot {
+    #[serde(default)]
     readings: Vec<SignedReading>,
+    #[serde(default)]
     entries: Vec<SnapshotEntry>,
 }
 #[derive(Deserialize)]

@@ -135,7 +135,7 @@ pub struct OfVisitJson {
 
 /// The charge proposals of a day of a location, by visit; visits without any are left out.
 #[utoipa::path(get, path = "/api/v1/charges", params(OfDay),
-    responses((status = 200, body = Vec<OfVisitJson>)))]
+    responses((status = 200, body = Vec<OfVisitJson>), (status = 404)))]
 pub async fn of_day(
     State(web): State<Web>,
     who: Who,
