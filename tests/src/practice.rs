@@ -150,6 +150,10 @@ impl Practice {
         let is_not_signed = path.ends_with(&format!("{}/prescription", running.1));
         let is_not_carried = path.starts_with("/optical/") && !path.contains(&signed.1);
         let is_about_nothing = path.contains(&format!("{}/", empty.1));
-        !(is_form_elsewhere || is_signed_already || is_not_signed || is_not_carried || is_about_nothing)
+        !(is_form_elsewhere
+            || is_signed_already
+            || is_not_signed
+            || is_not_carried
+            || is_about_nothing)
     }
 }
