@@ -109,6 +109,21 @@ pub async fn tenants_with_idle_sessions(
     Ok(rows.into_iter().map(|(tenant,)| tenant).collect())
 }
 
+macro_rules! close_idle {
+    ($index:literal) => {
+        concat!(
+            "UPDATE lane_session",
+            $index,
+            " SET closed_at_us = $3, closed_by = 'system', close_reason = 'time'
+            WHERE tenant_id = $1 AND closed_at_us IS NULL AND opened_at_us <= $2
+                AND COALESCE(last_reading_at_us, opened_at_us) <= $2
+            RETURNING lane_session_id, lane_id, encounter_id"
+        )
+    };
+}
+const CLOSE_IDLE: Words =
+    Words { sqlite: close_idle!(" INDEXED BY lane_session_open"), postgres: close_idle!("") };
+
 /// Ends lane sessions that had no reading since the moment.
 pub async fn close_idle(
     tx: &mut Tx,
@@ -116,15 +131,8 @@ pub async fn close_idle(
     idle_since_us: i64,
     now_us: i64,
 ) -> Result<Vec<NewEvent>, StoreError> {
-    let rows: Vec<(String, String, String)> = tx
-        .fetch_all(
-            "UPDATE lane_session SET closed_at_us = $3, closed_by = 'system', close_reason = 'time'
-             WHERE tenant_id = $1 AND closed_at_us IS NULL AND opened_at_us <= $2
-                 AND COALESCE(last_reading_at_us, opened_at_us) <= $2
-             RETURNING lane_session_id, lane_id, encounter_id",
-            args![tenant, idle_since_us, now_us],
-        )
-        .await?;
+    let rows: Vec<(String, String, String)> =
+        tx.fetch_all(CLOSE_IDLE.of(tx), args![tenant, idle_since_us, now_us]).await?;
     let event = |(session, lane, encounter)| NewEvent {
         lane_id: Some(lane),
         encounter_id: Some(encounter),

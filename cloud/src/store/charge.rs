@@ -48,11 +48,13 @@ pub async fn of_person_and_day(
 ) -> Result<Vec<MarkRow>, StoreError> {
     let sql = "SELECT m.encounter_id, m.code, m.mark, m.note, m.evidence, m.marked_at_us,
             m.marked_by
-        FROM encounter e JOIN charge_mark m
-            ON m.tenant_id = e.tenant_id AND m.encounter_id = e.encounter_id
-        WHERE e.tenant_id = $1 AND e.visit_date = $3 AND e.patient_id IN
+        FROM encounter e CROSS JOIN charge_mark m
+        WHERE m.tenant_id = e.tenant_id AND m.encounter_id = e.encounter_id
+            AND e.tenant_id = $1 AND e.visit_date = $3 AND e.patient_id IN
             (SELECT c.patient_id FROM patient c
-                WHERE c.tenant_id = $1 AND (c.patient_id = $2 OR c.merged_into = $2))
+                    WHERE c.tenant_id = $1 AND c.patient_id = $2
+                UNION ALL SELECT k.patient_id FROM patient k
+                    WHERE k.tenant_id = $1 AND k.merged_into = $2)
         ORDER BY m.marked_at_us, m.charge_mark_id LIMIT $4";
     tx.fetch_all(sql, args![tenant, survivor, date, MARKS_MAX]).await
 }
@@ -79,8 +81,9 @@ pub async fn accepted_of_day(
     (location, date): (&str, &str),
 ) -> Result<Vec<ReadingRow>, StoreError> {
     let sql = reading_rows!(
-        "JOIN encounter e ON e.tenant_id = r.tenant_id AND e.encounter_id = r.encounter_id
-        WHERE r.tenant_id = $1 AND e.location_id = $2 AND e.visit_date = $3 AND r.place = 'exam'
+        from "encounter e CROSS JOIN reading r",
+        "WHERE e.tenant_id = $1 AND r.tenant_id = $1 AND r.encounter_id = e.encounter_id
+            AND e.location_id = $2 AND e.visit_date = $3 AND r.place = 'exam'
             AND r.acceptance = 'accepted'
         ORDER BY r.captured_at_us, r.seq LIMIT $4"
     );

@@ -346,6 +346,8 @@ const CARRY: Step = (16, "carry", include_str!("../../migrations/0016_carry.sql"
 const SCALE: Step = (20, "scale", include_str!("../../migrations/0020_scale.sql"));
 const SHARED_LANES: Step =
     (22, "shared lanes", include_str!("../../migrations/0022_shared_lanes.sql"));
+const VERSIONS_BY_EXAM: Step =
+    (24, "versions by exam", include_str!("../../migrations/0024_versions_by_exam.sql"));
 const SQLITE_STEPS: &[Step] = &[
     TABLES,
     CAPTURES,
@@ -358,6 +360,7 @@ const SQLITE_STEPS: &[Step] = &[
     SCALE,
     (21, "fill", include_str!("../../migrations/0021_fill.sql")),
     SHARED_LANES,
+    VERSIONS_BY_EXAM,
 ];
 const POSTGRES_STEPS: &[Step] = &[
     TABLES,
@@ -377,6 +380,7 @@ const POSTGRES_STEPS: &[Step] = &[
     (21, "fill and row level security", FILL_ON_POSTGRES),
     SHARED_LANES,
     (23, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    VERSIONS_BY_EXAM,
 ];
 const FILL_ON_POSTGRES: &str = concat!(
     include_str!("../../migrations/postgres/all_tenants.sql"),

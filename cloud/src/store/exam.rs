@@ -244,9 +244,14 @@ pub async fn versions(
 ) -> Result<Vec<Version>, StoreError> {
     let sql = "SELECT v.reading_id, v.version, v.place, v.reason, v.encounter_id, v.acceptance,
             v.superseded_at_us, v.superseded_by, v.superseded_why, v.correction
-        FROM reading_version v JOIN reading r
-            ON r.tenant_id = v.tenant_id AND r.reading_id = v.reading_id
-        WHERE v.tenant_id = $1 AND (v.encounter_id = $2 OR r.encounter_id = $2)
+        FROM reading_version v
+        WHERE v.tenant_id = $1 AND v.reading_id IN (
+                SELECT r.reading_id FROM reading r
+                    WHERE r.tenant_id = $1 AND r.encounter_id = $2
+                UNION SELECT w.reading_id FROM reading_version w
+                    WHERE w.tenant_id = $1 AND w.encounter_id = $2)
+            AND (v.encounter_id = $2 OR EXISTS (SELECT 1 FROM reading r
+                WHERE r.tenant_id = $1 AND r.reading_id = v.reading_id AND r.encounter_id = $2))
         ORDER BY v.superseded_at_us, v.reading_id, v.version LIMIT $3";
     tx.fetch_all(sql, args![tenant, encounter, READINGS_MAX]).await
 }
@@ -258,9 +263,9 @@ pub async fn moved_out(
     encounter: &str,
 ) -> Result<Vec<(String, String, i64, String, String)>, StoreError> {
     let sql = "SELECT r.reading_id, r.model, v.superseded_at_us, v.superseded_by, v.superseded_why
-        FROM reading_version v JOIN reading r
-            ON r.tenant_id = v.tenant_id AND r.reading_id = v.reading_id
+        FROM reading_version v CROSS JOIN reading r
         WHERE v.tenant_id = $1 AND v.encounter_id = $2 AND v.place = 'exam'
+            AND r.tenant_id = $1 AND r.reading_id = v.reading_id
             AND (r.encounter_id IS NULL OR r.encounter_id <> $2)
             AND v.version = (SELECT MAX(w.version) FROM reading_version w
                 WHERE w.tenant_id = v.tenant_id AND w.reading_id = v.reading_id

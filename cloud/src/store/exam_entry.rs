@@ -62,11 +62,13 @@ pub async fn found_until(
     let sql = "SELECT x.encounter_id, x.kind, x.version, x.body, x.changed_at_us, x.changed_by,
             x.change_reason, EXISTS (SELECT 1 FROM exam_signature s
                 WHERE s.tenant_id = x.tenant_id AND s.encounter_id = x.encounter_id) AS is_signed
-        FROM encounter e JOIN exam_entry x
-            ON x.tenant_id = e.tenant_id AND x.encounter_id = e.encounter_id
-        WHERE e.tenant_id = $1 AND e.patient_id IN
+        FROM encounter e CROSS JOIN exam_entry x
+        WHERE x.tenant_id = e.tenant_id AND x.encounter_id = e.encounter_id
+            AND e.tenant_id = $1 AND e.patient_id IN
                 (SELECT c.patient_id FROM patient c
-                WHERE c.tenant_id = $1 AND (c.patient_id = $2 OR c.merged_into = $2))
+                    WHERE c.tenant_id = $1 AND c.patient_id = $2
+                UNION ALL SELECT m.patient_id FROM patient m
+                    WHERE m.tenant_id = $1 AND m.merged_into = $2)
             AND (e.scheduled_at_us, e.encounter_id) <= ($3, $4)
             AND x.kind IN ('subjective', 'final')
         ORDER BY e.scheduled_at_us DESC, e.encounter_id DESC, x.kind LIMIT $5";

@@ -67,7 +67,9 @@ pub async fn visits(
             ON p.tenant_id = e.tenant_id AND p.patient_id = e.patient_id
         LEFT JOIN location l ON l.tenant_id = e.tenant_id AND l.location_id = e.location_id
         WHERE e.tenant_id = $1 AND e.patient_id IN (SELECT c.patient_id FROM patient c
-                WHERE c.tenant_id = $1 AND (c.patient_id = $2 OR c.merged_into = $2))
+                    WHERE c.tenant_id = $1 AND c.patient_id = $2
+                UNION ALL SELECT m.patient_id FROM patient m
+                    WHERE m.tenant_id = $1 AND m.merged_into = $2)
             AND (e.scheduled_at_us, e.encounter_id) < ($3, $4)
         ORDER BY e.scheduled_at_us DESC, e.encounter_id DESC LIMIT $5";
     let Position { scheduled_at_us, encounter_id } = before;
@@ -78,6 +80,9 @@ pub async fn visits(
     Ok((visits, has_older))
 }
 
+// CROSS JOIN says to SQLite where to begin: with the visits of the patient. It would rather read all
+// readings of the practice and ask of each whose it is. To PostgreSQL it says nothing.
+
 /// The readings in the exams from one visit to another, without rejected ones, latest first.
 pub async fn readings(
     tx: &mut Tx,
@@ -86,10 +91,12 @@ pub async fn readings(
     (oldest, latest): (&Position, &Position),
 ) -> Result<Vec<ReadingRow>, StoreError> {
     let sql = reading_rows!(
-        "JOIN encounter e ON e.tenant_id = r.tenant_id AND e.encounter_id = r.encounter_id
-        WHERE r.tenant_id = $1 AND e.tenant_id = $1 AND e.patient_id IN
-                (SELECT c.patient_id FROM patient c
-                WHERE c.tenant_id = $1 AND (c.patient_id = $2 OR c.merged_into = $2))
+        from "encounter e CROSS JOIN reading r",
+        "WHERE e.tenant_id = $1 AND r.tenant_id = $1 AND r.encounter_id = e.encounter_id
+            AND e.patient_id IN (SELECT c.patient_id FROM patient c
+                    WHERE c.tenant_id = $1 AND c.patient_id = $2
+                UNION ALL SELECT m.patient_id FROM patient m
+                    WHERE m.tenant_id = $1 AND m.merged_into = $2)
             AND (e.scheduled_at_us, e.encounter_id) >= ($3, $4)
             AND (e.scheduled_at_us, e.encounter_id) <= ($5, $6)
             AND r.place = 'exam' AND r.acceptance <> 'rejected'
@@ -116,10 +123,12 @@ pub async fn earlier(
     before: &Position,
 ) -> Result<Vec<ReadingRow>, StoreError> {
     let sql = reading_rows!(
-        "JOIN encounter e ON e.tenant_id = r.tenant_id AND e.encounter_id = r.encounter_id
-        WHERE r.tenant_id = $1 AND e.tenant_id = $1 AND e.patient_id IN
-                (SELECT c.patient_id FROM patient c
-                WHERE c.tenant_id = $1 AND (c.patient_id = $2 OR c.merged_into = $2))
+        from "encounter e CROSS JOIN reading r",
+        "WHERE e.tenant_id = $1 AND r.tenant_id = $1 AND r.encounter_id = e.encounter_id
+            AND e.patient_id IN (SELECT c.patient_id FROM patient c
+                    WHERE c.tenant_id = $1 AND c.patient_id = $2
+                UNION ALL SELECT m.patient_id FROM patient m
+                    WHERE m.tenant_id = $1 AND m.merged_into = $2)
             AND (e.scheduled_at_us, e.encounter_id) < ($3, $4)
             AND r.place = 'exam' AND r.acceptance <> 'rejected'
         ORDER BY e.scheduled_at_us DESC, e.encounter_id DESC, r.captured_at_us DESC, r.seq DESC

@@ -180,9 +180,12 @@ pub async fn measured_of_patient(
     survivor: &str,
 ) -> Result<Vec<ReadingRow>, StoreError> {
     let sql = reading_rows!(
-        "JOIN encounter e ON e.tenant_id = r.tenant_id AND e.encounter_id = r.encounter_id
-        WHERE r.tenant_id = $1 AND e.patient_id IN (SELECT c.patient_id FROM patient c
-                WHERE c.tenant_id = $1 AND (c.patient_id = $2 OR c.merged_into = $2))
+        from "encounter e CROSS JOIN reading r",
+        "WHERE e.tenant_id = $1 AND r.tenant_id = $1 AND r.encounter_id = e.encounter_id
+            AND e.patient_id IN (SELECT c.patient_id FROM patient c
+                    WHERE c.tenant_id = $1 AND c.patient_id = $2
+                UNION ALL SELECT m.patient_id FROM patient m
+                    WHERE m.tenant_id = $1 AND m.merged_into = $2)
             AND r.place = 'exam' AND r.acceptance <> 'rejected'
             AND r.correction LIKE '%\"order_check_in\"%'
         ORDER BY r.captured_at_us DESC, r.seq DESC LIMIT $3"

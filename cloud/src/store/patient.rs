@@ -149,7 +149,10 @@ pub async fn survivor(tx: &mut Tx, tenant: &str, patient: &str) -> Result<String
 pub async fn family(tx: &mut Tx, tenant: &str, patient: &str) -> Result<Vec<Patient>, StoreError> {
     let survivor = survivor(tx, tenant, patient).await?;
     let sql = "SELECT patient_id, chart_number, family_name, given_name, birth_date, merged_into
-        FROM patient WHERE tenant_id = $1 AND (patient_id = $2 OR merged_into = $2)
+        FROM patient WHERE tenant_id = $1 AND patient_id IN (
+            SELECT c.patient_id FROM patient c WHERE c.tenant_id = $1 AND c.patient_id = $2
+            UNION ALL SELECT m.patient_id FROM patient m
+                WHERE m.tenant_id = $1 AND m.merged_into = $2)
         ORDER BY CASE WHEN merged_into IS NULL THEN 0 ELSE 1 END, patient_id";
     tx.fetch_all(sql, args![tenant, survivor]).await
 }

@@ -195,9 +195,9 @@ pub async fn check_ins(
     let scheduled = "SELECT encounter_id, scheduled_at_us FROM encounter
         WHERE tenant_id = $1 AND location_id = $2 AND visit_date = $3";
     let mut all: Vec<(String, i64)> = tx.fetch_all(scheduled, args![tenant, location, day]).await?;
-    let opened = "SELECT s.encounter_id, MIN(s.opened_at_us) FROM lane
-        JOIN lane_session s ON s.tenant_id = lane.tenant_id AND s.lane_id = lane.lane_id
-        WHERE lane.tenant_id = $1 AND lane.location_id = $2
+    let opened = "SELECT s.encounter_id, MIN(s.opened_at_us) FROM lane CROSS JOIN lane_session s
+        WHERE lane.tenant_id = $1 AND lane.location_id = $2 AND s.tenant_id = $1
+            AND s.lane_id = lane.lane_id
             AND s.opened_at_us >= $3 AND s.opened_at_us < $4
         GROUP BY s.encounter_id";
     // What comes later counts.

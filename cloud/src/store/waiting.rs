@@ -147,8 +147,9 @@ pub async fn held_of_encounter(
     encounter: &str,
 ) -> Result<Vec<ReadingRow>, StoreError> {
     let sql = reading_rows!(
-        "JOIN lane_session s ON s.tenant_id = r.tenant_id AND s.lane_session_id = r.lane_session_id
-        WHERE r.tenant_id = $1 AND s.encounter_id = $2
+        from "lane_session s CROSS JOIN reading r",
+        "WHERE s.tenant_id = $1 AND s.encounter_id = $2 AND r.tenant_id = $1
+            AND r.lane_session_id = s.lane_session_id
             AND r.place = 'held' AND r.acceptance <> 'rejected'
         ORDER BY r.captured_at_us, r.seq LIMIT $3"
     );

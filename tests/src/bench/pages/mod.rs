@@ -156,7 +156,7 @@ async fn load(store: &mut Store<'_>, kind: Kind, much: &Much, midnight_us: i64) 
         for sql in much::visits(kind, much, midnight_us, (from / a_visit, to / a_visit)) {
             store.run(&sql).await?;
         }
-        let of = (midnight_us, samples.len() as i64);
+        let of = (midnight_us, samples.len() as i64, much::short(&samples));
         for sql in much::readings(kind, much, of, (from, to)) {
             store.run(&sql).await?;
         }

@@ -59,6 +59,12 @@ pub struct Sample {
     pub body: String,
 }
 
+/// Documents of this many days are as long as they come; of older ones only short prints are used,
+/// or five million of them would fill a disk of 50 GB.
+const LONG_FOR_DAYS: i64 = 60;
+/// Longest document of older days, in bytes.
+const SHORT_MAX: usize = 2_000;
+
 /// What a visit measures: several prints of each of these, all different.
 const MODELS: [&str; 4] = ["LM-1800P", "ARK-1", "NT-530P", "CT-1P"];
 const OF_EACH: u64 = 8;
@@ -74,7 +80,13 @@ pub fn samples() -> Result<Vec<Sample>> {
         }
     }
     anyhow::ensure!(samples.len() >= OF_EACH as usize, "no simulator could be read");
+    samples.sort_by_key(|sample| sample.body.len());
     Ok(samples)
+}
+
+/// How many of the samples, from the first, are short.
+pub fn short(samples: &[Sample]) -> i64 {
+    samples.iter().filter(|sample| sample.body.len() <= SHORT_MAX).count().max(1) as i64
 }
 
 /// None where there is no simulator of this name any more.
@@ -264,11 +276,11 @@ impl Place {
 }
 
 /// Readings `from` to `to`, oldest first, with their documents. `samples` are in a table `sample`
-/// (n, vendor, model, body).
+/// (n, vendor, model, body), the `short` ones first.
 pub fn readings(
     kind: Kind,
     much: &Much,
-    (midnight_us, samples): (i64, i64),
+    (midnight_us, samples, short): (i64, i64, i64),
     (from, to): (i64, i64),
 ) -> Vec<String> {
     let Much { locations, days, .. } = *much;
@@ -282,6 +294,9 @@ pub fn readings(
     // One in forty of the last days waits; one in five hundred was rejected where it waited.
     let waits = format!("(numbers.n % 40 = 3 AND {ago} < 5)");
     let refused = "(numbers.n % 500 = 9)";
+    let sample = format!(
+        "(CASE WHEN {ago} < {LONG_FOR_DAYS} THEN numbers.n % {samples} ELSE numbers.n % {short} END)"
+    );
     let numbers = kind.numbers(from, to);
     let id = format!("'reading-' || {}", kind.padded("numbers.n", 28));
     vec![
@@ -290,7 +305,7 @@ pub fn readings(
                  sha256, captured_at_us, received_at_us, body)
              SELECT '{t}', 'gw-' || {location}, 'epoch-' || {location}, {seq}, {id}, 'reading',
                  {hash}, {captured}, {captured} + 400000, sample.body
-             FROM numbers JOIN sample ON sample.n = numbers.n % {samples} WHERE TRUE",
+             FROM numbers JOIN sample ON sample.n = {sample} WHERE TRUE",
             hash = kind.hash("numbers.n"),
         ),
         format!(
@@ -307,7 +322,7 @@ pub fn readings(
                  CASE WHEN {refused} THEN 'rejected' WHEN {ago} > 0 AND NOT {waits} THEN 'accepted'
                      ELSE 'pending' END,
                  FALSE
-             FROM numbers JOIN sample ON sample.n = numbers.n % {samples} WHERE TRUE",
+             FROM numbers JOIN sample ON sample.n = {sample} WHERE TRUE",
             hash = kind.hash("numbers.n + 1000000000"),
             visit = visit_id(kind, "(numbers.n / 10)"),
         ),
@@ -376,5 +391,6 @@ mod tests {
         let samples = samples().unwrap();
         let models: std::collections::BTreeSet<_> = samples.iter().map(|it| &it.model).collect();
         assert!(models.len() >= 3, "{models:?}");
+        assert!(short(&samples) > 1 && short(&samples) < samples.len() as i64);
     }
 }
