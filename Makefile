@@ -25,6 +25,7 @@ build:
 test-packages:
 	tests/install-packages.sh
 	tests/schemathesis/install.sh
+	tests/oidc-provider/install.sh
 
 test: test-packages build
 	$(CARGO) test --workspace --locked

@@ -24,6 +24,7 @@ pub mod live;
 pub mod notice;
 pub mod patient;
 pub mod patient_merge;
+pub mod provider;
 pub mod prune;
 pub mod reconcile;
 pub mod refusal;
