@@ -27,6 +27,7 @@ test-packages:
 	tests/install-packages.sh
 	tests/schemathesis/install.sh
 	tests/axe/install.sh
+	tests/oidc-provider/install.sh
 
 test: test-packages build
 	$(CARGO) test --workspace --locked

@@ -28,6 +28,7 @@ pub mod people;
 pub mod preferences;
 pub mod prescribe;
 pub mod principal;
+pub mod provider;
 pub mod record;
 pub mod reject;
 pub mod report;

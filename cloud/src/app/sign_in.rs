@@ -22,7 +22,7 @@ pub const ABSOLUTE_MAX_S: i64 = 12 * 3600;
 /// A clinical sign-in ends when nobody has used it for this time.
 pub const IDLE_MAX_S: i64 = 30 * 60;
 /// Use is written down at most so often.
-const TOUCH_EVERY_S: i64 = 60;
+pub const TOUCH_EVERY_S: i64 = 60;
 /// Wrong passwords of one login or one address within [`ATTEMPTS_WINDOW_S`].
 pub const ATTEMPTS_MAX: u32 = 8;
 /// An address may stand for a whole clinic behind one router.
@@ -77,6 +77,13 @@ impl Attempts {
     /// Counts an attempt on something that only a person with the right password may do.
     pub fn begin(&self, key: &str, now_us: i64) -> Result<(), SignInError> {
         match self.may_try(key, ATTEMPTS_MAX, now_us) {
+            true => Ok(()),
+            false => Err(SignInError::TooMany),
+        }
+    }
+    /// Counts a sign-in that goes to the identity provider.
+    pub fn begin_provider(&self, address: &str, now_us: i64) -> Result<(), SignInError> {
+        match self.may_try(&format!("provider {address}"), ATTEMPTS_ADDRESS_MAX, now_us) {
             true => Ok(()),
             false => Err(SignInError::TooMany),
         }

@@ -27,7 +27,7 @@ use std::{
 };
 use utoipa::ToSchema;
 
-const COOKIE: &str = "chiasm_session";
+pub(super) const COOKIE: &str = "chiasm_session";
 
 /// The address that a request came from, if the server tells it. Behind a proxy it is what the
 /// proxy nearest to us saw: only that entry of the header is not the client's own invention.
@@ -43,6 +43,13 @@ impl FromRequestParts<Web> for Address {
 }
 
 impl Address {
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+    /// The address and the browser, as the sign-in keeps them.
+    pub(super) fn place(&self) -> (&str, &str) {
+        (&self.0, self.1)
+    }
     /// The address, where it is known.
     pub fn of(web: &Web, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
         let is_behind_proxy = web.core.config.http.behind_proxy;
@@ -77,9 +84,14 @@ fn browser(headers: &HeaderMap) -> &'static str {
 
 /// The session token in the cookies, if there is one.
 pub fn cookie_token(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, COOKIE)
+}
+
+/// A cookie by its name.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let cookies = headers.get_all(header::COOKIE).into_iter();
     let mut pairs = cookies.filter_map(|value| value.to_str().ok()).flat_map(|all| all.split(';'));
-    pairs.find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+    pairs.find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 /// Where somebody signs in to come to a page.
@@ -116,11 +128,41 @@ struct SignInPage {
     login: String,
     then: String,
     fault: String,
+    /// Name of the identity provider, if there is one, and where its sign-in begins.
+    provider: Option<(String, String)>,
 }
 
-pub async fn show_sign_in(Query(form): Query<SignInForm>) -> Result<Response, Fault> {
-    let SignInForm { login, then, .. } = form;
-    page(SignInPage { frame: Frame::new("Sign in", None, ""), login, then, fault: String::new() })
+impl SignInPage {
+    fn new(web: &Web, (login, then): (String, String), fault: String) -> Self {
+        let provider = web.core.config.oidc.as_ref().map(|oidc| {
+            let query = form_urlencoded::Serializer::new(String::new())
+                .append_pair("then", own_path(&then))
+                .finish();
+            (oidc.name.clone(), format!("/sign-in/provider?{query}"))
+        });
+        Self { frame: Frame::new("Sign in", None, ""), login, then, fault, provider }
+    }
+}
+
+pub async fn show_sign_in(
+    State(web): State<Web>,
+    Query(form): Query<SignInForm>,
+) -> Result<Response, Fault> {
+    page(SignInPage::new(&web, (form.login, form.then), String::new()))
+}
+
+/// The page again, with why somebody was not signed in.
+pub(super) fn refused_page(
+    web: &Web,
+    status: StatusCode,
+    why: &str,
+    then: &str,
+) -> Result<Response, Fault> {
+    let mut chars = why.chars();
+    let first = chars.next().map(|char| char.to_uppercase().to_string()).unwrap_or_default();
+    let fault = format!("{first}{}.", chars.as_str());
+    let body = page(SignInPage::new(web, (String::new(), then.to_owned()), fault))?;
+    Ok((status, body).into_response())
 }
 
 pub async fn sign_in_by_form(
@@ -135,12 +177,11 @@ pub async fn sign_in_by_form(
         Err(SignInError::App(error)) => return Err(error.into()),
         Err(error) => {
             let Fault { status, message, .. } = error.into();
-            let frame = Frame::new("Sign in", None, "");
-            let body = page(SignInPage { frame, login, then, fault: message })?;
+            let body = page(SignInPage::new(&web, (login, then), message))?;
             return Ok((status, body).into_response());
         }
     };
-    let cookie = cookie(&signed_in.token, ABSOLUTE_MAX_S, is_loopback(&headers));
+    let cookie = set_cookie(COOKIE, &signed_in.token, ABSOLUTE_MAX_S, &headers);
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(own_path(&then))).into_response())
 }
 
@@ -150,8 +191,7 @@ async fn attempt(
     credentials: (&str, &str),
 ) -> Result<SignedIn, SignInError> {
     let now_us = clock::now_us();
-    let place = (address.0.as_str(), address.1);
-    sign_in::sign_in(&web.core.db, &web.attempts, credentials, place, now_us).await
+    sign_in::sign_in(&web.core.db, &web.attempts, credentials, address.place(), now_us).await
 }
 
 pub async fn sign_out_by_form(
@@ -160,7 +200,7 @@ pub async fn sign_out_by_form(
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
     sign_in::sign_out(&web.core.db, &who, clock::now_us()).await?;
-    let cookie = cookie("", 0, is_loopback(&headers));
+    let cookie = set_cookie(COOKIE, "", 0, &headers);
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/sign-in")).into_response())
 }
 
@@ -214,10 +254,16 @@ pub async fn sign_out_by_json(State(web): State<Web>, who: Who) -> Result<Status
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn cookie(token: &str, max_age_s: i64, is_loopback: bool) -> HeaderValue {
-    let secure = if is_loopback { "" } else { "; Secure" };
+/// The header that sets a cookie which no script reads.
+pub(super) fn set_cookie(
+    name: &str,
+    token: &str,
+    max_age_s: i64,
+    headers: &HeaderMap,
+) -> HeaderValue {
+    let secure = if is_loopback(headers) { "" } else { "; Secure" };
     let text =
-        format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age_s}{secure}");
+        format!("{name}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age_s}{secure}");
     HeaderValue::from_str(&text).expect("a token is hexadecimal")
 }
 

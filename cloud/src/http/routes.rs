@@ -1,6 +1,6 @@
 //! Every route with the roles that may use it.
 
-use super::{Web, api, assets, auth, guard::Access, pages, sse};
+use super::{Web, api, assets, auth, guard::Access, oidc, pages, provider, sse};
 use crate::app::{audit_list, principal::Role};
 use axum::{
     handler::Handler,
@@ -57,6 +57,8 @@ fn page_routes() -> Vec<Route> {
         get("/static/{name}", PUBLIC, assets::asset),
         get("/sign-in", PUBLIC, auth::show_sign_in),
         post("/sign-in", PUBLIC, auth::sign_in_by_form),
+        get("/sign-in/provider", PUBLIC, provider::begin),
+        get(oidc::CALLBACK, PUBLIC, provider::callback),
         post("/sign-out", ALL, auth::sign_out_by_form),
         get("/", ALL, pages::home),
         get("/live", ALL, sse::live),

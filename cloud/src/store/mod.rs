@@ -27,6 +27,7 @@ pub mod optical;
 pub mod order;
 pub mod patient;
 pub mod patient_merge;
+pub mod provider;
 pub mod prune;
 pub mod reconcile;
 pub mod refusal;
