@@ -248,14 +248,19 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", media).await.map(drop)
     }
 
+    /// Makes the window another one, in CSS pixels.
+    pub async fn resize(&self, width: u32, height: u32) -> Result<()> {
+        let size =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", size).await.map(drop)
+    }
+
     /// The whole page as a PNG, at a width of the window.
     pub async fn picture(&self, width: u32, height_min: u32) -> Result<Vec<u8>> {
-        let size = |height: u32| json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        let set = "Emulation.setDeviceMetricsOverride";
-        self.devtools(set, size(height_min)).await?;
+        self.resize(width, height_min).await?;
         let height = self.script("return document.documentElement.scrollHeight").await?;
         let height = height.as_u64().context("a page has a height")?.min(PICTURE_HEIGHT_MAX);
-        self.devtools(set, size(height_min.max(u32::try_from(height)?))).await?;
+        self.resize(width, height_min.max(u32::try_from(height)?)).await?;
         let picture = self.devtools("Page.captureScreenshot", json!({ "format": "png" })).await?;
         let text = picture["data"].as_str().context("the answer is a picture")?;
         Ok(STANDARD.decode(text)?)
