@@ -1,4 +1,4 @@
-//! Reports: the daily counts that a job keeps up to date (docs/adr/0007), and what is read of them.
+//! Reports: the daily counts that a job keeps up to date (docs/adr/0008), and what is read of them.
 
 use super::local_time;
 use crate::{
