@@ -304,7 +304,7 @@ async fn the_export_is_whole_and_safe(site: Site) {
         .collect();
     audit::append(&mut tx, TENANT, &many).await.unwrap();
     tx.commit().await.unwrap();
-    let (status, headers, text) = site.send(Method::GET, "/audit/export", &auth, "").await;
+    let (status, headers, text) = site.send(Method::GET, "/audit.csv", &auth, "").await;
     assert_eq!(status, 200);
     assert!(headers["content-type"].to_str().unwrap().starts_with("text/csv"));
     assert!(headers["content-disposition"].to_str().unwrap().contains(".csv"));
@@ -327,7 +327,7 @@ async fn the_export_is_whole_and_safe(site: Site) {
 async fn only_those_who_answer_for_it_ask(site: Site) {
     for (login, status) in [("okafor", 200), ("ana", 403), ("it", 403), ("staff", 403)] {
         let token = site.token(login).await;
-        for path in ["/audit", "/audit/export", "/api/v1/audit"] {
+        for path in ["/audit", "/audit.csv", "/api/v1/audit"] {
             let headers = [("authorization", token.as_str())];
             let (got, _, page) = site.send(Method::GET, path, &headers, "").await;
             assert_eq!(got, status, "{login} {path}");

@@ -220,7 +220,7 @@ async fn a_table_is_saved(mut site: Site) {
     report::count_all(&site.world.core.db, site.world.now_us).await.unwrap();
     let (it, day) = (site.token("it").await, day_of(&site));
     let headers = [("authorization", it.as_str())];
-    let path = format!("/reports/csv?from={day}&to={day}");
+    let path = format!("/reports.csv?from={day}&to={day}");
     let (status, headers, text) = site.send(Method::GET, &path, &headers, "").await;
     assert_eq!(status, 200);
     assert!(headers["content-type"].to_str().unwrap().starts_with("text/csv"));

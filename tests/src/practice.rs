@@ -93,7 +93,7 @@ impl Practice {
             let is_page = !route.path.starts_with("/api/") && !route.path.starts_with("/static/");
             let is_document = route.path == "/api/v1/docs";
             let is_stream = route.path == "/live";
-            let is_file = ["csv", "export"].iter().any(|end| route.path.ends_with(end));
+            let is_file = route.path.ends_with(".csv");
             if route.method != Method::GET || is_stream || is_file || !(is_page || is_document) {
                 continue;
             }

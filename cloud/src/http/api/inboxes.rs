@@ -2,7 +2,7 @@
 
 use super::{Body, Fault, Params, ReadingChange, Web, Who, begin, exam::ReadingJson};
 use crate::{
-    app::{look, own},
+    app::{inbox_owner, look},
     clock,
     http::extract::{ID_LEN_MAX, text},
     store::{
@@ -106,7 +106,7 @@ pub async fn take(
 ) -> Result<StatusCode, Fault> {
     let mut work = begin(&web, &who).await?;
     let row = work.waiting(&reading, change.and_then(|it| it.0.version)).await?;
-    own::take(&mut work, &row).await?;
+    inbox_owner::take(&mut work, &row).await?;
     work.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -122,7 +122,7 @@ pub async fn give_back(
 ) -> Result<StatusCode, Fault> {
     let mut work = begin(&web, &who).await?;
     let row = work.waiting(&reading, change.and_then(|it| it.0.version)).await?;
-    own::give_back(&mut work, &row).await?;
+    inbox_owner::give_back(&mut work, &row).await?;
     work.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,7 +7,7 @@ use super::{
     visit::Visit,
 };
 use crate::{
-    app::{assign, local_time, look, own, reject, work::Work},
+    app::{assign, inbox_owner, local_time, look, reject, work::Work},
     clock,
     http::{extract::Form, show},
     store::{
@@ -168,7 +168,7 @@ pub async fn take(
 ) -> Result<Response, Fault> {
     let mut work = begin(&web, &who).await?;
     let row = waiting_at(&mut work, &location, &reading, form.version).await?;
-    own::take(&mut work, &row).await?;
+    inbox_owner::take(&mut work, &row).await?;
     work.commit().await?;
     Ok(form.done(&format!("/inbox/{location}")))
 }
@@ -181,7 +181,7 @@ pub async fn give_back(
 ) -> Result<Response, Fault> {
     let mut work = begin(&web, &who).await?;
     let row = waiting_at(&mut work, &location, &reading, form.version).await?;
-    own::give_back(&mut work, &row).await?;
+    inbox_owner::give_back(&mut work, &row).await?;
     work.commit().await?;
     Ok(form.done(&format!("/inbox/{location}")))
 }
