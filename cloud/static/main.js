@@ -3,9 +3,11 @@ import { follow } from "./live.js";
 import { takeForms, takeSearch } from "./forms.js";
 import { startClocks } from "./clocks.js";
 import { takeExamine } from "./examine.js";
+import { watchIdle } from "./idle.js";
 
 startClocks();
 takeForms();
 takeSearch();
 takeExamine();
+watchIdle();
 follow();

@@ -40,6 +40,7 @@ static ASSETS: &[Asset] = &[
     asset!("morph.js", "text/javascript; charset=utf-8"),
     asset!("forms.js", "text/javascript; charset=utf-8"),
     asset!("clocks.js", "text/javascript; charset=utf-8"),
+    asset!("idle.js", "text/javascript; charset=utf-8"),
     asset!("examine.js", "text/javascript; charset=utf-8"),
 ];
 

@@ -4,6 +4,7 @@ use crate::{
     app::{
         audit_list,
         principal::{Principal, Role},
+        sign_in::{IDLE_MAX_S, TOUCH_EVERY_S},
     },
     clock,
     http::{Fault, Who},
@@ -54,6 +55,12 @@ impl Frame {
             live: live.to_owned(),
             now_ms: clock::now_us() / 1000,
         }
+    }
+    /// How long the screen may be without use, in milliseconds; 0 where it signs nobody out. A
+    /// little less than the server allows, which notes use only now and then.
+    pub fn idle_ms(&self) -> i64 {
+        let is_clinical = self.person.as_ref().is_some_and(|person| person.is_clinical);
+        if is_clinical { (IDLE_MAX_S - TOUCH_EVERY_S) * 1000 } else { 0 }
     }
     /// The CSRF token for forms; empty where nobody is signed in.
     pub fn csrf(&self) -> &str {
