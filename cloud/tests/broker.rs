@@ -42,9 +42,8 @@ async fn foreign_topics_are_refused_and_written_down() {
     let credentials = enrol(&cloud, "acme", "gw-1").await;
     let victim = enrol(&cloud, "other", "gw-1").await;
     let mut victim = Gateway::connect(cloud.broker(), &victim, "other", "gw-1").await;
+    let mut gateway = Gateway::connect(cloud.broker(), &credentials, "acme", "gw-1").await;
     for filter in ["chiasm/v1/other/gw-1/down/+", "chiasm/v1/+/+/up/+", "#"] {
-        let gateway = Gateway::connect(cloud.broker(), &credentials, "acme", "gw-1").await;
-        let mut gateway = gateway;
         gateway.client.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
         let code = gateway
             .until(|seen| match seen {
@@ -54,6 +53,7 @@ async fn foreign_topics_are_refused_and_written_down() {
             .await;
         assert!(!matches!(code, SubscribeReasonCode::Success(_)), "{filter}: {code:?}");
     }
+    drop(gateway);
     let options = credentials.options(cloud.broker(), "acme/gw-1");
     let (client, mut seen, _poll) = connect(options);
     let document = serde_json::to_vec(&victim.reading(1)).unwrap();
@@ -183,7 +183,9 @@ async fn refused(cloud: &Cloud, code: &str) -> (u16, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn claims_are_refused_with_the_reason_and_guessing_ends() {
     let cloud = Cloud::start(Kind::Sqlite).await;
-    add_claim(&cloud, "gw-1", "ABCD2345", 2).await;
+    // Not so long ago that the code would be forgotten.
+    let an_hour_ago_us = chiasm_cloud::clock::now_us() - 3_600_000_000;
+    add_claim(&cloud, "gw-1", "ABCD2345", an_hour_ago_us).await;
     assert_eq!(refused(&cloud, "ABCD2345").await, (410, "expired".into()));
     assert_eq!(claim(&cloud, b"{".to_vec()).await.0, 400);
     for _ in 2..chiasm_cloud::http::attempts::FAILURES_PER_ADDRESS_MAX {

@@ -110,7 +110,7 @@ fn right_body(path: &str, encounter: &str) -> Value {
         "acuity" | "subjective" | "final" => json!({"version": 0, "values": {}}),
         "sign" => json!({"digest": "x"}),
         "addenda" => json!({"text": "x"}),
-        "received" | "take" => json!({}),
+        "received" | "take" | "give-back" => json!({}),
         "orders" => json!({"what": {"lens_use": "distance", "eyes": "OU", "pd_both": "62"}}),
         "decide" => json!({"order_version": 1, "reading_version": 1, "accepts": true}),
         "{code}" => json!({"mark": "ordered"}),

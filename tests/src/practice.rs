@@ -93,8 +93,15 @@ impl Practice {
             let is_page = !route.path.starts_with("/api/") && !route.path.starts_with("/static/");
             let is_document = route.path == "/api/v1/docs";
             let is_stream = route.path == "/live";
+            // The practice has no identity provider.
+            let is_provider = route.path.starts_with("/sign-in/provider");
             let is_file = route.path.ends_with(".csv");
-            if route.method != Method::GET || is_stream || is_file || !(is_page || is_document) {
+            if route.method != Method::GET
+                || is_stream
+                || is_file
+                || is_provider
+                || !(is_page || is_document)
+            {
                 continue;
             }
             let roles = match route.access {

@@ -22,7 +22,8 @@ struct Args {
     markdown: bool,
     /// How much data the pages are measured with: 100 is 100,000 patients and 5 million readings,
     /// some 25 GB of disk for a while.
-    #[arg(long, value_delimiter = ',', default_value = "1,10,100", value_parser = clap::value_parser!(i64).range(1..=100))]
+    #[arg(long, value_delimiter = ',', default_value = "1,10,100")]
+    #[arg(value_parser = clap::value_parser!(i64).range(1..=100))]
     sizes: Vec<i64>,
     /// Measure the pages on one database only: sqlite or postgres.
     #[arg(long)]

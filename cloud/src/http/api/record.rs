@@ -71,9 +71,9 @@ pub struct Typed {
     /// The version that was seen; 0 for none.
     version: i64,
     /// Texts by name. Acuities: `unaided_far_right`, `wearing_near_left`, `pinhole_far_both` and so
-    /// on. Prescriptions: for each eye, behind `right_` or `left_`, `sphere`, `cylinder`, `axis`, `add`,
-    /// `prism_horizontal` with `base_horizontal`, `prism_vertical` with `base_vertical`, `acuity`,
-    /// `near_acuity`, `refined`; and once `both_acuity`, `vertex_distance_mm`, `note`.
+    /// on. Prescriptions: for each eye, behind `right_` or `left_`, `sphere`, `cylinder`, `axis`,
+    /// `add`, `prism_horizontal` with `base_horizontal`, `prism_vertical` with `base_vertical`,
+    /// `acuity`, `near_acuity`, `refined`; and once `both_acuity`, `vertex_distance_mm`, `note`.
     values: Draft,
 }
 

@@ -184,11 +184,10 @@ pub async fn show(
     let unit = unit.ok_or_else(|| {
         Fault::bad_request("`by` is not `day`, `week` or `month`.").at_field("by")
     })?;
-    let date = |text: &Option<String>, field: &str| match text.as_deref().unwrap_or("") {
-        "" => Ok(None),
-        text => text.parse::<Date>().map(Some).map_err(|_| {
+    let date = |text: &Option<String>, field: &str| {
+        text.as_deref().map(str::parse::<Date>).transpose().map_err(|_| {
             Fault::bad_request(format!("`{field}` is not YYYY-MM-DD.")).at_field(field)
-        }),
+        })
     };
     let ask = Ask {
         location: params.location.clone(),

@@ -45,7 +45,13 @@ impl Bars {
         let y = Scale::new((0.0, top), (HEIGHT - BOTTOM, TOP));
         let (id, title) = (&self.id, escape(&self.title));
         let mut out = format!(
-            r#"<svg class="plot bars" id="{id}" viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{title}</title><desc id="{id}-d">{} bars, the highest is {most}. The same numbers stand in the table below.</desc><defs><pattern id="{id}-h" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="hatch-ground" width="6" height="6"/><line class="hatch" x1="0" x2="0" y1="0" y2="6"/></pattern></defs>"#,
+            "<svg class=\"plot bars\" id=\"{id}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+             role=\"group\" aria-labelledby=\"{id}-t {id}-d\"><title id=\"{id}-t\">{title}\
+             </title><desc id=\"{id}-d\">{} bars, the highest is {most}. The same numbers \
+             stand in the table below.</desc><defs><pattern id=\"{id}-h\" width=\"6\" \
+             height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
+             <rect class=\"hatch-ground\" width=\"6\" height=\"6\"/><line class=\"hatch\" \
+             x1=\"0\" x2=\"0\" y1=\"0\" y2=\"6\"/></pattern></defs>",
             self.bars.len(),
         );
         axes(&mut out, &ticks, y);
@@ -57,7 +63,8 @@ impl Bars {
             if index % every == 0 {
                 let _ = write!(
                     out,
-                    r#"<text class="tick tick-x" x="{middle:.1}" y="{}" aria-hidden="true">{}</text>"#,
+                    "<text class=\"tick tick-x\" x=\"{middle:.1}\" y=\"{}\" \
+                     aria-hidden=\"true\">{}</text>",
                     HEIGHT - BOTTOM + 18.0,
                     escape(&bar.name),
                 );
@@ -81,7 +88,8 @@ fn axes(out: &mut String, ticks: &[f64], y: Scale) {
         let at = y.place(*tick);
         let _ = write!(
             out,
-            r#"<line class="grid-line{}" x1="{LEFT}" x2="{}" y1="{at:.1}" y2="{at:.1}"/><text class="tick tick-y" x="{}" y="{:.1}">{tick}</text>"#,
+            "<line class=\"grid-line{}\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" \
+             y2=\"{at:.1}\"/><text class=\"tick tick-y\" x=\"{}\" y=\"{:.1}\">{tick}</text>",
             if *tick == 0.0 { " zero" } else { "" },
             WIDTH - RIGHT,
             LEFT - 7.0,
@@ -100,7 +108,14 @@ fn draw(out: &mut String, (id, bar): (&str, &Bar), (middle, width): (f64, f64), 
     let tip = middle.clamp(half + 2.0, WIDTH - half - 2.0);
     let _ = write!(
         out,
-        r#"<g class="point bar" tabindex="0" role="img" aria-label="{label}" data-value="{all}"><rect class="target" x="{left:.1}" y="{TOP}" width="{width:.1}" height="{:.1}"/><rect class="bar-lower" x="{left:.1}" y="{split:.1}" width="{width:.1}" height="{:.1}"/><rect class="bar-upper" fill="url(#{id}-h)" x="{left:.1}" y="{top:.1}" width="{width:.1}" height="{:.1}"/><g class="tip" aria-hidden="true"><rect x="{:.1}" y="1" width="{:.1}" height="24" rx="5"/><text x="{tip:.1}" y="17">{label}</text></g></g>"#,
+        "<g class=\"point bar\" tabindex=\"0\" role=\"img\" aria-label=\"{label}\" \
+         data-value=\"{all}\"><rect class=\"target\" x=\"{left:.1}\" y=\"{TOP}\" \
+         width=\"{width:.1}\" height=\"{:.1}\"/><rect class=\"bar-lower\" x=\"{left:.1}\" \
+         y=\"{split:.1}\" width=\"{width:.1}\" height=\"{:.1}\"/><rect class=\"bar-upper\" \
+         fill=\"url(#{id}-h)\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" \
+         height=\"{:.1}\"/><g class=\"tip\" aria-hidden=\"true\"><rect x=\"{:.1}\" y=\"1\" \
+         width=\"{:.1}\" height=\"24\" rx=\"5\"/><text x=\"{tip:.1}\" y=\"17\">{label}</text>\
+         </g></g>",
         bottom - TOP,
         bottom - split,
         split - top,

@@ -82,7 +82,8 @@ fn axes(out: &mut String, plot: &Plot, field: &Field) {
         let (y, text_y) = (place(y), place(y + 4.0));
         let _ = write!(
             out,
-            r#"<line class="grid-line{zero}" x1="{left}" x2="{right}" y1="{y}" y2="{y}"/><text class="tick tick-y" x="{}" y="{text_y}">{}</text>"#,
+            "<line class=\"grid-line{zero}\" x1=\"{left}\" x2=\"{right}\" y1=\"{y}\" \
+             y2=\"{y}\"/><text class=\"tick tick-y\" x=\"{}\" y=\"{text_y}\">{}</text>",
             left - 7.0,
             escape(text),
         );
@@ -91,7 +92,8 @@ fn axes(out: &mut String, plot: &Plot, field: &Field) {
         let x = place(field.x.place(*value));
         let _ = write!(
             out,
-            r#"<line class="tick-mark" x1="{x}" x2="{x}" y1="{bottom}" y2="{}"/><text class="tick tick-x" x="{x}" y="{}">{}</text>"#,
+            "<line class=\"tick-mark\" x1=\"{x}\" x2=\"{x}\" y1=\"{bottom}\" y2=\"{}\"/><text \
+             class=\"tick tick-x\" x=\"{x}\" y=\"{}\">{}</text>",
             bottom + 5.0,
             bottom + 20.0,
             escape(text),
@@ -99,7 +101,8 @@ fn axes(out: &mut String, plot: &Plot, field: &Field) {
     }
     let _ = write!(
         out,
-        r#"<line class="axis" x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/><text class="unit-y" x="{right}" y="20">{}</text></g>"#,
+        "<line class=\"axis\" x1=\"{left}\" x2=\"{right}\" y1=\"{bottom}\" y2=\"{bottom}\"/>\
+         <text class=\"unit-y\" x=\"{right}\" y=\"20\">{}</text></g>",
         escape(&plot.y.label),
     );
 }
@@ -129,7 +132,10 @@ fn point(out: &mut String, it: &Point, style: usize, field: &Field) {
     let (top, pending) = ((y - 36.0).max(1.0), if it.is_pending { " pending" } else { "" });
     let _ = write!(
         out,
-        r#"<g class="point{pending}" tabindex="0" role="img" aria-label="{label}" data-x="{}" data-y="{}"><circle class="target" cx="{}" cy="{}" r="12"/>{}<g class="tip" aria-hidden="true"><rect x="{}" y="{}" width="{}" height="24" rx="5"/><text x="{}" y="{}">{label}</text></g></g>"#,
+        "<g class=\"point{pending}\" tabindex=\"0\" role=\"img\" aria-label=\"{label}\" \
+         data-x=\"{}\" data-y=\"{}\"><circle class=\"target\" cx=\"{}\" cy=\"{}\" r=\"12\"/>{}\
+         <g class=\"tip\" aria-hidden=\"true\"><rect x=\"{}\" y=\"{}\" width=\"{}\" \
+         height=\"24\" rx=\"5\"/><text x=\"{}\" y=\"{}\">{label}</text></g></g>",
         it.x,
         it.y,
         place(x),
@@ -163,7 +169,9 @@ fn mark(style: usize, x: f64, y: f64) -> String {
 pub fn legend(style: usize) -> String {
     let style = style % STYLES;
     format!(
-        r#"<svg class="plot-key" viewBox="0 0 44 16" width="44" height="16" aria-hidden="true"><g class="series s{style}"><line class="line" x1="2" x2="42" y1="8" y2="8"/>{}</g></svg>"#,
+        "<svg class=\"plot-key\" viewBox=\"0 0 44 16\" width=\"44\" height=\"16\" \
+         aria-hidden=\"true\"><g class=\"series s{style}\"><line class=\"line\" x1=\"2\" \
+         x2=\"42\" y1=\"8\" y2=\"8\"/>{}</g></svg>",
         mark(style, 22.0, 8.0),
     )
 }

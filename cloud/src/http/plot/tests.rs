@@ -147,7 +147,10 @@ proptest! {
         }
     }
     #[test]
-    fn days_never_panic(first in -1_000_000_000_000_000_i64..4_000_000_000_000_000, days in 0_i64..40_000) {
+    fn days_never_panic(
+        first in -1_000_000_000_000_000_i64..4_000_000_000_000_000,
+        days in 0_i64..40_000,
+    ) {
         let (min, max, ticks) = day_ticks(first, first + days * 86_400_000_000, &TimeZone::UTC);
         prop_assert!(min < max && ticks.len() <= 13);
     }
