@@ -23,6 +23,7 @@ on_both!(
     finished_glasses_are_compared_and_decided,
     an_order_number_is_never_guessed,
     opticians_see_no_charts,
+    c11_what_optical_and_billing_do_is_found_by_patient,
     programs_order_and_check_in_as_people_do,
     charges_are_proposed_from_evidence,
     a_billed_proposal_warns_when_its_evidence_goes,
@@ -362,6 +363,27 @@ async fn an_order_number_is_never_guessed(mut site: Site) {
     assert_eq!(site.post(&ana, &path, purpose).await.0, 204);
     let (_, page) = site.page(&optician, &order).await;
     assert!(page.contains("order 4712, but there is no such order"), "{page}");
+}
+
+async fn c11_what_optical_and_billing_do_is_found_by_patient(mut site: Site) {
+    let visits = site.visits.clone();
+    site.world.signed(&visits).await;
+    let order = site.world.carried(&visits).await;
+    let (optician, doctor) = (site.token("nils").await, site.token("okafor").await);
+    assert_eq!(site.page(&optician, &format!("/orders/{order}")).await.0, 200);
+    let (_, found) = site.get(&doctor, &format!("/api/v1/patients?q={SIOBHAN}")).await;
+    let patient = found[0]["patient_id"].as_str().unwrap();
+    let (_, audit) = site.get(&doctor, &format!("/api/v1/audit?patient_id={patient}")).await;
+    let entries = audit["entries"].as_array().unwrap();
+    let actions: Vec<&str> = entries.iter().map(|it| it["action"].as_str().unwrap()).collect();
+    for action in ["order_made", "check_in_reading_taken", "glasses_sent_back", "order_seen"] {
+        assert!(actions.contains(&action), "{action} is missing in {actions:?}");
+    }
+    let (_, found) = site.get(&doctor, &format!("/api/v1/patients?q={LARS}")).await;
+    let patient = found[0]["patient_id"].as_str().unwrap();
+    let (_, audit) = site.get(&doctor, &format!("/api/v1/audit?patient_id={patient}")).await;
+    let entries = audit["entries"].as_array().unwrap();
+    assert!(entries.iter().any(|it| it["action"] == "charge_ordered"), "{entries:?}");
 }
 
 async fn opticians_see_no_charts(mut site: Site) {

@@ -83,6 +83,7 @@ async fn c6_an_inbox_has_pages_and_owners(mut site: Site) {
     let (_, _, second) = page(&format!("/inbox/main?after=o_{}_", i64::MAX)).await;
     assert!(second.contains("Ana Ruiz sees to it"), "{second}");
     assert!(second.contains("First page"));
+    assert!(second.contains(", the day of the measurement\">"), "whose visits are offered first");
     let (_, _, first) = page("/inbox/main").await;
     assert!(first.contains(&format!("{} waiting", few + 4)) && first.contains("Next page"));
     assert!(first.contains("Over 24 hours, nobody"));

@@ -13,6 +13,7 @@ use crate::{
         audit::{About, Entry},
         audit_about,
         exam::{Next, ReadingRow},
+        order,
     },
 };
 use chiasm_proto::{Measured, Measurement};
@@ -139,13 +140,20 @@ pub async fn of_look(
 ) -> Result<About, StoreError> {
     match action {
         "exam_seen" | "letter_seen" => of_exam(tx, tenant, subject).await,
-        "prescription_printed" => {
+        "prescription_printed" | "prescription_seen" | "vision_prescription_read" => {
             Ok(About::exam(subject).kinds([PRESCRIPTION]).of_patient(tx, tenant).await?)
         }
         "slip_seen" => About::exam(subject).of_patient(tx, tenant).await,
         "patient_seen" | "patient_history_seen" => Ok(About::patient(subject)),
         "lane_seen" => match audit_about::open_in_lane(tx, tenant, subject).await? {
             Some(encounter) => of_exam(tx, tenant, &encounter).await,
+            None => Ok(About::default()),
+        },
+        "order_seen" => match order::by_id(tx, tenant, subject).await? {
+            Some(it) => {
+                let about = About::exam(&it.encounter_id).kinds([PRESCRIPTION]);
+                about.of_patient(tx, tenant).await
+            }
             None => Ok(About::default()),
         },
         "raw_seen" => {

@@ -13,6 +13,7 @@ use crate::{
     },
     store::{
         Tx,
+        audit::About,
         charge::{self as store, MarkRow},
         encounter::{self, Encounter},
         exam::{self, ReadingRow},
@@ -180,7 +181,8 @@ pub async fn say(
     };
     store::insert(&mut work.tx, &tenant, &new).await?;
     work.tell_exam(encounter);
-    work.audit(&format!("charge_{}", say.as_str()), encounter).await
+    let about = About::exam(encounter).values(("", rule.code)).why(note);
+    work.audit_about((&format!("charge_{}", say.as_str()), encounter), about).await
 }
 
 /// Whether it can be said now, and if not, what to do.

@@ -2,7 +2,9 @@
 //! optician decides, and may decide otherwise than the numbers say, with a reason.
 
 use super::{
-    AppError, assign,
+    AppError,
+    about::PRESCRIPTION,
+    assign,
     order::{awaited, change, is_awaited, json, not_awaited, order_of, reason},
     work::Work,
 };
@@ -13,7 +15,9 @@ use crate::{
         order as rules,
     },
     store::{
-        StoreError, Tx, encounter,
+        StoreError, Tx,
+        audit::About,
+        encounter,
         exam::{self, Next, ReadingRow},
         order::{self as store, CheckIn, OrderRow},
         patient,
@@ -57,8 +61,8 @@ pub async fn take_reading(
         correction: column.as_deref(),
         ..Next::of(&row)
     };
-    work.change(&row, next, &why).await?;
-    work.audit("check_in_reading_taken", reading).await
+    let about = work.change(&row, next, &why).await?;
+    work.audit_about(("check_in_reading_taken", reading), about).await
 }
 
 /// Whether a lensmeter measured something in it.
@@ -119,7 +123,11 @@ pub async fn decide(
         let next = Next { acceptance: "accepted", ..Next::of(&row) };
         work.change(&row, next, "decided with its order").await?;
     }
-    work.audit(&format!("glasses_{status}"), &order.order_id).await
+    let about = About::exam(&order.encounter_id)
+        .kinds([PRESCRIPTION])
+        .values((&order.order_number, status))
+        .why(&why);
+    work.audit_about((&format!("glasses_{status}"), &order.order_id), about).await
 }
 
 /// An order and a reading that was measured for it.

@@ -1,13 +1,15 @@
 //! What carries on from a signed exam to the optician: the prescription as it was signed.
 
-use super::{AppError, work::Work};
+use super::{AppError, about::PRESCRIPTION, work::Work};
 use crate::{
     domain::{
         order::{Pd, SUM_WITHIN_MM},
         prescription::Prescription,
     },
     store::{
-        StoreError, Tx, encounter,
+        StoreError, Tx,
+        audit::About,
+        encounter,
         exam::{self, ReadingRow},
         optical as store,
         signature::{self, Addendum},
@@ -162,7 +164,8 @@ pub async fn receive(work: &mut Work, encounter: &str) -> Result<(), AppError> {
         return Err(AppError::Refused("optical has received this prescription already".into()));
     }
     work.tell_exam(encounter);
-    work.audit("prescription_received", encounter).await
+    let about = About::exam(encounter).kinds([PRESCRIPTION]);
+    work.audit_about(("prescription_received", encounter), about).await
 }
 
 /// Whether what a prescription rests on is another than it was when it was signed: readings of

@@ -2,7 +2,9 @@
 //! (R35).
 
 use super::{
-    AppError, REASON_LEN_MAX, accession,
+    AppError, REASON_LEN_MAX,
+    about::PRESCRIPTION,
+    accession,
     optical::{self, Signed, bears_on},
     record::What,
     work::Work,
@@ -15,6 +17,7 @@ use crate::{
     },
     store::{
         StoreError, Tx,
+        audit::About,
         exam::{self, ReadingRow},
         lane_open, optical as handoff,
         order::{self as store, OrderRow},
@@ -85,7 +88,8 @@ pub async fn make(
     // Whoever orders has the prescription.
     handoff::receive(&mut work.tx, &tenant, encounter, (&account, now_us)).await?;
     work.tell_exam(encounter);
-    work.audit("order_made", &new.order_id).await?;
+    let about = About::exam(encounter).kinds([PRESCRIPTION]).values(("", &new.order_number));
+    work.audit_about(("order_made", &new.order_id), about).await?;
     Ok(new.order_id)
 }
 
@@ -133,7 +137,7 @@ pub async fn amend(
         return Err(AppError::Refused("nothing was changed".into()));
     }
     change(work, &row, (&row.status, &body), why).await?;
-    work.audit("order_amended", id).await
+    work.audit_about(("order_amended", id), about_change(&row, why)).await
 }
 
 /// Cancels an order; it stays readable.
@@ -144,7 +148,12 @@ pub async fn cancel(work: &mut Work, id: &str, version: i64, why: &str) -> Resul
         return Err(AppError::Refused("this order is cancelled already".into()));
     }
     change(work, &row, ("cancelled", &row.body), why).await?;
-    work.audit("order_cancelled", id).await
+    work.audit_about(("order_cancelled", id), about_change(&row, why)).await
+}
+
+fn about_change(row: &OrderRow, why: &str) -> About {
+    let number = row.order_number.as_str();
+    About::exam(&row.encounter_id).kinds([PRESCRIPTION]).values((number, number)).why(why)
 }
 
 /// What a doctor is told of glasses when a reading of a signed exam changes that its prescription

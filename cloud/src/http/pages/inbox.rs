@@ -34,16 +34,25 @@ struct InboxPage {
     listed: i64,
     overdue: i64,
     items: Vec<Item>,
-    visits: Vec<Visit>,
+    days: Vec<Day>,
     /// Not the first page.
     is_later: bool,
     /// Where the next page begins.
     next: Option<String>,
 }
 
+/// The visits of a day on which something that waits was measured, or of today.
+struct Day {
+    date: String,
+    words: String,
+    visits: Vec<Visit>,
+}
+
 /// A reading that waits, and who sees to it.
 struct Item {
     waiting: Waiting,
+    /// Of the measurement: the visits of this day are offered first.
+    date: String,
     owner: String,
     is_mine: bool,
     /// Too long without an owner (C6).
@@ -119,14 +128,24 @@ pub async fn show(
     let (rows, next) = waiting::page(&mut tx, &who.tenant, &id, (&after, now_us)).await?;
     let counts = waiting::counts(&mut tx, &who.tenant, now_us).await?;
     let count = counts.iter().find(|it| it.location_id == id);
-    let today = local_time::date(now_us, &zone).to_string();
-    let of_day = encounter::of_day(&mut tx, &who.tenant, &id, &today).await?;
+    let date = |at_us| local_time::date(at_us, &zone).to_string();
+    let mut dates: Vec<String> = rows.iter().map(|row| date(row.captured_at_us)).collect();
+    dates.push(date(now_us));
+    dates.sort_unstable();
+    dates.dedup();
+    let mut days = Vec::new();
+    for date in dates.into_iter().rev() {
+        let of_day = encounter::of_day(&mut tx, &who.tenant, &id, &date).await?;
+        let visits = of_day.iter().map(|it| Visit::new(it, &zone)).collect();
+        days.push(Day { words: show::date(&date), date, visits });
+    }
     drop(tx);
     look::look(&web.core.db, &who, ("inbox_seen", &id), now_us).await?;
     let item = |row: &ReadingRow| {
         let view = show::reading(row, &zone, now_us, |account| names.of(account));
         Item {
             waiting: Waiting::new(row, view, None),
+            date: date(row.captured_at_us),
             owner: row.owned_by.as_deref().map(|it| names.of(it)).unwrap_or_default(),
             is_mine: row.owned_by.as_deref() == Some(&who.account),
             is_overdue: waiting::is_overdue(row, now_us),
@@ -141,7 +160,7 @@ pub async fn show(
         is_later: after != Position::start(),
         next: next.map(|it| it.to_text()),
         items: rows.iter().map(item).collect(),
-        visits: of_day.iter().map(|it| Visit::new(it, &zone)).collect(),
+        days,
     })
 }
 
