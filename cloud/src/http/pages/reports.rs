@@ -251,9 +251,10 @@ fn tables(report: &Report, lanes: &HashMap<String, String>, has_locations: bool)
             Unit::Month => "By month",
         },
         first: "When",
-        remark: "",
+        remark: "What has no readings is left out.",
         has_minutes: true,
         lines: periods
+            .filter(|(_, it)| it.counts.readings + it.counts.typed > 0)
             .map(|(at, it)| Line::new(period_name(report.unit, *at), String::new(), it))
             .collect(),
     }];
