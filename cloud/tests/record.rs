@@ -120,10 +120,15 @@ async fn d5_a_start_is_refined_before_it_is_final(site: Site) {
     assert_eq!(entry["values"]["right"]["sphere"], json!(-4));
     assert_eq!(entry["values"]["right"].get("from_ar"), None);
     assert_eq!(entry["values"]["based_on"]["subjective_version"], 3);
-    // Refined values are replaced only on request.
+    // One eye right after the other is not too late, as it replaces nothing.
+    let left = json!({"eye": "OS", "version": 0});
+    assert_eq!(site.post(&doctor, LARS, "subjective/start", left).await.0, 204);
+    // Refined values are replaced only on request, and then only as they were seen.
+    let stale = json!({"eye": "OD", "version": 3, "replace": true});
+    assert_eq!(site.post(&doctor, LARS, "subjective/start", stale).await.0, 409);
     let again = json!({"eye": "OD", "version": 3});
     assert_eq!(site.post(&doctor, LARS, "subjective/start", again).await.0, 422);
-    let again = json!({"eye": "OD", "version": 3, "replace": true});
+    let again = json!({"eye": "OD", "version": 4, "replace": true});
     assert_eq!(site.post(&doctor, LARS, "subjective/start", again).await.0, 204);
 }
 

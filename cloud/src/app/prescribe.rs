@@ -3,7 +3,7 @@
 
 use super::{AppError, about, principal::Role, work::Work};
 use crate::{
-    domain::prescription::{self, Draft, FieldFault, Prescription},
+    domain::prescription::{self, Draft, EyeRx, FieldFault, Prescription},
     store::{
         audit::About,
         exam::{self, ReadingRow},
@@ -60,7 +60,7 @@ pub async fn save(
     draft: &Draft,
     seen_version: i64,
 ) -> Result<(), SaveError> {
-    let current = open(work, encounter, kind, seen_version).await?;
+    let current = open(work, encounter, kind, Some(seen_version)).await?;
     let body = match kind {
         Kind::Acuity => json(&prescription::acuities(draft).map_err(SaveError::Fields)?),
         Kind::Subjective | Kind::Final => {
@@ -88,6 +88,8 @@ pub async fn start_from_autorefraction(
     (does_replace, seen_version): (bool, i64),
 ) -> Result<(), SaveError> {
     let kind = Kind::Subjective;
+    // What replaces nothing cannot be too late: one eye may be tapped right after the other.
+    let seen_version = does_replace.then_some(seen_version);
     let current = open(work, encounter, kind, seen_version).await?;
     let mut rx = current.as_ref().and_then(prescription_of).unwrap_or_default();
     let tenant = work.who.tenant.clone();
@@ -100,7 +102,7 @@ pub async fn start_from_autorefraction(
             );
             return Err(AppError::Refused(message).into());
         };
-        let has_own = rx.eye(*eye).is_some_and(|rx| !rx.is_empty() && rx.untouched().is_empty());
+        let has_own = rx.eye(*eye).is_some_and(EyeRx::has_refined);
         if has_own && !does_replace {
             let message = format!(
                 "{} has values already: choose to replace them, or leave them",
@@ -121,7 +123,7 @@ pub async fn finalise(
     encounter: &str,
     seen_version: i64,
 ) -> Result<(), SaveError> {
-    let current = open(work, encounter, Kind::Final, seen_version).await?;
+    let current = open(work, encounter, Kind::Final, Some(seen_version)).await?;
     let tenant = work.who.tenant.clone();
     let key = (encounter, Kind::Subjective.as_str());
     let subjective = exam_entry::current(&mut work.tx, &tenant, key).await?;
@@ -146,7 +148,7 @@ async fn open(
     work: &mut Work,
     encounter: &str,
     kind: Kind,
-    seen_version: i64,
+    seen_version: Option<i64>,
 ) -> Result<Option<Entry>, SaveError> {
     work.encounter(encounter).await?;
     if kind == Kind::Final && work.who.role != Role::Doctor {
@@ -160,7 +162,8 @@ async fn open(
     }
     let key = (encounter, kind.as_str());
     let current = exam_entry::current(&mut work.tx, &tenant, key).await?;
-    if current.as_ref().map_or(0, |entry| entry.version) != seen_version {
+    let version = current.as_ref().map_or(0, |entry| entry.version);
+    if seen_version.is_some_and(|seen| seen != version) {
         return Err(SaveError::Meanwhile(current));
     }
     Ok(current)

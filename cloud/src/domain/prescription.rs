@@ -129,6 +129,18 @@ impl EyeRx {
     pub fn is_untouched(&self, field: Field) -> bool {
         self.untouched().contains(&field)
     }
+    /// Whether something of a lens is written that is not the autorefractor's as it came.
+    pub fn has_refined(&self) -> bool {
+        let of_ar = [
+            (self.sphere.is_some(), Field::Sphere),
+            (self.cylinder.is_some(), Field::Cylinder),
+            (self.axis_deg.is_some(), Field::Axis),
+        ];
+        let is_refined = |(is_there, field): (bool, Field)| is_there && !self.is_untouched(field);
+        let has_more =
+            self.add.is_some() || self.prism_horizontal.is_some() || self.prism_vertical.is_some();
+        has_more || of_ar.into_iter().any(is_refined)
+    }
     fn has_same(&self, other: &EyeRx, field: Field) -> bool {
         match field {
             Field::Sphere => self.sphere == other.sphere,

@@ -6,10 +6,10 @@ use super::{
 };
 use crate::http::extract::Form;
 use crate::{
-    app::{look, merge},
+    app::{local_time, look, merge},
     clock,
     http::show,
-    store::{patient, patient_merge},
+    store::{patient, patient_merge, site},
 };
 use askama::Template;
 use axum::{
@@ -49,7 +49,9 @@ pub async fn show(
         merges.extend(patient_merge::into(&mut tx, &who.tenant, &chart.patient_id).await?);
     }
     let names = Names::load(&mut tx, &who.tenant).await?;
+    let locations = site::locations(&mut tx, &who.tenant).await?;
     drop(tx);
+    let (zone, zone_name) = common_zone(&locations);
     look::look(&web.core.db, &who, ("patient_seen", &id), clock::now_us()).await?;
     let chart = |it: &patient::Patient| Chart {
         name: format!("{}, {}", it.family_name, it.given_name),
@@ -57,8 +59,9 @@ pub async fn show(
         chart_number: it.chart_number.clone(),
         is_survivor: it.merged_into.is_none(),
         merge: merges.iter().find(|merge| merge.merged_id == it.patient_id).map(|merge| {
-            let at = show::date_and_time(merge.merged_at_us, &TimeZone::UTC);
-            let words = format!("{at} UTC, {}: {}", names.of(&merge.merged_by), merge.merged_why);
+            let at = show::date_and_time(merge.merged_at_us, &zone);
+            let by = names.of(&merge.merged_by);
+            let words = format!("{at}{zone_name}, {by}: {}", merge.merged_why);
             (merge.patient_merge_id.clone(), words)
         }),
     };
@@ -67,6 +70,17 @@ pub async fn show(
         patient_id: survivor.patient_id.clone(),
         charts: family.iter().map(chart).collect(),
     })
+}
+
+/// The clock of the practice if all its locations have the same one; otherwise one that says its
+/// name, because a merge happens at no location.
+fn common_zone(locations: &[site::Location]) -> (TimeZone, &'static str) {
+    match locations {
+        [first, others @ ..] if others.iter().all(|it| it.time_zone == first.time_zone) => {
+            (local_time::zone(&first.time_zone), "")
+        }
+        _ => (TimeZone::UTC, " UTC"),
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

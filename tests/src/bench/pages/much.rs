@@ -389,7 +389,7 @@ mod tests {
     fn samples_are_of_several_instruments() {
         let samples = samples().unwrap();
         let models: std::collections::BTreeSet<_> = samples.iter().map(|it| &it.model).collect();
-        assert_eq!(models.len(), MODELS.len(), "{models:?}");
+        assert!(models.len() >= MODELS.len(), "{models:?}");
         assert!(short(&samples) > 1 && short(&samples) < samples.len() as i64);
     }
 }

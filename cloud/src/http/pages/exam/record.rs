@@ -80,6 +80,8 @@ pub struct EyeView {
     pub sphere_is_ar: bool,
     pub cylinder_is_ar: bool,
     pub axis_is_ar: bool,
+    /// Something here is a person's own.
+    pub has_refined: bool,
 }
 
 /// One line of the acuities: `Unaided, far`.
@@ -124,6 +126,7 @@ impl EyeView {
             sphere_is_ar: rx.is_untouched(Field::Sphere),
             cylinder_is_ar: rx.is_untouched(Field::Cylinder),
             axis_is_ar: rx.is_untouched(Field::Axis),
+            has_refined: rx.has_refined(),
         }
     }
     pub fn has_ar(&self) -> bool {
@@ -278,7 +281,7 @@ impl RecordView {
     pub fn has_own(&self, is_right: bool) -> bool {
         self.subjective.as_ref().is_some_and(|rx| {
             let eye = if is_right { &rx.right } else { &rx.left };
-            !eye.sphere.is_empty() && !eye.has_ar()
+            eye.has_refined
         })
     }
 }
