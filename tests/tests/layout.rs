@@ -1,7 +1,7 @@
 //! Numbers of one eye must never run into those of the other, and no page is wider than the window,
 //! from a tablet to the screen on a wall.
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use chiasm_cloud::app::principal::Role;
 use chiasm_testbed::{practice::Practice, story::story};
 use serde_json::Value;

@@ -194,7 +194,8 @@ async fn pages(cloud: &Cloud, much: &Much) -> Result<Times> {
     let visits = much.visits();
     let visit = |round: i64| format!("/exams/visit-{:030}", visits - 1 - round * 3);
     let letter = |round: i64| ["Abe", "Ber", "Cos", "Dan"][(round % 4) as usize];
-    let paths: Vec<(&'static str, Box<dyn Fn(i64) -> String>)> = vec![
+    type Address<'a> = Box<dyn Fn(i64) -> String + 'a>;
+    let paths: Vec<(&'static str, Address<'_>)> = vec![
         ("exam", Box::new(visit)),
         ("lane", Box::new(|round| format!("/lanes/lane-0-{}", round % much::LANES))),
         ("all lanes", Box::new(|_| "/lanes".into())),
