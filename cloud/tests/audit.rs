@@ -20,6 +20,7 @@ on_both!(
     the_chain_cannot_be_bent,
     many_at_once_make_one_chain,
     who_saw_the_pressure,
+    the_next_patient_in_a_lane_is_another_look,
     the_export_is_whole_and_safe,
     only_those_who_answer_for_it_ask,
 );
@@ -282,6 +283,28 @@ async fn who_saw_the_pressure(site: Site) {
         let path = format!("/api/v1/audit?{wrong}");
         assert_eq!(site.api(&doctor, Method::GET, &path, json!({})).await.0, status, "{wrong}");
     }
+}
+
+async fn the_next_patient_in_a_lane_is_another_look(site: Site) {
+    let ana = site.token("ana").await;
+    let look = async || {
+        let headers = [("authorization", ana.as_str())];
+        assert_eq!(site.send(Method::GET, "/lanes/lane-1", &headers, "").await.0, 200);
+    };
+    look().await;
+    look().await;
+    // Within the time that makes one look of several, with nothing measured yet.
+    let mut work = site.world.work().await;
+    let next = &site.visits["A-11203"];
+    chiasm_cloud::app::session::open(&mut work, "lane-1", next).await.unwrap();
+    work.commit().await.unwrap();
+    look().await;
+    let entries = site.entries().await;
+    let looks: Vec<_> = entries.iter().filter(|it| it.action == "lane_seen").collect();
+    let exams: Vec<_> = looks.iter().map(|it| it.encounter_id.as_deref().unwrap()).collect();
+    assert_eq!(exams, [site.visits["A-10977"].as_str(), next.as_str()]);
+    assert_ne!(looks[0].patient_id, looks[1].patient_id);
+    assert!(looks[0].kinds.contains("tonometry"), "{}", looks[0].kinds);
 }
 
 async fn the_export_is_whole_and_safe(site: Site) {

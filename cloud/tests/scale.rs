@@ -18,6 +18,7 @@ use site::{
 
 on_both!(
     c6_an_inbox_has_pages_and_owners,
+    an_item_is_offered_the_visits_of_its_day_and_of_today,
     people_are_found_whatever_the_case,
     the_ledger_is_counted_once,
     queries_use_their_indexes,
@@ -35,6 +36,31 @@ async fn wait_for_somebody(site: &mut Site, ago_s: i64) -> String {
         sent_count: 1,
     };
     site.world.file(TENANT, readings::lensmeter(), put).await
+}
+
+async fn an_item_is_offered_the_visits_of_its_day_and_of_today(mut site: Site) {
+    let visits = site.visits.clone();
+    site.world.past(&visits).await;
+    let sql = "SELECT encounter_id, scheduled_at_us FROM encounter
+        WHERE tenant_id = $1 ORDER BY scheduled_at_us LIMIT 2";
+    let mut tx = site.world.core.db.tenant_read(TENANT).await.unwrap();
+    let old: Vec<(String, i64)> = tx.fetch_all(sql, chiasm_cloud::args![TENANT]).await.unwrap();
+    drop(tx);
+    let mut items = Vec::new();
+    for (_, at_us) in &old {
+        let ago_s = (site.world.now_us - at_us) / 1_000_000;
+        items.push(wait_for_somebody(&mut site, ago_s).await);
+    }
+    let token = site.token("ana").await;
+    let headers = [("authorization", token.as_str())];
+    let (_, _, page) = site.send(Method::GET, "/inbox/main", &headers, "").await;
+    for (mine, other) in [(0, 1), (1, 0)] {
+        let start = page.find(&format!("id=\"to-{}\"", items[mine])).unwrap();
+        let choice = page[start..].split("</select>").next().unwrap();
+        assert!(choice.contains(&old[mine].0), "the day of the measurement");
+        assert!(choice.contains(&visits["A-10977"]), "today");
+        assert!(!choice.contains(&old[other].0), "another item's day is none of this one's");
+    }
 }
 
 async fn c6_an_inbox_has_pages_and_owners(mut site: Site) {

@@ -20,6 +20,11 @@ const MEASURE: &str = "
         const over = it.scrollWidth - it.clientWidth;
         if (over > 1) bad.push(`${it.className} by ${over}: ${it.innerText.slice(0, 60)}`);
     }
+    // A class of something else on the page would move a plot.
+    for (const it of document.querySelectorAll('main svg')) {
+        const { position } = getComputedStyle(it);
+        if (position !== 'static') bad.push(`a picture (${it.id}) is ${position}`);
+    }
     return bad;";
 
 #[test]

@@ -145,10 +145,6 @@ pub async fn of_look(
         }
         "slip_seen" => About::exam(subject).of_patient(tx, tenant).await,
         "patient_seen" | "patient_history_seen" => Ok(About::patient(subject)),
-        "lane_seen" => match audit_about::open_in_lane(tx, tenant, subject).await? {
-            Some(encounter) => of_exam(tx, tenant, &encounter).await,
-            None => Ok(About::default()),
-        },
         "order_seen" => match order::by_id(tx, tenant, subject).await? {
             Some(it) => {
                 let about = About::exam(&it.encounter_id).kinds([PRESCRIPTION]);

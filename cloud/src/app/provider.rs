@@ -5,7 +5,7 @@
 use super::{
     AppError, about,
     principal::{Principal, Role},
-    sign_in::{self, Attempts, SignInError, SignedIn},
+    sign_in::{self, SignInError, SignedIn},
 };
 use crate::store::{
     Db, StoreError,
@@ -58,12 +58,10 @@ impl From<StoreError> for ProviderError {
 /// Notes a sign-in that goes to the provider, bound to the browser that it began in.
 pub async fn begin(
     db: &Db,
-    attempts: &Attempts,
     tenant: &str,
     (state, browser): (&str, &str),
-    (pending, address, now_us): (&Pending, &str, i64),
+    (pending, now_us): (&Pending, i64),
 ) -> Result<(), ProviderError> {
-    attempts.begin_provider(address, now_us)?;
     let expires_at_us = now_us + PENDING_MAX_S * 1_000_000;
     let hashes = (hash(state), hash(browser));
     let hashes = (hashes.0.as_str(), hashes.1.as_str());

@@ -74,6 +74,9 @@ async fn go(
     address: &Address,
     then: &str,
 ) -> Result<(String, String), ProviderError> {
+    let now_us = clock::now_us();
+    // Before the provider is asked for anything: nobody is signed in yet.
+    web.attempts.begin_provider(address.text(), now_us)?;
     let begun = oidc::begin(config.clone()).await?;
     let browser = password::random_token();
     let pending = Pending {
@@ -82,8 +85,7 @@ async fn go(
         then_path: auth::own_path(then).to_owned(),
     };
     let bound = (begun.state.as_str(), browser.as_str());
-    let what = (&pending, address.text(), clock::now_us());
-    provider::begin(&web.core.db, &web.attempts, &config.tenant, bound, what).await?;
+    provider::begin(&web.core.db, &config.tenant, bound, (&pending, now_us)).await?;
     Ok((begun.url, browser))
 }
 

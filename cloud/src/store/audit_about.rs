@@ -49,15 +49,3 @@ pub async fn reading(
         WHERE r.tenant_id = $1 AND r.reading_id = $2";
     tx.fetch_optional(sql, args![tenant, reading]).await
 }
-
-/// The encounter that a lane is open for.
-pub async fn open_in_lane(
-    tx: &mut Tx,
-    tenant: &str,
-    lane: &str,
-) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT encounter_id FROM lane_session
-        WHERE tenant_id = $1 AND lane_id = $2 AND closed_at_us IS NULL";
-    let row: Option<(String,)> = tx.fetch_optional(sql, args![tenant, lane]).await?;
-    Ok(row.map(|(encounter,)| encounter))
-}

@@ -2,9 +2,9 @@
 
 use super::{Body, Fault, ReadingChange, Web, Who, begin};
 use crate::{
-    app::{accept, look, move_reading, reject},
+    app::{about, accept, look, move_reading, reject},
     clock,
-    store::{encounter, exam},
+    store::{audit::About, encounter, exam},
 };
 use axum::{
     Json,
@@ -95,7 +95,8 @@ pub async fn readings(
     encounter.ok_or_else(|| Fault::not_found("encounter"))?;
     let rows = exam::readings(&mut tx, &who.tenant, &id).await?;
     drop(tx);
-    look::look(&web.core.db, &who, ("exam_seen", &id), clock::now_us()).await?;
+    let about = About::exam(&id).kinds(rows.iter().flat_map(|row| about::kinds_of(&row.body)));
+    look::look_at(&web.core.db, &who, ("exam_seen", &id), about, clock::now_us()).await?;
     Ok(Json(rows.into_iter().map(ReadingJson::new).collect::<Result<_, _>>()?))
 }
 

@@ -59,8 +59,8 @@ impl Frame {
     /// How long the screen may be without use, in milliseconds; 0 where it signs nobody out. A
     /// little less than the server allows, which notes use only now and then.
     pub fn idle_ms(&self) -> i64 {
-        let is_clinical = self.person.as_ref().is_some_and(|person| person.is_clinical);
-        if is_clinical { (IDLE_MAX_S - TOUCH_EVERY_S) * 1000 } else { 0 }
+        let sees_patients = self.person.as_ref().is_some_and(|person| person.is_optical);
+        if sees_patients { (IDLE_MAX_S - TOUCH_EVERY_S) * 1000 } else { 0 }
     }
     /// The CSRF token for forms; empty where nobody is signed in.
     pub fn csrf(&self) -> &str {

@@ -45,6 +45,7 @@ struct InboxPage {
 struct Day {
     date: String,
     words: String,
+    is_today: bool,
     visits: Vec<Visit>,
 }
 
@@ -130,14 +131,15 @@ pub async fn show(
     let count = counts.iter().find(|it| it.location_id == id);
     let date = |at_us| local_time::date(at_us, &zone).to_string();
     let mut dates: Vec<String> = rows.iter().map(|row| date(row.captured_at_us)).collect();
-    dates.push(date(now_us));
+    let today = date(now_us);
+    dates.push(today.clone());
     dates.sort_unstable();
     dates.dedup();
     let mut days = Vec::new();
     for date in dates.into_iter().rev() {
         let of_day = encounter::of_day(&mut tx, &who.tenant, &id, &date).await?;
         let visits = of_day.iter().map(|it| Visit::new(it, &zone)).collect();
-        days.push(Day { words: show::date(&date), date, visits });
+        days.push(Day { words: show::date(&date), is_today: date == today, date, visits });
     }
     drop(tx);
     look::look(&web.core.db, &who, ("inbox_seen", &id), now_us).await?;

@@ -9,12 +9,14 @@ use super::{
 };
 use crate::http::extract::Form;
 use crate::{
-    app::{AppError, assign, local_time, look, session},
+    app::{AppError, about, assign, local_time, look, session},
     clock,
     domain::correction::Purpose,
     domain::placement::{SESSION_IDLE_MAX_US, SESSION_WARN_AFTER_US, claimed_id, is_same_id},
     http::show::{self, ReadingView},
-    store::{Tx, encounter, exam, exam::ReadingRow, shared_lane, site, visit_note, waiting},
+    store::{
+        Tx, audit::About, encounter, exam, exam::ReadingRow, shared_lane, site, visit_note, waiting,
+    },
 };
 use askama::Template;
 use axum::{
@@ -62,6 +64,8 @@ struct Session {
     /// What the lensmeter measures next, if somebody said it.
     lens_purpose: String,
     exam: String,
+    /// What a look at the page shows of the patient, for the audit.
+    about: About,
 }
 
 /// A reading that waits, and what speaks for or against a patient.
@@ -115,7 +119,10 @@ pub async fn show(
     }
     rows.sort_by_key(|row| row.captured_at_us);
     drop(tx);
-    look::look(&web.core.db, &who, ("lane_seen", &lane.lane_id), now_us).await?;
+    let about = session.as_ref().map(|session| session.about.clone()).unwrap_or_default();
+    // The next patient in the same lane is another look.
+    let seen = about.encounter_id.clone().unwrap_or_else(|| lane.lane_id.clone());
+    look::look_at(&web.core.db, &who, ("lane_seen", &seen), about, now_us).await?;
     let chart_number = session.as_ref().map(|session| session.visit.chart_number.as_str());
     let tray = rows.iter().map(|row| {
         let view = show::reading(row, &zone, now_us, |account| names.of(account));
@@ -192,6 +199,7 @@ async fn open_session(
         readings,
         lens_purpose: purpose.and_then(Result::ok).map(|it| it.label()).unwrap_or_default(),
         exam: format!("/exams/{id}"),
+        about: About::exam(id).kinds(rows.iter().flat_map(|row| about::kinds_of(&row.body))),
     }))
 }
 

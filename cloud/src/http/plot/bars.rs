@@ -45,7 +45,7 @@ impl Bars {
         let y = Scale::new((0.0, top), (HEIGHT - BOTTOM, TOP));
         let (id, title) = (&self.id, escape(&self.title));
         let mut out = format!(
-            "<svg class=\"plot bars\" id=\"{id}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+            "<svg class=\"plot plot-bars\" id=\"{id}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
              role=\"group\" aria-labelledby=\"{id}-t {id}-d\"><title id=\"{id}-t\">{title}\
              </title><desc id=\"{id}-d\">{} bars, the highest is {most}. The same numbers \
              stand in the table below.</desc><defs><pattern id=\"{id}-h\" width=\"6\" \
@@ -108,7 +108,7 @@ fn draw(out: &mut String, (id, bar): (&str, &Bar), (middle, width): (f64, f64), 
     let tip = middle.clamp(half + 2.0, WIDTH - half - 2.0);
     let _ = write!(
         out,
-        "<g class=\"point bar\" tabindex=\"0\" role=\"img\" aria-label=\"{label}\" \
+        "<g class=\"point plot-bar\" tabindex=\"0\" role=\"img\" aria-label=\"{label}\" \
          data-value=\"{all}\"><rect class=\"target\" x=\"{left:.1}\" y=\"{TOP}\" \
          width=\"{width:.1}\" height=\"{:.1}\"/><rect class=\"bar-lower\" x=\"{left:.1}\" \
          y=\"{split:.1}\" width=\"{width:.1}\" height=\"{:.1}\"/><rect class=\"bar-upper\" \
