@@ -40,6 +40,7 @@ fn codes(bodies: &[Body]) -> Vec<String> {
             Body::Reading(_) => "reading".into(),
             Body::Capture(capture) => capture.code.clone(),
             Body::Event(event) => event.code.clone(),
+            Body::ProcedureStep(_) => "procedure_step".into(),
         })
         .collect()
 }

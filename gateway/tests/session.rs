@@ -150,6 +150,7 @@ impl World {
                     format!("{}: {}", capture.code, bytes.replace('\n', "|"))
                 }
                 Body::Event(event) => event.code,
+                Body::ProcedureStep(_) => "procedure_step".into(),
             });
         }
         said

@@ -1,7 +1,9 @@
 //! The wrapping of everything that a gateway numbers and sends: CloudEvents 1.0 attribute names in
 //! structured form, so that the same document stands in the spool, on the wire and in the database.
 
-use crate::{Capture, Epoch, GatewayEvent, GatewayId, Reading, ReadingId, Seq, TenantId, Up};
+use crate::{
+    Capture, Epoch, GatewayEvent, GatewayId, ProcedureStep, Reading, ReadingId, Seq, TenantId, Up,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +38,8 @@ pub enum Body {
     Capture(Capture),
     #[serde(rename = "chiasm.event.v1")]
     Event(GatewayEvent),
+    #[serde(rename = "chiasm.procedure-step.v1")]
+    ProcedureStep(ProcedureStep),
 }
 
 impl Body {
@@ -44,7 +48,7 @@ impl Body {
         match self {
             Body::Reading(_) => Up::Reading,
             Body::Capture(_) => Up::Capture,
-            Body::Event(_) => Up::Event,
+            Body::Event(_) | Body::ProcedureStep(_) => Up::Event,
         }
     }
     fn subject(&self) -> Option<String> {
@@ -52,6 +56,7 @@ impl Body {
             Body::Reading(reading) => Some(reading.link.to_string()),
             Body::Capture(capture) => Some(capture.link.to_string()),
             Body::Event(event) => event.link.as_ref().map(ToString::to_string),
+            Body::ProcedureStep(step) => Some(step.link.to_string()),
         }
     }
 }

@@ -11,6 +11,8 @@
 //! | [`envelope`] | the CloudEvents-shaped wrapping of everything a gateway numbers and sends |
 //! | [`ack`] | what the cloud answers after its commit |
 //! | [`fleet`] | birth, telemetry, lane sessions sent down |
+//! | [`instance`] | the HTTPS documents by which DICOM instances reach the cloud |
+//! | [`worklist`] | the schedule sent down to imagers, and what they tell of their procedures |
 //! | [`enrol`] | the HTTPS documents by which a gateway gets its certificate |
 //! | [`topic`] | the only place where a topic is built or parsed |
 //!
@@ -28,6 +30,7 @@ pub mod envelope;
 pub mod eye;
 pub mod fleet;
 pub mod ids;
+pub mod instance;
 pub mod keratometry;
 pub mod lens;
 pub mod measurement;
@@ -39,6 +42,7 @@ pub mod refraction;
 pub mod shot;
 pub mod tonometry;
 pub mod topic;
+pub mod worklist;
 
 pub use ack::{Ack, Rejection};
 pub use acuity::{AcuityCondition, Correction, VisualAcuity};
@@ -50,6 +54,7 @@ pub use eye::Eye;
 pub use ids::{
     Epoch, GatewayId, LaneId, LaneSessionId, LinkId, LocationId, ReadingId, Seq, TenantId,
 };
+pub use instance::{InstanceOffer, InstanceProgress, InstanceStatus};
 pub use keratometry::{Keratometry, KeratometryValue, Meridian};
 pub use lens::{Base, Lensometry, Prism, PrismComponent};
 pub use measurement::{Measured, Measurement};
@@ -64,3 +69,4 @@ pub use refraction::{CylinderMode, Light, Refraction, RefractionKind, Refraction
 pub use shot::{Confidence, Representative, Shot};
 pub use tonometry::{CorrectedIop, IopValue, Tonometry, TonometryMethod};
 pub use topic::{Down, Topic, Up};
+pub use worklist::{ProcedureStep, ProcedureStepStatus, ScheduledVisit, Worklist};

@@ -177,7 +177,7 @@ fn check(topic: &Topic, envelope: &Envelope) -> Result<Checked, Rejected> {
     let raw = match &envelope.body {
         Body::Reading(reading) => Some(&reading.raw),
         Body::Capture(capture) => Some(&capture.raw),
-        Body::Event(_) => None,
+        Body::Event(_) | Body::ProcedureStep(_) => None,
     };
     if raw.is_some_and(|raw| !raw.is_intact()) {
         return Err(Rejected::new("hash_mismatch", "the hash is not that of the raw bytes"));
@@ -185,6 +185,7 @@ fn check(topic: &Topic, envelope: &Envelope) -> Result<Checked, Rejected> {
     let (lane, reading) = match &envelope.body {
         Body::Reading(reading) => (Some(reading.lane.clone()), Some(reading_facts(reading))),
         Body::Capture(capture) => (Some(capture.lane.clone()), None),
+        Body::ProcedureStep(step) => (Some(step.lane.clone()), None),
         Body::Event(_) => (None, None),
     };
     Ok(Checked {

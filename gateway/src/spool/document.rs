@@ -84,6 +84,7 @@ pub(super) fn link_of(body: &Body) -> Option<&LinkId> {
         Body::Reading(reading) => Some(&reading.link),
         Body::Capture(capture) => Some(&capture.link),
         Body::Event(event) => event.link.as_ref(),
+        Body::ProcedureStep(step) => Some(&step.link),
     }
 }
 

@@ -49,6 +49,15 @@ proptest! {
         round_trips(&sessions)?;
     }
     #[test]
+    fn instances(offer in strategies::offer(), progress in strategies::progress()) {
+        round_trips(&offer)?;
+        round_trips(&progress)?;
+    }
+    #[test]
+    fn worklists(worklist in strategies::worklist()) {
+        round_trips(&worklist)?;
+    }
+    #[test]
     fn claims(claim in strategies::claim()) {
         round_trips(&claim.0)?;
         round_trips(&claim.1)?;

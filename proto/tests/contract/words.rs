@@ -3,8 +3,8 @@
 
 use crate::golden::fixture;
 use chiasm_proto::{
-    AcuityCondition, Base, ClockState, Correction, CylinderMode, Eye, FlagCode, Integrity, Light,
-    RefractionKind, TonometryMethod, Vision,
+    AcuityCondition, Base, ClockState, Correction, CylinderMode, Eye, FlagCode, InstanceStatus,
+    Integrity, Light, ProcedureStepStatus, RefractionKind, TonometryMethod, Vision,
     fleet::{LinkStatus, Status},
 };
 
@@ -44,5 +44,8 @@ fn no_word_is_renamed_or_removed() {
         WithAddition);
     words!(frozen["clock_state"], ClockState: Synced, Unsynced);
     words!(frozen["status"], Status: Online, Stopped, Lost);
+    words!(frozen["instance_status"], InstanceStatus: Incomplete, Filed, Damaged);
+    words!(frozen["procedure_step_status"], ProcedureStepStatus: InProgress, Completed,
+        Discontinued);
     words!(frozen["link_status"], LinkStatus: Up, Down);
 }

@@ -1,10 +1,12 @@
 //! Arbitrary documents: every field in and out, every word, text with every kind of character.
 
 mod fleet;
+mod imaging;
 mod measured;
 mod reading;
 
 pub use fleet::{ack, claim, sessions, state, telemetry};
+pub use imaging::{offer, progress, worklist};
 pub use reading::{decoded, envelope};
 
 use crate::golden::draw;
@@ -27,6 +29,9 @@ pub fn one_of_each(runner: &mut TestRunner) -> Vec<Value> {
         draw(&state(), runner),
         draw(&telemetry(), runner),
         draw(&sessions(), runner),
+        draw(&offer(), runner),
+        draw(&progress(), runner),
+        draw(&worklist(), runner),
         draw(&request, runner),
         draw(&response, runner),
         draw(&error, runner),

@@ -116,7 +116,8 @@ pub fn envelope() -> impl Strategy<Value = Envelope> {
     let body = prop_oneof![
         4 => reading().prop_map(|reading| Body::Reading(Box::new(reading))).boxed(),
         1 => capture().prop_map(Body::Capture).boxed(),
-        1 => event().prop_map(Body::Event),
+        1 => event().prop_map(Body::Event).boxed(),
+        1 => super::imaging::procedure_step().prop_map(Body::ProcedureStep),
     ];
     let owner = (slug(), slug());
     let number = (uuid(), uuid(), any::<u64>());
