@@ -5,7 +5,9 @@ use crate::{
     binding::Lanes,
     config::{Config, Link},
     enrol::{self, IdentityError},
+    forward::Forward,
     health::Health,
+    instances::Instances,
     link,
     session::Shared,
     spool::{DatabaseError, OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
@@ -62,6 +64,11 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         links.spawn(keep_link(Arc::new(link), shared.clone()));
     }
     drop(shared);
+    if let Some(instances) = open_instances(&config.data_dir).await {
+        let forward =
+            Forward { data_dir: config.data_dir.clone(), instances, spool: spool.clone() };
+        links.spawn(forward.run(stop.clone()));
+    }
     links.spawn(show_spool_fault(spool.progress(), health.clone()));
     let uplink = Uplink {
         data_dir: config.data_dir,
@@ -104,6 +111,17 @@ async fn finish(
         },
     };
     ended.map_err(|_| RunError::WriterPanicked)?.map_err(RunError::Damaged)
+}
+
+/// Readings go on without images.
+async fn open_instances(data_dir: &Path) -> Option<Instances> {
+    match Instances::open(&data_dir.join("instances")).await {
+        Ok(instances) => Some(instances),
+        Err(error) => {
+            tracing::error!(%error, "no images are received or sent");
+            None
+        }
+    }
 }
 
 /// One gateway per data directory: two would give out the same numbers.
