@@ -9,6 +9,7 @@
 //! | [`journal`] | the capture journal: bytes are on disk before they are understood |
 //! | [`binding`] | which lane session stamps a reading; pure |
 //! | [`spool`] | everything that waits for the cloud, and all SQL |
+//! | [`instances`] | the DICOM instances that it holds, and their SQL |
 //! | [`uplink`] | the connection to the broker, and what to send next |
 //! | [`enrol`] | how a gateway gets its certificate |
 //! | [`health`] | what the gateway tells about itself |
@@ -22,6 +23,7 @@ pub mod config;
 pub mod drivers;
 pub mod enrol;
 pub mod health;
+pub mod instances;
 pub mod journal;
 pub mod link;
 pub mod session;
