@@ -4,8 +4,10 @@
 use crate::{
     binding::Lanes,
     config::{Config, Link},
+    dicom::{Node, worklist::WorklistCache},
     enrol::{self, IdentityError},
     health::Health,
+    instances::{Instances, InstancesError},
     link,
     session::Shared,
     spool::{DatabaseError, OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
@@ -39,6 +41,8 @@ pub enum RunError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    #[error(transparent)]
+    Instances(#[from] InstancesError),
     #[error("the spool is damaged: {0}; start again and it is set aside")]
     Damaged(#[source] DatabaseError),
     #[error("the spool's writer panicked; start again")]
@@ -53,13 +57,20 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let (spool, writer) = Spool::open(&config.data_dir.join("spool"), owner.as_ref()).await?;
     let (sessions, last_readings) = spool.lanes().await?;
     let lanes = Arc::new(Mutex::new(Lanes::new(sessions, last_readings)));
-    let health = Arc::new(Health::new(&config.links, &config.data_dir));
+    let health = Health::new(&config.links, &config.data_dir).with_imagers(&config.imagers);
+    let health = Arc::new(health);
     let journal_dir: Arc<Path> = config.data_dir.join("journal").into();
     let shared =
         Shared { spool: spool.clone(), health: health.clone(), lanes: lanes.clone(), journal_dir };
     let mut links = JoinSet::new();
     for link in config.links {
         links.spawn(keep_link(Arc::new(link), shared.clone()));
+    }
+    let instances = Instances::open(&config.data_dir.join("instances")).await?;
+    let worklist = WorklistCache::open(&config.data_dir);
+    if let Some(dicom) = config.dicom {
+        let node = Node::new(dicom, config.imagers, instances, worklist.clone(), shared.clone());
+        links.spawn(keep_node(Arc::new(node)));
     }
     drop(shared);
     links.spawn(show_spool_fault(spool.progress(), health.clone()));
@@ -69,6 +80,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         spool,
         health,
         lanes,
+        worklist,
         owner,
     };
     let uplink = tokio::spawn(uplink.run(stop.clone()));
@@ -139,6 +151,19 @@ async fn keep_link(link: Arc<Link>, shared: Shared) {
             Err(_) => "its task panicked; this is a defect".into(),
         };
         shared.health.down(&link.id, &reason);
+        sleep(RESTART_PAUSE).await;
+    }
+}
+
+/// Associations run in tasks of their own; this is for what may fail around them.
+async fn keep_node(node: Arc<Node>) {
+    loop {
+        let task = AbortOnDrop(tokio::spawn(node.clone().run()));
+        match task.join().await {
+            Ok(()) => {}
+            Err(error) if error.is_cancelled() => return,
+            Err(_) => tracing::error!("the DICOM node panicked; this is a defect"),
+        }
         sleep(RESTART_PAUSE).await;
     }
 }

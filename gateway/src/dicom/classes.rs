@@ -47,14 +47,14 @@ const STORAGE: &[&str] = &[
     uids::OPHTHALMIC_OPTICAL_COHERENCE_TOMOGRAPHY_BSCAN_VOLUME_ANALYSIS_STORAGE,
     uids::SPECTACLE_PRESCRIPTION_REPORT_STORAGE,
     uids::OPHTHALMIC_THICKNESS_MAP_STORAGE,
-    "1.2.840.10008.5.1.4.1.1.82.1", // Corneal Topography Map
+    "1.2.840.10008.5.1.4.1.1.82.1",  // Corneal Topography Map
     "1.2.840.10008.5.1.4.1.1.104.1", // Encapsulated PDF
-    "1.2.840.10008.5.1.4.1.1.7",    // Secondary Capture, and its multi-frame kinds
+    "1.2.840.10008.5.1.4.1.1.7",     // Secondary Capture, and its multi-frame kinds
     "1.2.840.10008.5.1.4.1.1.7.1",
     "1.2.840.10008.5.1.4.1.1.7.2",
     "1.2.840.10008.5.1.4.1.1.7.3",
     "1.2.840.10008.5.1.4.1.1.7.4",
-    "1.2.840.10008.5.1.4.1.1.66", // Raw Data
+    "1.2.840.10008.5.1.4.1.1.66",   // Raw Data
     "1.2.840.10008.5.1.4.1.1.66.4", // Segmentation, Surface, Label Map, Height Map
     "1.2.840.10008.5.1.4.1.1.66.5",
     "1.2.840.10008.5.1.4.1.1.66.7",

@@ -151,9 +151,17 @@ mod tests {
 
     #[test]
     fn names_match_as_people_ask() {
-        for key in ["", "MILLER^ANNA", "miller^anna^^^", "MILLER", "Mil*", "mil*^a*", "*^Anna",
-            "MILLER^ANNA^M^DR", "Miller^Anna=x=y"]
-        {
+        for key in [
+            "",
+            "MILLER^ANNA",
+            "miller^anna^^^",
+            "MILLER",
+            "Mil*",
+            "mil*^a*",
+            "*^Anna",
+            "MILLER^ANNA^M^DR",
+            "Miller^Anna=x=y",
+        ] {
             assert!(name(key, "Miller", "Anna"), "{key}");
         }
         for key in ["ANNA", "MIL", "MILLER^BERTA", "MILLERS*", "MILLER^BERTA^M"] {
@@ -164,9 +172,16 @@ mod tests {
     #[test]
     fn dates_are_single_or_ranges() {
         let day: Date = "2026-11-30".parse().unwrap();
-        for key in ["", "20261130", "2026.11.30", "20261130-", "-20261130", "20261101-20261130",
-            "20261130-20261201", "-"]
-        {
+        for key in [
+            "",
+            "20261130",
+            "2026.11.30",
+            "20261130-",
+            "-20261130",
+            "20261101-20261130",
+            "20261130-20261201",
+            "-",
+        ] {
             assert!(dates(key).unwrap().holds(&day), "{key}");
         }
         for key in ["20261129", "20261201-", "-20261129"] {

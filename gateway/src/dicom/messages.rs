@@ -36,7 +36,9 @@ impl MessageError {
         matches!(
             self,
             MessageError::Aborted
-                | MessageError::Wire(WireError::Closed | WireError::Io(_) | WireError::TakesNothing)
+                | MessageError::Wire(
+                    WireError::Closed | WireError::Io(_) | WireError::TakesNothing
+                )
         )
     }
 }

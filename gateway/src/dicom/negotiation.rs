@@ -5,17 +5,19 @@ use super::{
     data_set::Syntax,
     wire::{PDU_LEN_MAX, SENT_PDU_LEN_MAX},
 };
-use crate::config::{Dicom, Imager};
-use dicom_ul::pdu::{
-    AssociationAC, AssociationRJ, AssociationRJResult, AssociationRJServiceProviderPresentationReason,
-    AssociationRJServiceUserReason, AssociationRJSource, AssociationRQ, PresentationContextProposed,
-    PresentationContextResult, PresentationContextResultReason, RequestorRoles, UserVariableItem,
+use crate::{
+    config::{Dicom, Imager},
+    instances::IMPLEMENTATION_CLASS_UID,
 };
-use std::{collections::BTreeMap, net::IpAddr};
+use dicom_ul::pdu::{
+    AssociationAC, AssociationRJ, AssociationRJResult,
+    AssociationRJServiceProviderPresentationReason, AssociationRJServiceUserReason,
+    AssociationRJSource, AssociationRQ, PresentationContextProposed, PresentationContextResult,
+    PresentationContextResultReason, RequestorRoles, UserVariableItem,
+};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 pub const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
-/// Ours, from a UUID (PS3.5 B.2).
-pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.212318415067127512893719380563149183217";
 pub const IMPLEMENTATION_VERSION: &str = "CHIASM_1";
 /// Shortest longest unit that another side may name; smaller ones are taken for a mistake.
 const PEER_PDU_LEN_MIN: u32 = 128;
@@ -56,8 +58,10 @@ pub enum Refusal {
     CallingAe(String),
     #[error("imager `{imager}` calls from {peer}, not from its peer_ip")]
     Peer { imager: String, peer: IpAddr },
-    #[error("it calls `{called}`, but this node is `{ours}`; correct it at the imager, or allow it \
-             with dicom.any_called_ae")]
+    #[error(
+        "it calls `{called}`, but this node is `{ours}`; correct it at the imager, or allow it \
+             with dicom.any_called_ae"
+    )]
     CalledAe { called: String, ours: String },
     #[error("too many associations are open; it may try again")]
     TooMany,
@@ -69,10 +73,9 @@ impl Refusal {
         let user = AssociationRJSource::ServiceUser;
         let (result, source) = match self {
             Refusal::Version => (AssociationRJResult::Permanent, user(Reason::NoReasonGiven)),
-            Refusal::ApplicationContext => (
-                AssociationRJResult::Permanent,
-                user(Reason::ApplicationContextNameNotSupported),
-            ),
+            Refusal::ApplicationContext => {
+                (AssociationRJResult::Permanent, user(Reason::ApplicationContextNameNotSupported))
+            }
             Refusal::CallingAe(_) | Refusal::Peer { .. } => {
                 (AssociationRJResult::Permanent, user(Reason::CallingAETitleNotRecognized))
             }
@@ -95,8 +98,8 @@ pub fn admit<'a>(
     request: &AssociationRQ,
     peer: IpAddr,
     dicom: &Dicom,
-    imagers: &'a [Imager],
-) -> Result<&'a Imager, Refusal> {
+    imagers: &'a [Arc<Imager>],
+) -> Result<&'a Arc<Imager>, Refusal> {
     if request.protocol_version & 1 == 0 {
         return Err(Refusal::Version);
     }

@@ -125,8 +125,7 @@ impl Wanted {
         let charset = keys.charset();
         // Universal keys, an empty item and no sequence at all ask the same.
         let empty = DataSet::default();
-        let step =
-            keys.items(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE).first().unwrap_or(&empty);
+        let step = keys.items(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE).first().unwrap_or(&empty);
         let (dates, times) = match model {
             Model::Worklist => (
                 step.ascii(tags::SCHEDULED_PROCEDURE_STEP_START_DATE),

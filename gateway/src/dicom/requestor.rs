@@ -103,9 +103,11 @@ async fn associate(
     };
     let mut connection = Connection::new(stream).map_err(connect)?;
     let mut variables = own_variables();
-    variables.extend(roles.map(|roles| {
-        UserVariableItem::ScuScpRoleSelectionSubItem(abstract_syntax.into(), roles)
-    }));
+    variables.extend(
+        roles.map(|roles| {
+            UserVariableItem::ScuScpRoleSelectionSubItem(abstract_syntax.into(), roles)
+        }),
+    );
     let request = AssociationRQ {
         protocol_version: 1,
         calling_ae_title: dicom.ae_title.clone(),

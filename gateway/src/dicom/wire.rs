@@ -188,7 +188,8 @@ impl Connection {
         let header = &self.buffer[self.start..self.start + PDV_HEADER_LEN];
         let len = u32::from_be_bytes([header[0], header[1], header[2], header[3]]);
         let len = usize::try_from(len).unwrap_or(usize::MAX);
-        let behind_len = self.unit_left.checked_sub(4).filter(|behind| (2..=*behind).contains(&len));
+        let behind_len =
+            self.unit_left.checked_sub(4).filter(|behind| (2..=*behind).contains(&len));
         let Some(behind_len) = behind_len else {
             let problem = format!("a fragment of {len} bytes in {} of its unit", self.unit_left);
             return Err(WireError::Malformed(problem));

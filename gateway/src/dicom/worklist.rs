@@ -45,12 +45,8 @@ impl WorklistCache {
         let json = serde_json::to_vec(&worklist).expect("plain data always serialises");
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(worklist));
         let fresh = self.dir.join("worklist.json.new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&fresh)?;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
         file.write_all(&json)?;
         file.sync_all()?;
         std::fs::rename(&fresh, self.dir.join(FILE))?;

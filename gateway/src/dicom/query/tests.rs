@@ -81,10 +81,7 @@ fn station_and_modality_are_matched_as_imagers_need() {
 
 #[test]
 fn dates_names_and_numbers_select() {
-    let day = asked(
-        Model::Worklist,
-        &step(tags::SCHEDULED_PROCEDURE_STEP_START_DATE, "20261130"),
-    );
+    let day = asked(Model::Worklist, &step(tags::SCHEDULED_PROCEDURE_STEP_START_DATE, "20261130"));
     assert_eq!(accessions(&day), ["A1", "B"]);
     let mut by_name = DataSet::default();
     by_name.put(tags::SPECIFIC_CHARACTER_SET, "ISO_IR 100");
