@@ -12,7 +12,8 @@ use super::{
     messages::{Message, MessageError, Messages, Next},
     negotiation::{self, Refusal},
     procedure_step, storage,
-    wire::{Connection, Received},
+    units::Received,
+    wire::Connection,
 };
 use crate::{config::Imager, instances::InstancesError, spool::SpoolError};
 use dicom_ul::pdu::{AbortRQServiceProviderReason, AbortRQSource, AssociationRQ, Pdu};

@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(answer.u16(STATUS), Some(0x0123));
         assert_eq!(answer.uid(AFFECTED_SOP_CLASS_UID), "1.2.3");
         assert_eq!(answer.uid(AFFECTED_SOP_INSTANCE_UID), "1.2.3.1");
-        assert_eq!(answer.uid(ERROR_COMMENT).len(), 63);
+        assert_eq!(answer.uid(ERROR_COMMENT).len(), 64);
         assert!(!answer.has_data_set());
     }
 

@@ -5,7 +5,8 @@ use super::{
     command::{COMMAND_LEN_MAX, Command, CommandError},
     data_set::{DATA_SET_LEN_MAX, DataSet, DataSetError, Syntax},
     negotiation::{Agreed, Context},
-    wire::{Connection, Piece, Received, WireError},
+    units::{Piece, Received},
+    wire::{Connection, WireError},
 };
 use dicom_ul::pdu::{AbortRQServiceProviderReason, AbortRQSource, Pdu};
 use std::time::Duration;

@@ -2,14 +2,15 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `wire` | a connection in protocol data units |
-//! | `negotiation` | who may associate, and for what; pure |
-//! | `classes` | SOP classes that are taken; pure |
+//! | [`units`] | protocol data units; pure |
+//! | `wire` | a connection |
+//! | [`negotiation`] | who may associate, and for what; pure |
+//! | [`classes`] | SOP classes that are taken; pure |
 //! | `messages` | commands and data sets over an association |
 //! | [`command`], [`data_set`] | their encodings; pure |
 //! | `association` | one association of an imager |
 //! | `storage`, `measurements` | C-STORE, and readings from small objects |
-//! | `find`, [`query`], `matching` | C-FIND from the [`worklist`] |
+//! | `find`, [`query`], [`matching`] | C-FIND from the [`worklist`] |
 //! | `commitment`, `procedure_step` | N-ACTION with its report, N-CREATE and N-SET |
 //! | [`requestor`] | associations that we open |
 //!
@@ -18,26 +19,25 @@
 //! twice. Here objects pass through in pieces, in whatever syntax they come.
 
 mod association;
-mod classes;
+pub mod classes;
 pub mod command;
 mod commitment;
 pub mod data_set;
 mod find;
-mod matching;
+pub mod matching;
 mod measurements;
 mod messages;
-mod negotiation;
+pub mod negotiation;
 mod procedure_step;
 pub mod query;
 pub mod requestor;
 mod storage;
+pub mod units;
 mod wire;
 pub mod worklist;
 
 pub use association::{IDLE_MAX, REQUEST_WAIT_MAX};
-pub use classes::known_storage;
 pub use find::ANSWERS_MAX;
-pub use wire::{CONTROL_PDU_LEN_MAX, PDU_LEN_MAX};
 
 use crate::{
     config::{Dicom, Imager},

@@ -3,7 +3,7 @@
 use super::{
     classes::{self, Service},
     data_set::Syntax,
-    wire::{PDU_LEN_MAX, SENT_PDU_LEN_MAX},
+    units::PDU_LEN_MAX,
 };
 use crate::{
     config::{Dicom, Imager},
@@ -19,6 +19,8 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 pub const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
 pub const IMPLEMENTATION_VERSION: &str = "CHIASM_1";
+/// Longest P-DATA unit that we send, whatever the other side would take.
+pub const SENT_PDU_LEN_MAX: u32 = 64 * 1024;
 /// Shortest longest unit that another side may name; smaller ones are taken for a mistake.
 const PEER_PDU_LEN_MIN: u32 = 128;
 const IMPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2";

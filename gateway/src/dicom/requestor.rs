@@ -9,7 +9,8 @@ use super::{
     data_set::DataSet,
     messages::{MessageError, Messages, Next},
     negotiation::{APPLICATION_CONTEXT, Agreed, Context, own_variables, trim, unit_len_max},
-    wire::{Connection, Received, WireError},
+    units::Received,
+    wire::{Connection, WireError},
 };
 use crate::config::{Dicom, Imager};
 use dicom_dictionary_std::uids;
