@@ -10,6 +10,7 @@
 //! | [`binding`] | which lane session stamps a reading; pure |
 //! | [`spool`] | everything that waits for the cloud, and all SQL |
 //! | [`forward`] | how DICOM instances get to the cloud |
+//! | [`dicom`] | the DICOM node: imagers send studies and find their patients |
 //! | [`instances`] | the DICOM instances that it holds, and their SQL |
 //! | [`uplink`] | the connection to the broker, and what to send next |
 //! | [`enrol`] | how a gateway gets its certificate |
@@ -21,6 +22,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod dicom;
 pub mod drivers;
 pub mod enrol;
 pub mod forward;

@@ -4,6 +4,7 @@
 use crate::{
     binding::Lanes,
     config::{Config, Link},
+    dicom::{Node, worklist::WorklistCache},
     enrol::{self, IdentityError},
     forward::Forward,
     health::Health,
@@ -55,7 +56,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let (spool, writer) = Spool::open(&config.data_dir.join("spool"), owner.as_ref()).await?;
     let (sessions, last_readings) = spool.lanes().await?;
     let lanes = Arc::new(Mutex::new(Lanes::new(sessions, last_readings)));
-    let health = Arc::new(Health::new(&config.links, &config.data_dir));
+    let health = Health::new(&config.links, &config.data_dir).with_imagers(&config.imagers);
+    let health = Arc::new(health);
     let journal_dir: Arc<Path> = config.data_dir.join("journal").into();
     let shared =
         Shared { spool: spool.clone(), health: health.clone(), lanes: lanes.clone(), journal_dir };
@@ -63,12 +65,18 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     for link in config.links {
         links.spawn(keep_link(Arc::new(link), shared.clone()));
     }
-    drop(shared);
+    let worklist = WorklistCache::open(&config.data_dir);
     if let Some(instances) = open_instances(&config.data_dir).await {
+        if let Some(dicom) = config.dicom {
+            let (instances, worklist) = (instances.clone(), worklist.clone());
+            let node = Node::new(dicom, config.imagers, instances, worklist, shared.clone());
+            links.spawn(keep_node(Arc::new(node)));
+        }
         let forward =
             Forward { data_dir: config.data_dir.clone(), instances, spool: spool.clone() };
         links.spawn(forward.run(stop.clone()));
     }
+    drop(shared);
     links.spawn(show_spool_fault(spool.progress(), health.clone()));
     let uplink = Uplink {
         data_dir: config.data_dir,
@@ -76,6 +84,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         spool,
         health,
         lanes,
+        worklist,
         owner,
     };
     let uplink = tokio::spawn(uplink.run(stop.clone()));
@@ -157,6 +166,19 @@ async fn keep_link(link: Arc<Link>, shared: Shared) {
             Err(_) => "its task panicked; this is a defect".into(),
         };
         shared.health.down(&link.id, &reason);
+        sleep(RESTART_PAUSE).await;
+    }
+}
+
+/// Associations run in tasks of their own; this is for what may fail around them.
+async fn keep_node(node: Arc<Node>) {
+    loop {
+        let task = AbortOnDrop(tokio::spawn(node.clone().run()));
+        match task.join().await {
+            Ok(()) => {}
+            Err(error) if error.is_cancelled() => return,
+            Err(_) => tracing::error!("the DICOM node panicked; this is a defect"),
+        }
         sleep(RESTART_PAUSE).await;
     }
 }

@@ -17,13 +17,17 @@ pub(super) struct Index {
     connection: SqliteConnection,
 }
 
-fn fails(what: &'static str) -> impl FnOnce(sqlx::Error) -> InstancesError {
+pub(super) fn fails(what: &'static str) -> impl FnOnce(sqlx::Error) -> InstancesError {
     move |source| InstancesError::Index { what, source }
 }
 
 impl Index {
     pub(super) fn new(connection: SqliteConnection) -> Self {
         Self { connection }
+    }
+
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
     }
 
     pub(super) async fn under(&mut self, uid: &str) -> Result<Vec<Held>, InstancesError> {

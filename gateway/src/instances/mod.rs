@@ -11,10 +11,12 @@
 //! success only after the bytes and the row are durable (fsync, rename, fsync of the folder, commit
 //! with `synchronous=FULL`). A small instance costs one commit instead of four.
 
+mod commitments;
 mod incoming;
 mod index;
 mod open;
 
+pub use commitments::{Commitment, Reference};
 pub use incoming::Incoming;
 pub use open::IMPLEMENTATION_CLASS_UID;
 

@@ -45,6 +45,7 @@ const SCHEMA: &[&str] = &[
     "create index if not exists instance_waiting on instance (received_day desc, received_at)
         where filed_at is null",
     "create index if not exists instance_filed on instance (filed_at) where filed_at is not null",
+    super::commitments::SCHEMA,
 ];
 
 pub(super) async fn open(dir: &Path) -> Result<Index, InstancesError> {
