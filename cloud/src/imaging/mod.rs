@@ -1,0 +1,14 @@
+//! DICOM instances: what their headers say, where their frames lie, and what they look like.
+//!
+//! [`header`] reads a file up to its pixels. Nothing in here keeps a whole instance in memory.
+
+mod data_set;
+#[cfg(test)]
+#[path = "../../tests/world/dicom.rs"]
+mod dicom;
+pub mod header;
+mod walk;
+
+pub use data_set::{DataSet, Span, Value};
+pub use header::Header;
+pub use walk::{WalkError, Walked, walk};
