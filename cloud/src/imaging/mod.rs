@@ -1,12 +1,16 @@
 //! DICOM instances: what their headers say, where their frames lie, and what they look like.
 //!
-//! [`header`] reads a file up to its pixels. Nothing in here keeps a whole instance in memory.
+//! [`header`] reads a file up to its pixels, [`frames`] finds its frames, [`codec`] and [`render`]
+//! make pictures of them. Nothing in here keeps a whole instance in memory.
 
+pub mod codec;
 mod data_set;
 #[cfg(test)]
 #[path = "../../tests/world/dicom.rs"]
 mod dicom;
+pub mod frames;
 pub mod header;
+pub mod render;
 mod walk;
 
 pub use data_set::{DataSet, Span, Value};

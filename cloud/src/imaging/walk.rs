@@ -146,11 +146,14 @@ impl<R: Read + Seek> Walk<R> {
         }
         let mut meta = DataSet::default();
         while self.end - self.at >= 8 {
-            let head = self.head()?;
-            if head.tag.group() != 0x0002 {
-                self.back_to(head.at)?;
+            let at = self.at;
+            // What follows is in another syntax, or not even elements.
+            let is_over = self.tag()?.group() != 0x0002;
+            self.back_to(at)?;
+            if is_over {
                 break;
             }
+            let head = self.head()?;
             let value = self.value(&head, self.end, 0)?;
             meta.insert(head.tag, value);
         }
@@ -161,8 +164,7 @@ impl<R: Read + Seek> Walk<R> {
         let mut root = DataSet::default();
         while self.at < self.end {
             let head = self.head()?;
-            let pixels =
-                [tags::PIXEL_DATA, tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA];
+            let pixels = [tags::PIXEL_DATA, tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA];
             if pixels.contains(&head.tag) {
                 let len = (head.len != UNDEFINED).then_some(u64::from(head.len));
                 self.has(&head, len.unwrap_or(0), self.end)?;
@@ -184,7 +186,8 @@ impl<R: Read + Seek> Walk<R> {
                 return self.fragments(end);
             }
             // Undefined length of an unknown VR is a sequence in Implicit VR.
-            let implicit = std::mem::replace(&mut self.implicit, self.implicit || head.vr == VR::UN);
+            let implicit = self.implicit;
+            self.implicit |= head.vr == VR::UN;
             let items = self.items(end, None, depth + 1);
             self.implicit = implicit;
             return items;
@@ -194,8 +197,8 @@ impl<R: Read + Seek> Walk<R> {
         if head.vr == VR::SQ {
             return self.items(self.at + len, Some(self.at + len), depth + 1);
         }
-        self.keep(0)?;
         if len > VALUE_BYTES_MAX {
+            self.keep(0)?;
             let span = Span { offset: self.at, len };
             self.skip(len)?;
             return Ok(Value::Elsewhere(span));
@@ -280,8 +283,27 @@ impl<R: Read + Seek> Walk<R> {
             return Err(WalkError::Malformed { tag, at });
         }
         let short = [
-            VR::AE, VR::AS, VR::AT, VR::CS, VR::DA, VR::DS, VR::DT, VR::FL, VR::FD, VR::IS, VR::LO,
-            VR::LT, VR::PN, VR::SH, VR::SL, VR::SS, VR::ST, VR::TM, VR::UI, VR::UL, VR::US,
+            VR::AE,
+            VR::AS,
+            VR::AT,
+            VR::CS,
+            VR::DA,
+            VR::DS,
+            VR::DT,
+            VR::FL,
+            VR::FD,
+            VR::IS,
+            VR::LO,
+            VR::LT,
+            VR::PN,
+            VR::SH,
+            VR::SL,
+            VR::SS,
+            VR::ST,
+            VR::TM,
+            VR::UI,
+            VR::UL,
+            VR::US,
         ];
         let vr = VR::from_binary(vr).unwrap_or(VR::UN);
         let len = if short.contains(&vr) {

@@ -10,9 +10,8 @@ const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 
 fn frame(position: u32, row: f32) -> Set {
     let content = Set::default().text(0x0020_9056, "SH", "1").ul(0x0020_9057, &[position]);
-    let place = Set::default()
-        .text(0x0008_1155, "UI", "2.25.77")
-        .fl(0x0022_0032, &[row, 0.0, row, 95.0]);
+    let place =
+        Set::default().text(0x0008_1155, "UI", "2.25.77").fl(0x0022_0032, &[row, 0.0, row, 95.0]);
     Set::default()
         .items(0x0020_9111, vec![content.ul(0x0020_9157, &[1, position])])
         .items(0x0022_0031, vec![place])
@@ -21,9 +20,8 @@ fn frame(position: u32, row: f32) -> Set {
 fn volume() -> Set {
     let measures = Set::default().text(0x0028_0030, "DS", "0.00387\\0.0117");
     let anatomy = Set::default().text(0x0020_9072, "CS", "R");
-    let shared = Set::default()
-        .items(0x0028_9110, vec![measures])
-        .items(0x0020_9071, vec![anatomy]);
+    let shared =
+        Set::default().items(0x0028_9110, vec![measures]).items(0x0020_9071, vec![anatomy]);
     Set::default()
         .text(0x0008_0005, "CS", "ISO_IR 100")
         .text(0x0008_0016, "UI", OPT)
@@ -67,9 +65,8 @@ fn a_volume_is_read_in_explicit_and_implicit_syntax_alike() {
     assert_eq!(found.patient_name.as_deref(), Some("Jürgen^Test"));
     assert_eq!(found.patient_id.as_deref(), Some("MRN 1"));
     assert_eq!(found.birth_date, Some(jiff::civil::date(1970, 1, 31)));
-    let acquired = found.acquired_at.unwrap();
-    assert_eq!(acquired.local.to_string(), "2026-09-01T09:17:00.25");
-    assert_eq!(acquired.offset_min, Some(120));
+    assert_eq!(found.acquired_at.unwrap().to_string(), "2026-09-01T09:17:00.25");
+    assert_eq!(found.acquired_offset_min, Some(120));
     assert_eq!((found.laterality.eye, &found.laterality.disagreement), (Eye::Right, &None));
     assert_eq!(found.frames, 3);
     assert_eq!(found.spacing, Some(PixelSpacing { row_mm: 0.00387, column_mm: 0.0117 }));
