@@ -10,6 +10,9 @@ mod data_set;
 mod dicom;
 pub mod frames;
 pub mod header;
+pub mod kept;
+mod object_reader;
+pub mod pictures;
 pub mod render;
 mod walk;
 
