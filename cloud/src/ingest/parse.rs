@@ -48,6 +48,8 @@ pub struct Checked {
     pub captured_at_us: i64,
     pub lane: Option<LaneId>,
     pub reading: Option<ReadingFacts>,
+    /// What an imager says of a procedure (MPPS).
+    pub step: Option<ProcedureStep>,
 }
 
 /// What filing has to know about a reading.
@@ -194,6 +196,10 @@ fn check(topic: &Topic, envelope: &Envelope) -> Result<Checked, Rejected> {
         captured_at_us: envelope.time.as_microsecond(),
         lane,
         reading,
+        step: match envelope.body {
+            Body::ProcedureStep(step) => Some(step),
+            _ => None,
+        },
     })
 }
 
