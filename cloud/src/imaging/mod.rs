@@ -1,5 +1,17 @@
-//! DICOM instances: where they lie, how they arrive, what their headers say.
+//! DICOM instances: where they lie and how they arrive, what their headers say, where their frames
+//! lie, and what they look like.
+//!
+//! [`header`] reads a file up to its pixels. Nothing in here keeps a whole instance in memory.
 
 pub mod archive;
+mod data_set;
+#[cfg(test)]
+#[path = "../../tests/world/dicom.rs"]
+mod dicom;
 pub mod header;
 pub mod upload;
+mod walk;
+
+pub use data_set::{DataSet, Span, Value};
+pub use header::Header;
+pub use walk::{WalkError, Walked, walk};

@@ -1,0 +1,1 @@
+//! Studies, series and instances as DICOMweb asks for them (QIDO-RS).
