@@ -107,8 +107,7 @@ pub async fn file(core: &Core, arrived: &Arrived, now_us: i64) -> Result<String,
         }
         Err(why) => {
             let reason = format!("it cannot be read: {why}");
-            let placed =
-                Placement { place: Place::Quarantined, reason, encounter_id: None };
+            let placed = Placement { place: Place::Quarantined, reason, encounter_id: None };
             (placed, Gathered::default(), Header::default())
         }
     };
@@ -145,7 +144,11 @@ struct Filing<'a> {
 impl Filing<'_> {
     /// An exam that is signed takes it as an addendum, one for each series, and its signer is told
     /// (D7).
-    async fn note_late(&mut self, row: &mut InstanceRow, header: &Header) -> Result<(), StoreError> {
+    async fn note_late(
+        &mut self,
+        row: &mut InstanceRow,
+        header: &Header,
+    ) -> Result<(), StoreError> {
         let Some(encounter) = row.encounter_id.clone() else { return Ok(()) };
         signature::lock(&mut self.tx, self.tenant, &encounter).await?;
         let Some(signer) = signature::signer(&mut self.tx, self.tenant, &encounter).await? else {

@@ -15,6 +15,7 @@ pub mod correct;
 pub mod csv;
 pub mod enrol_gateway;
 pub mod history;
+pub mod image_evidence;
 pub mod import_schedule;
 pub mod inbox_owner;
 pub mod intake;

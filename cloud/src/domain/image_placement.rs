@@ -142,9 +142,9 @@ fn of_visit(facts: Facts<'_>, visit: &Visit, what: &str) -> Placement {
 fn by_patient_id(facts: Facts<'_>, id: &str) -> Placement {
     let Some(person) = facts.person else {
         return match facts.session {
-            Some(_) => held(format!(
-                "the data says patient {id}, the lane session is another patient's"
-            )),
+            Some(_) => {
+                held(format!("the data says patient {id}, the lane session is another patient's"))
+            }
             None => inbox(format!("the data says patient {id}, whom nobody knows here")),
         };
     };

@@ -34,6 +34,7 @@ static ASSETS: &[Asset] = &[
     asset!("audit.css", "text/css; charset=utf-8"),
     asset!("reports.css", "text/css; charset=utf-8"),
     asset!("carry.css", "text/css; charset=utf-8"),
+    asset!("images.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("main.js", "text/javascript; charset=utf-8"),
     asset!("live.js", "text/javascript; charset=utf-8"),

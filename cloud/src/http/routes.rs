@@ -50,8 +50,8 @@ pub fn routes() -> Vec<Route> {
 
 fn page_routes() -> Vec<Route> {
     use pages::{
-        account, audit, charges, charts, exam, fleet, history, inbox, instruments, lane, lanes,
-        notices, optical, patients, people, preferences, raw, reports, slip,
+        account, audit, charges, charts, exam, fleet, history, inbox, inbox_images, instruments,
+        lane, lanes, notices, optical, patients, people, preferences, raw, reports, slip,
     };
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
@@ -147,6 +147,9 @@ fn page_routes() -> Vec<Route> {
         get("/readings/{reading}/raw", CLINICAL, raw::show),
         get("/inbox", CLINICAL, inbox::choose),
         get("/inbox/{location}", CLINICAL, inbox::show),
+        post("/exams/{encounter}/images/{instance}/out", CLINICAL, exam::images::take_out),
+        post("/inbox/{location}/images/{instance}/assign", CLINICAL, inbox_images::assign),
+        post("/inbox/{location}/images/{instance}/reject", CLINICAL, inbox_images::reject),
         post("/inbox/{location}/{reading}/assign", CLINICAL, inbox::assign),
         post("/inbox/{location}/{reading}/reject", CLINICAL, inbox::reject),
         post("/inbox/{location}/{reading}/take", CLINICAL, inbox::take),

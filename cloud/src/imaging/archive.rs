@@ -41,9 +41,11 @@ impl Archive {
         if let Some(store) = self.store.get() {
             return Ok(store.clone());
         }
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(
-            |source| ArchiveError::Folder { path: self.folder.to_path_buf(), source },
-        )?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)
+            .map_err(|source| ArchiveError::Folder { path: self.folder.to_path_buf(), source })?;
         let store = LocalFileSystem::new_with_prefix(&self.folder)?.with_fsync(true);
         Ok(self.store.get_or_init(|| Arc::new(store)).clone())
     }
@@ -80,6 +82,17 @@ impl Archive {
             Ok(meta) => Ok(Some(meta.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Throws away what there is of an upload.
+    pub async fn discard(&self, tenant: &str, sha256: &Sha256) -> Result<(), ArchiveError> {
+        let path = self.file(&Self::incoming_key(tenant, sha256));
+        match tokio::fs::remove_file(&path).await {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(ArchiveError::Folder { path, source })
+            }
+            _ => Ok(()),
         }
     }
 

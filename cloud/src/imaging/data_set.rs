@@ -152,7 +152,9 @@ impl Charset {
         {
             return text.to_owned();
         }
-        self.0.decode(bytes).unwrap_or_else(|_| bytes.iter().map(|byte| char::from(*byte)).collect())
+        self.0
+            .decode(bytes)
+            .unwrap_or_else(|_| bytes.iter().map(|byte| char::from(*byte)).collect())
     }
 
     fn is_western(&self) -> bool {

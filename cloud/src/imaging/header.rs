@@ -17,7 +17,7 @@ pub use time::AcquiredAt;
 
 use super::{
     data_set::{Charset, DataSet, Span, Value},
-    walk::{Walked, WalkError, walk},
+    walk::{WalkError, Walked, walk},
 };
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -180,8 +180,10 @@ pub fn of(file: &Walked) -> Header {
         protocol: text(tags::PROTOCOL_NAME),
         region: set
             .item(tags::ANATOMIC_REGION_SEQUENCE)
-            .or_else(|| geometry::shared(set, tags::FRAME_ANATOMY_SEQUENCE)?
-                .item(tags::ANATOMIC_REGION_SEQUENCE))
+            .or_else(|| {
+                geometry::shared(set, tags::FRAME_ANATOMY_SEQUENCE)?
+                    .item(tags::ANATOMIC_REGION_SEQUENCE)
+            })
             .and_then(|region| region.text(tags::CODE_MEANING, &charset))
             .map(|text| cut(&text)),
         manufacturer: text(tags::MANUFACTURER),

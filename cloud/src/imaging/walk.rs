@@ -161,8 +161,7 @@ impl<R: Read + Seek> Walk<R> {
         let mut root = DataSet::default();
         while self.at < self.end {
             let head = self.head()?;
-            let pixels =
-                [tags::PIXEL_DATA, tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA];
+            let pixels = [tags::PIXEL_DATA, tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA];
             if pixels.contains(&head.tag) {
                 let len = (head.len != UNDEFINED).then_some(u64::from(head.len));
                 self.has(&head, len.unwrap_or(0), self.end)?;
@@ -184,7 +183,8 @@ impl<R: Read + Seek> Walk<R> {
                 return self.fragments(end);
             }
             // Undefined length of an unknown VR is a sequence in Implicit VR.
-            let implicit = std::mem::replace(&mut self.implicit, self.implicit || head.vr == VR::UN);
+            let implicit = self.implicit;
+            self.implicit |= head.vr == VR::UN;
             let items = self.items(end, None, depth + 1);
             self.implicit = implicit;
             return items;
@@ -280,8 +280,27 @@ impl<R: Read + Seek> Walk<R> {
             return Err(WalkError::Malformed { tag, at });
         }
         let short = [
-            VR::AE, VR::AS, VR::AT, VR::CS, VR::DA, VR::DS, VR::DT, VR::FL, VR::FD, VR::IS, VR::LO,
-            VR::LT, VR::PN, VR::SH, VR::SL, VR::SS, VR::ST, VR::TM, VR::UI, VR::UL, VR::US,
+            VR::AE,
+            VR::AS,
+            VR::AT,
+            VR::CS,
+            VR::DA,
+            VR::DS,
+            VR::DT,
+            VR::FL,
+            VR::FD,
+            VR::IS,
+            VR::LO,
+            VR::LT,
+            VR::PN,
+            VR::SH,
+            VR::SL,
+            VR::SS,
+            VR::ST,
+            VR::TM,
+            VR::UI,
+            VR::UL,
+            VR::US,
         ];
         let vr = VR::from_binary(vr).unwrap_or(VR::UN);
         let len = if short.contains(&vr) {

@@ -60,6 +60,9 @@ crate::row! {
 #[macro_export]
 macro_rules! instance_rows {
     ($rest:literal) => {
+        $crate::instance_rows!(from "instance i", $rest)
+    };
+    (from $from:literal, $rest:literal) => {
         concat!(
             "SELECT i.instance_id, i.sha256, i.len_bytes, i.object_key, i.source, i.gateway_id,
                 i.link_id, i.lane_id, i.location_id, i.lane_session_id, i.calling_ae,
@@ -69,7 +72,9 @@ macro_rules! instance_rows {
                 i.concatenation_uid, i.acquired_at, i.patient_id, i.birth_date, i.accession,
                 i.header, i.place, i.reason, i.encounter_id, i.is_late, i.contradicts, i.version,
                 i.changed_at_us, i.changed_by, i.change_reason
-            FROM instance i ",
+            FROM ",
+            $from,
+            " ",
             $rest
         )
     };
@@ -172,6 +177,21 @@ pub async fn of_encounter(
             i.instance_number, i.instance_id LIMIT $3"
     );
     tx.fetch_all(sql, args![tenant, encounter, INSTANCES_MAX]).await
+}
+
+/// What the exams of a location's day hold, exam by exam.
+pub async fn of_day(
+    tx: &mut Tx,
+    tenant: &str,
+    (location, date): (&str, &str),
+) -> Result<Vec<InstanceRow>, StoreError> {
+    let sql = instance_rows!(
+        from "encounter e CROSS JOIN instance i",
+        "WHERE e.tenant_id = $1 AND e.location_id = $2 AND e.visit_date = $3
+            AND i.tenant_id = $1 AND i.encounter_id = e.encounter_id AND i.place = 'exam'
+        ORDER BY i.encounter_id, i.series_instance_uid, i.instance_id LIMIT $4"
+    );
+    tx.fetch_all(sql, args![tenant, location, date, INSTANCES_MAX]).await
 }
 
 /// What waits at a location, oldest first.

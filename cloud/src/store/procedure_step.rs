@@ -26,7 +26,8 @@ crate::row! {
 /// Notes what an imager says. What is final stays so: an older message may come later. Gives
 /// whether anything changed.
 pub async fn put(tx: &mut Tx, tenant: &str, row: &StepRow) -> Result<bool, StoreError> {
-    let sql = "INSERT INTO procedure_step (tenant_id, gateway_id, step_uid, link_id, lane_id, status,
+    let sql =
+        "INSERT INTO procedure_step (tenant_id, gateway_id, step_uid, link_id, lane_id, status,
             study_instance_uid, encounter_id, instances, begun_at_us, said_at_us)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         ON CONFLICT (tenant_id, gateway_id, step_uid) DO UPDATE SET status = excluded.status,

@@ -21,11 +21,7 @@ crate::row! {
     }
 }
 
-pub async fn get(
-    tx: &mut Tx,
-    tenant: &str,
-    sha256: &str,
-) -> Result<Option<UploadRow>, StoreError> {
+pub async fn get(tx: &mut Tx, tenant: &str, sha256: &str) -> Result<Option<UploadRow>, StoreError> {
     let sql = "SELECT sha256, gateway_id, offer, len_bytes, received_bytes, sop_instance_uid,
             encounter_id, offered_at_us
         FROM instance_upload WHERE tenant_id = $1 AND sha256 = $2";

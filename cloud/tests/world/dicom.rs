@@ -41,16 +41,32 @@ impl Set {
         self.with(tag, vr, Body::Bytes(bytes))
     }
     pub fn us(self, tag: u32, values: &[u16]) -> Self {
-        self.raw(tag, "US", &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
+        self.raw(
+            tag,
+            "US",
+            &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>(),
+        )
     }
     pub fn ul(self, tag: u32, values: &[u32]) -> Self {
-        self.raw(tag, "UL", &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
+        self.raw(
+            tag,
+            "UL",
+            &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>(),
+        )
     }
     pub fn fl(self, tag: u32, values: &[f32]) -> Self {
-        self.raw(tag, "FL", &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
+        self.raw(
+            tag,
+            "FL",
+            &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>(),
+        )
     }
     pub fn fd(self, tag: u32, values: &[f64]) -> Self {
-        self.raw(tag, "FD", &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
+        self.raw(
+            tag,
+            "FD",
+            &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>(),
+        )
     }
     pub fn items(self, tag: u32, items: Vec<Set>) -> Self {
         self.with(tag, "SQ", Body::Items(items))

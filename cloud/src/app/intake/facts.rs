@@ -135,11 +135,7 @@ async fn visit(tx: &mut Tx, tenant: &str, encounter: &str) -> Result<Option<Visi
     Ok(Some(Visit { encounter_id: found.encounter_id, person, accession: found.accession }))
 }
 
-async fn person(
-    tx: &mut Tx,
-    tenant: &str,
-    chart: &patient::Patient,
-) -> Result<Person, StoreError> {
+async fn person(tx: &mut Tx, tenant: &str, chart: &patient::Patient) -> Result<Person, StoreError> {
     let charts = patient::family(tx, tenant, &chart.patient_id).await?;
     Ok(Person {
         chart_numbers: charts.into_iter().map(|it| it.chart_number).collect(),

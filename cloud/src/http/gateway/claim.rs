@@ -1,11 +1,7 @@
 //! Enrolment: a claim code and a certificate request against a certificate.
 
-use super::{
-    super::{attempts::Attempts, serve::Peer},
-    Endpoint,
-};
+use super::{super::serve::Peer, Endpoint};
 use crate::{
-    Core,
     app::claim_code::code_sha256,
     clock,
     pki::PkiError,
@@ -28,7 +24,7 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Why a claim was not granted.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+pub(super) enum Refusal {
     #[error("too many attempts: wait ten minutes")]
     TooManyAttempts,
     #[error("{0}")]

@@ -237,9 +237,7 @@ impl Receiving<'_> {
             return Err(Refusal::TooMany);
         }
         let encounter_id = match &self.offer.lane_session {
-            Some(session) => {
-                encounter::of_session(&mut tx, tenant, &session.to_string()).await?
-            }
+            Some(session) => encounter::of_session(&mut tx, tenant, &session.to_string()).await?,
             None => None,
         };
         let row = UploadRow {

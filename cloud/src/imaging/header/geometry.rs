@@ -51,8 +51,7 @@ pub fn shared(set: &DataSet, group: Tag) -> Option<&DataSet> {
 
 /// A functional group that all frames share, or else the first frame's.
 fn group(set: &DataSet, group: Tag) -> Option<&DataSet> {
-    shared(set, group)
-        .or_else(|| set.item(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)?.item(group))
+    shared(set, group).or_else(|| set.item(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)?.item(group))
 }
 
 /// Of the pixels, else of the imager's detector, else only their ratio.
@@ -60,13 +59,12 @@ pub fn spacing(set: &DataSet) -> Option<PixelSpacing> {
     let measured = group(set, tags::PIXEL_MEASURES_SEQUENCE)
         .map(|measures| measures.numbers(tags::PIXEL_SPACING))
         .filter(|pair| pair.len() == 2);
-    let pair = measured
-        .or_else(|| {
-            [tags::PIXEL_SPACING, tags::IMAGER_PIXEL_SPACING]
-                .into_iter()
-                .map(|tag| set.numbers(tag))
-                .find(|pair| pair.len() == 2)
-        })?;
+    let pair = measured.or_else(|| {
+        [tags::PIXEL_SPACING, tags::IMAGER_PIXEL_SPACING]
+            .into_iter()
+            .map(|tag| set.numbers(tag))
+            .find(|pair| pair.len() == 2)
+    })?;
     let [row_mm, column_mm] = *pair else { return None };
     // Anything else is a mistake of units or a division by zero in the imager.
     let real = |mm: f64| (1e-6..=1e3).contains(&mm);

@@ -10,9 +10,8 @@ const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 
 fn frame(position: u32, row: f32) -> Set {
     let content = Set::default().text(0x0020_9056, "SH", "1").ul(0x0020_9057, &[position]);
-    let place = Set::default()
-        .text(0x0008_1155, "UI", "2.25.77")
-        .fl(0x0022_0032, &[row, 0.0, row, 95.0]);
+    let place =
+        Set::default().text(0x0008_1155, "UI", "2.25.77").fl(0x0022_0032, &[row, 0.0, row, 95.0]);
     Set::default()
         .items(0x0020_9111, vec![content.ul(0x0020_9157, &[1, position])])
         .items(0x0022_0031, vec![place])
@@ -21,9 +20,8 @@ fn frame(position: u32, row: f32) -> Set {
 fn volume() -> Set {
     let measures = Set::default().text(0x0028_0030, "DS", "0.00387\\0.0117");
     let anatomy = Set::default().text(0x0020_9072, "CS", "R");
-    let shared = Set::default()
-        .items(0x0028_9110, vec![measures])
-        .items(0x0020_9071, vec![anatomy]);
+    let shared =
+        Set::default().items(0x0028_9110, vec![measures]).items(0x0020_9071, vec![anatomy]);
     Set::default()
         .text(0x0008_0005, "CS", "ISO_IR 100")
         .text(0x0008_0016, "UI", OPT)
