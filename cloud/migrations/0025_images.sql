@@ -37,6 +37,8 @@ CREATE TABLE instance (
     acquired_at TEXT,
     -- What the object says of the patient; never what we make of it.
     patient_id TEXT NOT NULL,
+    -- In small letters, with its carets, for searching.
+    patient_name_folded TEXT NOT NULL,
     birth_date TEXT,
     accession TEXT NOT NULL,
     -- JSON of imaging/header.rs.

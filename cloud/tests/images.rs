@@ -291,38 +291,38 @@ async fn instances_go_where_the_data_says(kind: Kind) {
     let study = clinic.study_of(0);
     let accession = clinic.visits[1].accession.clone().unwrap();
     let now = now_there();
-    let object = |study, sop, id, born, accession| Object {
+    let object = |study, sop, (patient_id, birth_date, accession)| Object {
         study,
         sop,
-        patient_id: id,
-        birth_date: born,
+        patient_id,
+        birth_date,
         accession,
         ..Object::default()
     };
     let (first, second) =
         (Some(&clinic.visits[0].encounter_id), Some(&clinic.visits[1].encounter_id));
-    let today = |it: Object<'static>| Object { acquired: now.clone().leak(), ..it };
+    let today = |it| Object { acquired: &now, ..it };
     let cases = [
-        ("our study UID", object(&study, "1.1", "4711", "19610304", ""), "exam", first),
-        ("our accession", object("1.9.2", "1.2", "", "", &accession), "exam", second),
-        ("both, of two visits", object(&study, "1.3", "", "", &accession), "held", None),
-        ("the id was edited", object(&study, "1.4", "4712", "", ""), "held", None),
-        ("an id of another day", object("1.9.5", "1.5", "4711", "19610304", ""), "inbox", None),
-        ("the name alone", object("1.9.6", "1.6", "", "", ""), "inbox", None),
+        ("our study UID", object(&study, "1.1", ("4711", "19610304", "")), "exam", first),
+        ("our accession", object("1.9.2", "1.2", ("", "", &accession)), "exam", second),
+        ("both, of two visits", object(&study, "1.3", ("", "", &accession)), "held", None),
+        ("the id was edited", object(&study, "1.4", ("4712", "", "")), "held", None),
+        ("an id of another day", object("1.9.5", "1.5", ("4711", "19610304", "")), "inbox", None),
+        ("the name alone", object("1.9.6", "1.6", ("", "", "")), "inbox", None),
         (
             "id and birth date of today",
-            today(object("1.9.7", "1.7", "4712", "19481230", "")),
+            today(object("1.9.7", "1.7", ("4712", "19481230", ""))),
             "exam",
             second,
         ),
         (
             "the birth date of somebody else",
-            today(object("1.9.8", "1.8", "4712", "19610304", "")),
+            today(object("1.9.8", "1.8", ("4712", "19610304", ""))),
             "held",
             None,
         ),
         // Names the patient not at all, but its study is filed by an identifier of ours.
-        ("the rest of a study", object("1.9.7", "1.10", "4712", "19481230", ""), "exam", second),
+        ("the rest of a study", object("1.9.7", "1.10", ("4712", "19481230", "")), "exam", second),
     ];
     for (name, object, place, encounter) in cases {
         let row = clinic.filed(&object.file()).await;

@@ -21,7 +21,9 @@ pub fn of_images(rows: &[InstanceRow]) -> Vec<Evidence> {
         };
         let is_same = |it: &&mut Evidence| it.kind == kind && it.id == row.series_instance_uid;
         if let Some(known) = found.iter_mut().find(is_same) {
-            known.eyes.extend(eyes.into_iter().filter(|eye| !known.eyes.contains(eye)));
+            known.eyes.extend(eyes);
+            known.eyes.sort();
+            known.eyes.dedup();
             continue;
         }
         let at = row.acquired_at.as_deref().and_then(|at| at.get(11..16)).unwrap_or_default();

@@ -20,7 +20,7 @@ use crate::{
 use chiasm_proto::{ClockState, Eye, Sha256};
 use facts::Gathered;
 use object_store::path::Path as Key;
-use std::io::BufReader;
+use std::{io::BufReader, path::PathBuf};
 use uuid::Uuid;
 
 /// Longest text of the data that is taken into a column, in characters; the header has it whole.
@@ -70,7 +70,11 @@ pub struct Arrived {
 
 /// Reads the header of an object of the archive. Why it cannot be read is for people.
 pub async fn read_header(core: &Core, key: &Key) -> Result<Header, String> {
-    let path = core.archive.file(key);
+    read_header_of(core.archive.file(key)).await
+}
+
+/// The same of any file.
+pub async fn read_header_of(path: PathBuf) -> Result<Header, String> {
     let read = tokio::task::spawn_blocking(move || {
         let file = std::fs::File::open(&path).map_err(|error| error.to_string())?;
         header::read(BufReader::new(file)).map_err(|error| error.to_string())
@@ -235,6 +239,7 @@ fn row(arrived: &Arrived, header: &Header, placed: Placement, now_us: i64) -> In
         concatenation_uid: header.concatenation_uid.as_deref().map(column),
         acquired_at: header.acquired_at.map(|at| at.local.to_string()),
         patient_id: or(&header.patient_id, "").trim().to_owned(),
+        patient_name_folded: or(&header.patient_name, "").to_lowercase(),
         birth_date: header.birth_date.map(|date| date.to_string()),
         accession: or(&header.accession, "").trim().to_owned(),
         header: serde_json::to_string(header).expect("plain data always serialises"),

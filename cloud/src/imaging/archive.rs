@@ -71,6 +71,12 @@ impl Archive {
         Ok(path)
     }
 
+    /// A name for a file of its own beside the uploads, for what comes without its hash.
+    pub async fn scratch(&self, tenant: &str) -> Result<PathBuf, ArchiveError> {
+        let of_upload = self.incoming(tenant, &Sha256::of(&[])).await?;
+        Ok(of_upload.with_file_name(format!("scratch-{}.part", uuid::Uuid::new_v4())))
+    }
+
     /// The file of an object, for what reads a file and no store.
     pub fn file(&self, key: &Key) -> PathBuf {
         self.folder.join(key.as_ref())

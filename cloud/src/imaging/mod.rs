@@ -12,6 +12,6 @@ pub mod header;
 pub mod upload;
 mod walk;
 
-pub use data_set::{DataSet, Span, Value};
+pub use data_set::{Charset, DataSet, Span, Value};
 pub use header::Header;
 pub use walk::{WalkError, Walked, walk};

@@ -1,7 +1,9 @@
 //! DICOM objects as imagers make them, and a gateway that sends them to the cloud.
 
-use super::{Cloud, gateway::Credentials};
-use crate::dicom::{EXPLICIT, Set};
+use crate::{
+    common::{Cloud, gateway::Credentials},
+    dicom::{EXPLICIT, Set},
+};
 use chiasm_proto::{
     ClockState, InstanceOffer, InstanceProgress, InstanceStatus, Sha256,
     instance::{INSTANCES_PATH, PART_SHA256_HEADER},
