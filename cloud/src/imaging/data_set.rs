@@ -144,17 +144,14 @@ impl Charset {
         )
     }
 
-    /// Instruments write UTF-8 while they name Latin-1, or nothing. Latin-1 text that happens to be
-    /// well-formed UTF-8 does not occur in names.
+    /// Instruments write UTF-8 while they name Latin-1, or Latin-1 while they name UTF-8 or nothing.
+    /// Latin-1 text that happens to be well-formed UTF-8 does not occur in names.
     fn decode(&self, bytes: &[u8]) -> String {
-        if let Ok(text) = std::str::from_utf8(bytes)
-            && (text.is_ascii() && !bytes.contains(&0x1B) || self.is_western())
-        {
-            return text.to_owned();
+        let latin_1 = || bytes.iter().map(|byte| char::from(*byte)).collect();
+        if self.is_western() {
+            return std::str::from_utf8(bytes).map_or_else(|_| latin_1(), str::to_owned);
         }
-        self.0
-            .decode(bytes)
-            .unwrap_or_else(|_| bytes.iter().map(|byte| char::from(*byte)).collect())
+        self.0.decode(bytes).unwrap_or_else(|_| latin_1())
     }
 
     fn is_western(&self) -> bool {

@@ -3,7 +3,7 @@
 //! What is missing is `None`; what is written wrongly is taken as missing. Only a file that cannot
 //! be walked at all is an error.
 
-mod geometry;
+pub mod geometry;
 mod kind;
 mod laterality;
 #[cfg(test)]
@@ -13,7 +13,6 @@ mod time;
 pub use geometry::{FrameLocation, PixelSpacing, Window};
 pub use kind::ImageKind;
 pub use laterality::Laterality;
-pub use time::AcquiredAt;
 
 use super::{
     data_set::{Charset, DataSet, Span, Value},
@@ -21,7 +20,7 @@ use super::{
 };
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Seek};
 
@@ -54,7 +53,10 @@ pub struct Header {
 
     pub modality: Option<String>,
     pub laterality: Laterality,
-    pub acquired_at: Option<AcquiredAt>,
+    /// By the imager's clock.
+    pub acquired_at: Option<DateTime>,
+    /// East of Greenwich, in minutes, if the imager says.
+    pub acquired_offset_min: Option<i16>,
     pub series_number: Option<i32>,
     pub instance_number: Option<i32>,
     pub series_description: Option<String>,
@@ -159,6 +161,7 @@ pub fn of(file: &Walked) -> Header {
     let text = |tag: Tag| set.text(tag, &charset).map(|text| cut(&text));
     let pixels = pixel_format(file);
     let frames = frames(set, pixels.is_some());
+    let acquired = time::acquired(set);
     Header {
         sop_class_uid: uid(set, tags::SOP_CLASS_UID),
         sop_instance_uid: uid(set, tags::SOP_INSTANCE_UID),
@@ -173,7 +176,8 @@ pub fn of(file: &Walked) -> Header {
         accession: text(tags::ACCESSION_NUMBER),
         modality: set.word(tags::MODALITY).map(|word| cut(&word)),
         laterality: laterality::of(set),
-        acquired_at: time::acquired(set),
+        acquired_at: acquired.map(|(local, _)| local),
+        acquired_offset_min: acquired.and_then(|(_, offset)| offset),
         series_number: whole(set, tags::SERIES_NUMBER),
         instance_number: whole(set, tags::INSTANCE_NUMBER),
         series_description: text(tags::SERIES_DESCRIPTION),

@@ -4,10 +4,12 @@
 //! [`header`] reads a file up to its pixels. Nothing in here keeps a whole instance in memory.
 
 pub mod archive;
+pub mod codec;
 mod data_set;
 #[cfg(test)]
 #[path = "../../tests/world/dicom.rs"]
 mod dicom;
+pub mod frames;
 pub mod header;
 pub mod upload;
 mod walk;

@@ -146,11 +146,14 @@ impl<R: Read + Seek> Walk<R> {
         }
         let mut meta = DataSet::default();
         while self.end - self.at >= 8 {
-            let head = self.head()?;
-            if head.tag.group() != 0x0002 {
-                self.back_to(head.at)?;
+            let at = self.at;
+            // What follows is in another syntax, or not even elements.
+            let is_over = self.tag()?.group() != 0x0002;
+            self.back_to(at)?;
+            if is_over {
                 break;
             }
+            let head = self.head()?;
             let value = self.value(&head, self.end, 0)?;
             meta.insert(head.tag, value);
         }
@@ -194,8 +197,8 @@ impl<R: Read + Seek> Walk<R> {
         if head.vr == VR::SQ {
             return self.items(self.at + len, Some(self.at + len), depth + 1);
         }
-        self.keep(0)?;
         if len > VALUE_BYTES_MAX {
+            self.keep(0)?;
             let span = Span { offset: self.at, len };
             self.skip(len)?;
             return Ok(Value::Elsewhere(span));

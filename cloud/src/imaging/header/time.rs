@@ -3,25 +3,15 @@
 use super::super::data_set::DataSet;
 use dicom_dictionary_std::tags;
 use jiff::civil::{Date, DateTime, Time};
-use serde::{Deserialize, Serialize};
-
-/// A time as the imager wrote it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AcquiredAt {
-    /// Of the imager's clock.
-    pub local: DateTime,
-    /// East of Greenwich, in minutes, if the imager says.
-    pub offset_min: Option<i16>,
-}
 
 /// The most exact time that a data set gives: of the acquisition, else of the content, else of the
-/// series or the study.
-pub fn acquired(set: &DataSet) -> Option<AcquiredAt> {
+/// series or the study. Behind it the minutes east of Greenwich, if the imager says.
+pub fn acquired(set: &DataSet) -> Option<(DateTime, Option<i16>)> {
     let zone = set.word(tags::TIMEZONE_OFFSET_FROM_UTC).and_then(|zone| offset_min(&zone));
     if let Some(word) = set.word(tags::ACQUISITION_DATE_TIME)
         && let Some((local, offset)) = date_time(&word)
     {
-        return Some(AcquiredAt { local, offset_min: offset.or(zone) });
+        return Some((local, offset.or(zone)));
     }
     let pairs = [
         (tags::ACQUISITION_DATE, tags::ACQUISITION_TIME),
@@ -32,7 +22,7 @@ pub fn acquired(set: &DataSet) -> Option<AcquiredAt> {
     pairs.into_iter().find_map(|(date_tag, time_tag)| {
         let date = date(&set.word(date_tag)?)?;
         let time = time(&set.word(time_tag)?)?;
-        Some(AcquiredAt { local: DateTime::from_parts(date, time), offset_min: zone })
+        Some((DateTime::from_parts(date, time), zone))
     })
 }
 
