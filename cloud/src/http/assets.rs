@@ -35,6 +35,7 @@ static ASSETS: &[Asset] = &[
     asset!("reports.css", "text/css; charset=utf-8"),
     asset!("carry.css", "text/css; charset=utf-8"),
     asset!("viewer.css", "text/css; charset=utf-8"),
+    asset!("images.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("main.js", "text/javascript; charset=utf-8"),
     asset!("live.js", "text/javascript; charset=utf-8"),

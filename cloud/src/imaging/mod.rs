@@ -1,8 +1,9 @@
-//! DICOM instances: what their headers say, where their frames lie, and what they look like.
+//! DICOM instances: where they lie and how they arrive, what their headers say, where their frames
+//! lie, and what they look like.
 //!
-//! [`header`] reads a file up to its pixels, [`frames`] finds its frames, [`codec`] and [`render`]
-//! make pictures of them. Nothing in here keeps a whole instance in memory.
+//! [`header`] reads a file up to its pixels. Nothing in here keeps a whole instance in memory.
 
+pub mod archive;
 pub mod codec;
 mod data_set;
 #[cfg(test)]
@@ -14,8 +15,9 @@ pub mod kept;
 mod object_reader;
 pub mod pictures;
 pub mod render;
+pub mod upload;
 mod walk;
 
-pub use data_set::{DataSet, Span, Value};
+pub use data_set::{Charset, DataSet, Span, Value};
 pub use header::Header;
 pub use walk::{WalkError, Walked, walk};
