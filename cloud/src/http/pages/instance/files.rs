@@ -1,6 +1,6 @@
 //! What the viewer asks for: frames, thumbnails, documents, and the file itself.
 
-use super::{Ask, note_look, opened};
+use super::{Ask, note_look, opened, store};
 use crate::{
     http::{Fault, Web, Who, extract::Params},
     imaging::pictures::Shown,
@@ -37,7 +37,7 @@ pub async fn frame(
         return Ok(unchanged);
     }
     let name = (who.tenant.as_str(), id.as_str());
-    let store = web.core.archive.store();
+    let store = store(&web)?;
     let shown = web.core.pictures.frame(&store, name, &opened, (number, window)).await?;
     Ok(picture(shown, &tag))
 }
@@ -64,7 +64,7 @@ pub async fn thumbnail(
         return Ok(unchanged);
     }
     let name = (who.tenant.as_str(), id.as_str());
-    let shown = web.core.pictures.thumbnail(&web.core.archive.store(), name, &opened).await?;
+    let shown = web.core.pictures.thumbnail(&store(&web)?, name, &opened).await?;
     Ok(picture(shown, &tag))
 }
 
@@ -88,7 +88,7 @@ pub async fn document(
 ) -> Result<Response, Fault> {
     let opened = opened(&web, &who, &id).await?;
     note_look(&web, &who, &id, opened.encounter_id.as_deref()).await?;
-    let bytes = web.core.pictures.document(&web.core.archive.store(), &opened).await?;
+    let bytes = web.core.pictures.document(&store(&web)?, &opened).await?;
     if !bytes.starts_with(b"%PDF-") {
         let message = "This document is no PDF and cannot be shown here. It is stored as received.";
         return Err(Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "not_shown", message));
@@ -112,7 +112,7 @@ pub async fn file(
     let row = row.ok_or_else(|| Fault::not_found("image"))?;
     note_look(&web, &who, &id, row.encounter_id.as_deref()).await?;
     let key = Key::parse(&row.object_key).map_err(|error| Fault::ours(&error))?;
-    let object = web.core.archive.store().get(&key).await.map_err(|error| Fault::ours(&error))?;
+    let object = store(&web)?.get(&key).await.map_err(|error| Fault::ours(&error))?;
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/dicom"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(object.meta.size));

@@ -31,6 +31,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
+use object_store::ObjectStore;
 use pane::{Pane, Shelf};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -98,7 +99,11 @@ fn window(center: Option<f64>, width: Option<f64>) -> Result<Option<Window>, Fau
     }
 }
 
-/// An instance of the tenant, which is looked at by this.
+fn store(web: &Web) -> Result<Arc<dyn ObjectStore>, Fault> {
+    web.core.archive.store().map_err(|error| Fault::ours(&error))
+}
+
+/// An instance of the tenant.
 async fn opened(web: &Web, who: &Who, id: &str) -> Result<Arc<Opened>, Fault> {
     let pictures = &web.core.pictures;
     let found = match pictures.known(&who.tenant, id) {
@@ -115,7 +120,7 @@ async fn opened(web: &Web, who: &Who, id: &str) -> Result<Arc<Opened>, Fault> {
                 encounter_id: row.encounter_id.filter(|_| row.place == "exam"),
                 header: serde_json::from_str(&row.header).unwrap_or_default(),
             };
-            pictures.open(&web.core.archive.store(), (&who.tenant, id), stored).await?
+            pictures.open(&store(web)?, (&who.tenant, id), stored).await?
         }
     };
     Ok(found)

@@ -1,6 +1,6 @@
 //! One instance on the page: its picture with what has to be known to read it.
 
-use super::{Ask, Image, opened};
+use super::{Ask, Image, opened, store};
 use crate::{
     http::{Fault, Web, Who, show},
     imaging::{
@@ -95,7 +95,7 @@ impl Pane {
         let frames = opened.frames();
         let frame = ask.frame.unwrap_or(frames / 2 + 1).clamp(1, frames.max(1));
         let asked = ask.window()?;
-        let store = web.core.archive.store();
+        let store = store(web)?;
         let pictures = &web.core.pictures;
         let name = (who.tenant.as_str(), id);
         // Made now, so that the page says what is wrong and the browser finds the picture ready.
