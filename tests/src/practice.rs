@@ -90,7 +90,9 @@ impl Practice {
     pub fn pages(&self) -> Result<Vec<Page>> {
         let mut pages = Vec::new();
         for route in routes::routes() {
-            let is_page = !route.path.starts_with("/api/") && !route.path.starts_with("/static/");
+            let is_page = ["/api/", "/static/", "/dicomweb/"]
+                .iter()
+                .all(|prefix| !route.path.starts_with(prefix));
             let is_document = route.path == "/api/v1/docs";
             let is_stream = route.path == "/live";
             // The practice has no identity provider.

@@ -237,7 +237,7 @@ fn row(arrived: &Arrived, header: &Header, placed: Placement, now_us: i64) -> In
         series_number: header.series_number.map(i64::from),
         instance_number: header.instance_number.map(i64::from),
         concatenation_uid: header.concatenation_uid.as_deref().map(column),
-        acquired_at: header.acquired_at.map(|at| at.local.to_string()),
+        acquired_at: header.acquired_at.map(|at| at.to_string()),
         patient_id: or(&header.patient_id, "").trim().to_owned(),
         patient_name_folded: or(&header.patient_name, "").to_lowercase(),
         birth_date: header.birth_date.map(|date| date.to_string()),

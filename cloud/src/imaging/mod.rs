@@ -11,6 +11,7 @@ mod data_set;
 mod dicom;
 pub mod frames;
 pub mod header;
+pub mod render;
 pub mod upload;
 mod walk;
 

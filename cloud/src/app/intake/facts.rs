@@ -7,7 +7,7 @@ use crate::{
         image_placement::{Facts, Person, Visit},
         placement::{self, CLOCK_BEHIND_MAX_US, LaneSession},
     },
-    imaging::{Header, header::AcquiredAt},
+    imaging::Header,
     store::{StoreError, Tx, encounter, instance, lane_open, patient},
 };
 use jiff::tz::{Offset, TimeZone};
@@ -61,7 +61,7 @@ impl Gathered {
         let contradicts = instance::first_of_uid(tx, tenant, sop).await?;
         let zone = lane_open::time_zone(tx, tenant, &arrived.location).await?;
         let zone = local_time::zone(zone.as_deref().unwrap_or("UTC"));
-        let acquired_at_us = header.acquired_at.and_then(|at| moment(at, &zone));
+        let acquired_at_us = moment(header, &zone);
         let id = trimmed(header.patient_id.as_deref());
         let mut gathered = Self {
             contradicts_earlier: arrived.contradicts_earlier || contradicts.is_some(),
@@ -197,11 +197,11 @@ async fn study_in(
 
 /// The imager's time as a moment: by its own offset, else by the clinic's zone. A time that the
 /// clinic's clocks skip or show twice is none.
-fn moment(at: AcquiredAt, zone: &TimeZone) -> Option<i64> {
-    let zone = match at.offset_min {
+fn moment(header: &Header, zone: &TimeZone) -> Option<i64> {
+    let zone = match header.acquired_offset_min {
         Some(minutes) => Offset::from_seconds(i32::from(minutes) * 60).ok()?.to_time_zone(),
         None => zone.clone(),
     };
-    let zoned = zone.to_ambiguous_zoned(at.local).unambiguous().ok()?;
+    let zoned = zone.to_ambiguous_zoned(header.acquired_at?).unambiguous().ok()?;
     Some(zoned.timestamp().as_microsecond())
 }

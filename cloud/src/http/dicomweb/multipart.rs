@@ -25,11 +25,12 @@ pub fn response(kind: &str, boundary: &str, body: Body) -> Response {
 }
 
 /// Parts with their content types, each a stream, as one stream.
-pub fn stream<E, P>(
+pub fn stream<E, P, T>(
     boundary: &str,
-    parts: impl Stream<Item = Result<(String, P), E>>,
-) -> impl Stream<Item = Result<Bytes, E>>
+    parts: T,
+) -> impl Stream<Item = Result<Bytes, E>> + use<E, P, T>
 where
+    T: Stream<Item = Result<(String, P), E>>,
     P: Stream<Item = Result<Bytes, E>>,
 {
     let (head, end) = (format!("--{boundary}"), format!("--{boundary}--\r\n"));

@@ -6,7 +6,7 @@ use crate::{
     store::{instance::InstanceRow, procedure_step::StepRow, upload::UploadRow},
 };
 use jiff::{civil::DateTime, tz::TimeZone};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Tiles of one series; the viewer leads to the others.
 const TILES_MAX: usize = 12;
@@ -76,21 +76,22 @@ pub struct Expected {
     pub link: String,
 }
 
-/// The series of rows that stand in the order of their studies and series.
+/// Rows by series, in the order in which each began. What people decide about separately stands
+/// apart.
 pub fn series(rows: &[InstanceRow]) -> Vec<SeriesView> {
-    let is_one = |a: &InstanceRow, b: &InstanceRow| {
-        let same = |it: &InstanceRow| {
-            (
-                it.series_instance_uid.clone(),
-                it.place.clone(),
-                it.patient_id.clone(),
-                it.birth_date.clone(),
-                it.is_late,
-            )
-        };
-        same(a) == same(b) && a.place != "quarantined"
-    };
-    rows.chunk_by(is_one).filter_map(view).collect()
+    let mut places: HashMap<_, usize> = HashMap::new();
+    let mut groups: Vec<Vec<InstanceRow>> = Vec::new();
+    for row in rows {
+        let of_itself = (row.place == "quarantined").then_some(&row.instance_id);
+        let patient = (&row.patient_id, &row.birth_date);
+        let key = (&row.series_instance_uid, &row.place, row.is_late, patient, of_itself);
+        let at = *places.entry(key).or_insert_with(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        groups[at].push(row.clone());
+    }
+    groups.iter().filter_map(|group| view(group)).collect()
 }
 
 fn view(rows: &[InstanceRow]) -> Option<SeriesView> {
