@@ -1,8 +1,9 @@
 //! What every part of a running replica shares.
 
 use crate::{
+    app::look,
     config::Config,
-    imaging::{archive::Archive, upload::Uploads},
+    imaging::{archive::Archive, pictures::Pictures, upload::Uploads},
     live,
     pending::Pending,
     store::Db,
@@ -21,6 +22,9 @@ pub struct Core {
     /// The bytes of DICOM instances, and those that are on their way.
     pub archive: Archive,
     pub uploads: Uploads,
+    /// Their pictures, which are made when they are asked for.
+    pub pictures: Pictures,
+    pub looks: look::Recent,
     pub config: Arc<Config>,
     /// Whether ingest is connected to the broker and subscribed.
     pub ingest_connected: Arc<AtomicBool>,
@@ -34,6 +38,8 @@ impl Core {
             downlink: Downlink::default(),
             archive: Archive::new(&config.images_folder()),
             uploads: Uploads::default(),
+            pictures: Pictures::default(),
+            looks: look::Recent::default(),
             config: Arc::new(config),
             ingest_connected: Arc::default(),
         }

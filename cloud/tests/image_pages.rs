@@ -7,7 +7,7 @@ use chiasm_cloud::{args, clock};
 use serde_json::{Value, json};
 use site::{
     Site,
-    world::{TENANT, images},
+    world::{TENANT, oct},
 };
 
 on_both!(
@@ -39,12 +39,12 @@ async fn an_exam_lists_its_images(site: Site) {
     let lars = &site.visits[LARS];
     let exam = format!("/exams/{lars}");
     assert!(!site.page(&okafor, &exam).await.contains("id=\"images\""), "nothing, no section");
-    let study = images::study_of(lars);
-    let first = site.world.image(TENANT, &images::oct(&study, "1.1", "1.1.1")).await;
-    site.world.image(TENANT, &images::oct(&study, "1.1", "1.1.2")).await;
-    let left = images::oct(&study, "1.2", "1.2.1").text(0x0020_0062, "CS", "L");
+    let study = oct::study_of(lars);
+    let first = site.world.image(TENANT, &oct::oct(&study, "1.1", "1.1.1")).await;
+    site.world.image(TENANT, &oct::oct(&study, "1.1", "1.1.2")).await;
+    let left = oct::oct(&study, "1.2", "1.2.1").text(0x0020_0062, "CS", "L");
     // The eye of the series is another one than that of the image.
-    let torn = images::oct(&study, "1.3", "1.3.1").text(0x0020_0060, "CS", "L");
+    let torn = oct::oct(&study, "1.3", "1.3.1").text(0x0020_0060, "CS", "L");
     site.world.image(TENANT, &left).await;
     site.world.image(TENANT, &torn).await;
     let page = site.page(&okafor, &exam).await;
@@ -79,7 +79,7 @@ async fn an_exam_lists_its_images(site: Site) {
 async fn d7_images_are_expected_and_arriving(site: Site) {
     let okafor = site.token("okafor").await;
     let lars = &site.visits[LARS];
-    let study = images::study_of(lars);
+    let study = oct::study_of(lars);
     let now_us = clock::now_us();
     let mut tx = site.world.core.db.tenant(TENANT).await.unwrap();
     let sql = "INSERT INTO procedure_step (tenant_id, gateway_id, step_uid, link_id, lane_id, status,
@@ -94,7 +94,7 @@ async fn d7_images_are_expected_and_arriving(site: Site) {
     let page = site.page(&okafor, &format!("/exams/{lars}")).await;
     assert!(page.contains("Expected \u{2013} acquired ") && page.contains(", waiting"), "D7");
     assert!(page.contains("Arriving, 45 % of 180 MB"));
-    site.world.image(TENANT, &images::oct(&study, "1.1", "1.1.1")).await;
+    site.world.image(TENANT, &oct::oct(&study, "1.1", "1.1.1")).await;
     let page = site.page(&okafor, &format!("/exams/{lars}")).await;
     assert!(!page.contains("Expected \u{2013}"), "it is there");
 }
@@ -102,9 +102,9 @@ async fn d7_images_are_expected_and_arriving(site: Site) {
 async fn a_person_decides_what_waits(site: Site) {
     let ana = site.token("ana").await;
     let (lars, siobhan) = (&site.visits[LARS], &site.visits[SIOBHAN]);
-    let unknown = images::oct("1.5", "1.5.1", "1.5.1.1").text(0x0010_0020, "LO", SIOBHAN);
+    let unknown = oct::oct("1.5", "1.5.1", "1.5.1.1").text(0x0010_0020, "LO", SIOBHAN);
     let unknown = site.world.image(TENANT, &unknown).await;
-    let broken = site.world.image_file(TENANT, b"no DICOM file").await;
+    let broken = site.world.image_file(TENANT, b"no DICOM file".to_vec()).await;
     let inbox = site.page(&ana, "/inbox/main").await;
     for words in [
         &format!("id=\"waiting-{unknown}\""),
@@ -135,7 +135,7 @@ async fn a_person_decides_what_waits(site: Site) {
 async fn images_are_evidence_for_charges(site: Site) {
     let okafor = site.token("okafor").await;
     let lars = &site.visits[LARS];
-    let study = images::study_of(lars);
+    let study = oct::study_of(lars);
     let proposals = async || {
         let path = format!("/api/v1/encounters/{lars}/charges");
         let (status, found) = site.api(&okafor, Method::GET, &path, json!({})).await;
@@ -145,9 +145,9 @@ async fn images_are_evidence_for_charges(site: Site) {
     };
     let before = proposals().await;
     assert!(!before.iter().any(|code| code == "92134"));
-    let id = site.world.image(TENANT, &images::oct(&study, "1.1", "1.1.1")).await;
+    let id = site.world.image(TENANT, &oct::oct(&study, "1.1", "1.1.1")).await;
     assert!(proposals().await.contains(&"92134".to_owned()), "OCT of the retina");
-    let nerve = images::oct(&study, "1.2", "1.2.1").text(0x0018_1030, "LO", "ONH and RNFL");
+    let nerve = oct::oct(&study, "1.2", "1.2.1").text(0x0018_1030, "LO", "ONH and RNFL");
     site.world.image(TENANT, &nerve).await;
     assert!(proposals().await.contains(&"92133".to_owned()), "OCT of the optic nerve");
     let (_, _, day) =

@@ -53,6 +53,7 @@ fn fill(path: &str, site: &Site, encounter: &str, reading: &str) -> String {
         .replace("{sop}", "1.2.3.4.5")
         .replace("{frames}", "1")
         .replace("{element}", "7FE00010")
+        .replace("{frame}", "1")
 }
 
 async fn routes_are_guarded(site: Site) {

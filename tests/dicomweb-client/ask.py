@@ -7,6 +7,7 @@ import hashlib
 import json
 import sys
 from io import BytesIO
+from urllib.parse import urljoin, urlparse
 
 import pydicom
 import requests
@@ -38,7 +39,8 @@ def main(url, token, new_file):
     as_json = pydicom.Dataset.from_json(metadata, bulk_data_uri_handler=lambda uri: b"")
     found["rows"] = as_json.Rows
     found["eye"] = as_json.ImageLaterality
-    bulk = metadata["7FE00010"]["BulkDataURI"]
+    # The client sends `Host` without the port, so the address that comes back lacks it too.
+    bulk = urljoin(url, urlparse(metadata["7FE00010"]["BulkDataURI"]).path)
     found["bulk_sha256"] = hashlib.sha256(client.retrieve_bulkdata(bulk)[0]).hexdigest()
     frames = client.retrieve_instance_frames(*address, frame_numbers=[2, 4])
     found["frames"] = [[len(frame), frame[0]] for frame in frames]

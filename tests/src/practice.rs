@@ -17,6 +17,7 @@ use chiasm_cloud::{
 };
 use chiasm_proto::Body;
 use reqwest::Method;
+use std::collections::BTreeMap;
 use tempfile::TempDir;
 use world::{PASSWORD, World};
 
@@ -30,6 +31,8 @@ pub struct Practice {
     patient: String,
     reading: String,
     order: String,
+    /// By the words of `World::imaged`.
+    pub images: BTreeMap<&'static str, String>,
     _folder: TempDir,
 }
 
@@ -52,6 +55,7 @@ impl Practice {
         world.past(&visits).await;
         world.signed(&visits).await;
         let order = world.carried(&visits).await;
+        let images = world.imaged(&visits).await;
         chiasm_cloud::app::report::count_all(&world.core.db, world.now_us).await?;
         world.unread("nt-530p", "nidek_nt", b"\x01DNT\x02R 17").await;
         world.core.db.close().await;
@@ -70,7 +74,7 @@ impl Practice {
         };
         let refracted = readings.iter().find(is_ark).map(|it| it.id.clone());
         let reading = refracted.context("the exam has a reading of an autorefractor")?;
-        Ok(Self { cloud, visits, patient, reading, order, _folder: folder })
+        Ok(Self { cloud, visits, patient, reading, order, images, _folder: folder })
     }
 
     /// Somebody of the practice in front of a browser.
@@ -97,7 +101,9 @@ impl Practice {
             let is_stream = route.path == "/live";
             // The practice has no identity provider.
             let is_provider = route.path.starts_with("/sign-in/provider");
-            let is_file = route.path.ends_with(".csv");
+            let is_file = [".csv", ".png", ".pdf", ".dcm", "/{frame}"]
+                .iter()
+                .any(|ending| route.path.ends_with(ending));
             if route.method != Method::GET
                 || is_stream
                 || is_file
@@ -121,7 +127,9 @@ impl Practice {
         let name = path.trim_start_matches("/api/v1").trim_matches('/').replace('/', "-");
         let mut filled = vec![(name, path.to_owned())];
         let visits: Vec<_> = self.visits.iter().map(|(name, id)| (*name, id.as_str())).collect();
+        let images: Vec<_> = self.images.iter().map(|(name, id)| (*name, id.as_str())).collect();
         for (parameter, values) in [
+            ("{instance}", &images[..]),
             ("{encounter}", &visits[..]),
             ("{lane}", &[("lane-1", "lane-1"), ("lane-3", "lane-3")]),
             ("{location}", &[("main", "main")]),

@@ -52,8 +52,9 @@ pub fn routes() -> Vec<Route> {
 
 fn page_routes() -> Vec<Route> {
     use pages::{
-        account, audit, charges, charts, exam, fleet, history, inbox, inbox_images, instruments,
-        lane, lanes, notices, optical, patients, people, preferences, raw, reports, slip,
+        account, audit, charges, charts, exam, fleet, history, inbox, inbox_images, instance,
+        instruments, lane, lanes, notices, optical, patients, people, preferences, raw, reports,
+        slip,
     };
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
@@ -101,6 +102,11 @@ fn page_routes() -> Vec<Route> {
         post("/exams/{encounter}/drops", CLINICAL, exam::notes::drops),
         post("/exams/{encounter}/drops/{note}/withdraw", CLINICAL, exam::notes::withdraw_drops),
         get("/exams/{encounter}/slip", CLINICAL, slip::show),
+        get("/instances/{instance}", CLINICAL, instance::show),
+        get("/instances/{instance}/frames/{frame}", CLINICAL, instance::files::frame),
+        get("/instances/{instance}/thumbnail.png", CLINICAL, instance::files::thumbnail),
+        get("/instances/{instance}/document.pdf", CLINICAL, instance::files::document),
+        get("/instances/{instance}/file.dcm", CLINICAL, instance::files::file),
         get("/patients/{patient}/charts", CLINICAL, charts::show),
         post("/patients/{patient}/merges", CLINICAL, charts::merge),
         post("/patients/{patient}/merges/{merge}/undo", CLINICAL, charts::unmerge),

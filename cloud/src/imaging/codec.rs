@@ -7,7 +7,11 @@ mod rle;
 #[cfg(test)]
 mod tests;
 
-use super::{frames::FRAME_BYTES_MAX, header::PixelFormat, walk};
+use super::{
+    frames::FRAME_BYTES_MAX,
+    header::{Header, PixelFormat},
+    walk,
+};
 
 /// Most pixels of one frame: what an eye camera of the largest kind takes, four times.
 pub const PIXELS_MAX: u64 = 64 * 1024 * 1024;
@@ -68,23 +72,25 @@ pub fn decode(
     }
 }
 
-/// Whether frames of this syntax can be decoded at all.
-pub fn is_supported(transfer_syntax_uid: &str) -> bool {
-    let tried = decode(&one_pixel(), transfer_syntax_uid, &[]);
-    !matches!(tried, Err(CodecError::Unsupported(_)))
+/// Whether frames like this can be decoded at all.
+pub fn can_decode(format: &PixelFormat, transfer_syntax_uid: &str) -> Result<(), CodecError> {
+    match decode(format, transfer_syntax_uid, &[]) {
+        Err(error @ CodecError::Damaged { syntax: "pixels", .. }) => Err(error),
+        Ok(_) | Err(CodecError::Damaged { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
-fn one_pixel() -> PixelFormat {
-    PixelFormat {
-        rows: 1,
-        columns: 1,
-        samples_per_pixel: 1,
-        photometric: "MONOCHROME2".into(),
-        bits_allocated: 8,
-        bits_stored: 8,
-        high_bit: 7,
-        ..PixelFormat::default()
-    }
+/// Whether a stored frame is a picture that browsers show as it is meant.
+pub fn is_for_browsers(header: &Header, bytes: &[u8]) -> bool {
+    let is_jpeg = matches!(
+        header.transfer_syntax_uid.as_str(),
+        "1.2.840.10008.1.2.4.50" | "1.2.840.10008.1.2.4.51"
+    );
+    let is_upright = header.pixels.as_ref().is_some_and(|format| {
+        format.photometric != "MONOCHROME1" && format.bits_stored == 8 && !format.signed
+    });
+    is_jpeg && is_upright && jpeg::is_for_browsers(bytes)
 }
 
 /// What people call a transfer syntax.

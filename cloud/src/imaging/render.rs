@@ -19,20 +19,33 @@ pub struct Picture {
     pub bytes: Vec<u8>,
 }
 
-/// The window that shows an instance as it is meant: its own; else all values for 8 bits, which
-/// is what cameras mean; else from the darkest to the brightest but for a few outliers.
+/// The window that an instance brings, or that follows from its bits alone: all values of 8 bits,
+/// which is what cameras mean.
+pub fn window_of_header(header: &Header, format: &PixelFormat) -> Option<Window> {
+    let needs_pixels = format.samples_per_pixel == 1 && format.bits_stored > 8;
+    header.window.or_else(|| (!needs_pixels).then(|| full(header, format)))
+}
+
+/// The same, or else from the darkest to the brightest value of a frame but for a few outliers.
 pub fn first_window(header: &Header, format: &PixelFormat, frame: &Frame) -> Window {
-    if let Some(window) = header.window {
+    if let Some(window) = window_of_header(header, format) {
         return window;
     }
-    let lowest = if format.signed { -(1i64 << (format.bits_stored - 1)) } else { 0 };
-    let highest = lowest + (1i64 << format.bits_stored) - 1;
-    let (low, high) = match &frame.pixels {
-        Pixels::Gray16(values) if format.bits_stored > 8 => {
-            middle(values, format).unwrap_or((lowest, highest))
-        }
-        _ => (lowest, highest),
+    let range = match &frame.pixels {
+        Pixels::Gray16(values) => middle(values, format),
+        _ => None,
     };
+    range.map_or_else(|| full(header, format), |range| over(header, range))
+}
+
+/// All values that the bits can hold.
+fn full(header: &Header, format: &PixelFormat) -> Window {
+    let bits = if format.samples_per_pixel == 3 { 8 } else { format.bits_stored };
+    let lowest = if format.signed { -(1i64 << (bits - 1)) } else { 0 };
+    over(header, (lowest, lowest + (1i64 << bits) - 1))
+}
+
+fn over(header: &Header, (low, high): (i64, i64)) -> Window {
     let (slope, intercept) = header.rescale.unwrap_or((1.0, 0.0));
     let (low, high) = (low as f64 * slope + intercept, high as f64 * slope + intercept);
     let (low, high) = (low.min(high), low.max(high));
@@ -86,12 +99,6 @@ pub fn render(
             shown(values, true)
         }
     }
-}
-
-/// All values that the bits can hold.
-fn full(header: &Header, format: &PixelFormat) -> Window {
-    let nothing = Frame { columns: 0, rows: 0, pixels: Pixels::Gray8(Vec::new()) };
-    first_window(header, format, &nothing)
 }
 
 /// The shade of every stored value.

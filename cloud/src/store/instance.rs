@@ -156,14 +156,21 @@ pub async fn by_id(
     tx.fetch_optional(sql, args![tenant, instance]).await
 }
 
-/// The first instance that was filed with a SOP Instance UID.
-pub async fn first_of_uid(
+/// Takes a SOP Instance UID for an instance; gives the one that has it already. Waits for whoever
+/// takes the same at this moment: do this before anything is locked.
+pub async fn claim_uid(
     tx: &mut Tx,
     tenant: &str,
     sop_instance_uid: &str,
+    instance: &str,
 ) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT instance_id FROM instance WHERE tenant_id = $1 AND sop_instance_uid = $2
-        ORDER BY filed_at_us, instance_id LIMIT 1";
+    let sql = "INSERT INTO instance_uid (tenant_id, sop_instance_uid, instance_id)
+        VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    if tx.execute(sql, args![tenant, sop_instance_uid, instance]).await? == 1 {
+        return Ok(None);
+    }
+    let sql = "SELECT instance_id FROM instance_uid
+        WHERE tenant_id = $1 AND sop_instance_uid = $2";
     let row: Option<(String,)> = tx.fetch_optional(sql, args![tenant, sop_instance_uid]).await?;
     Ok(row.map(|(id,)| id))
 }

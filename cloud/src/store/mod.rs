@@ -21,6 +21,7 @@ pub mod history;
 pub mod identity;
 pub mod instance;
 pub mod instance_index;
+pub mod instance_view;
 pub mod lane_open;
 pub mod lane_session;
 pub mod live;

@@ -5,6 +5,7 @@
 pub mod carry;
 pub mod dicom;
 pub mod images;
+pub mod oct;
 pub mod past;
 pub mod readings;
 

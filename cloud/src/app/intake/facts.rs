@@ -54,11 +54,11 @@ impl Gathered {
         tx: &mut Tx,
         arrived: &Arrived,
         header: &Header,
-        now_us: i64,
+        (instance, now_us): (&str, i64),
     ) -> Result<Self, StoreError> {
         let tenant = arrived.tenant.as_str();
         let sop = header.sop_instance_uid.as_deref().unwrap_or_default();
-        let contradicts = instance::first_of_uid(tx, tenant, sop).await?;
+        let contradicts = instance::claim_uid(tx, tenant, sop, instance).await?;
         let zone = lane_open::time_zone(tx, tenant, &arrived.location).await?;
         let zone = local_time::zone(zone.as_deref().unwrap_or("UTC"));
         let acquired_at_us = moment(header, &zone);

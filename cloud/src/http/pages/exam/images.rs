@@ -2,7 +2,7 @@
 
 use super::super::{Action, Fault, Web, Who, begin};
 use crate::{
-    app::assign_images,
+    app::{about, assign_images},
     http::{
         extract::Form,
         show::images::{self, Expected, SeriesView},
@@ -36,6 +36,11 @@ impl ImagesView {
             expected: images::expected(&steps, &rows, zone),
             arriving: images::arriving(&uploads, zone),
         })
+    }
+
+    /// What the audit calls what is shown.
+    pub fn kind(&self) -> Option<String> {
+        (!self.series.is_empty()).then(|| about::IMAGE.to_owned())
     }
 
     pub fn is_empty(&self) -> bool {
