@@ -224,7 +224,18 @@ async fn wado_gives_what_is_stored(kind: Kind) {
     assert_eq!(status, 200);
     assert!(kind.contains("application/octet-stream"), "{kind}");
     assert_eq!(body.iter().filter(|byte| **byte == 8).count(), 2 * 16 * 8);
+    for path in ["/rendered", "/rendered?window=7,3,linear", "/frames/4/rendered"] {
+        let (status, kind, body) = web.ask(&format!("{instance}{path}"), "image/png").await;
+        assert_eq!((status, kind.as_str()), (200, "image/png"), "{path}");
+        assert!(body.starts_with(b"\x89PNG"), "{path}");
+    }
     for (path, expected) in [
+        ("/rendered?window=7", 400),
+        ("/rendered?window=a,b", 400),
+        ("/rendered?window=7,3,sigmoid", 400),
+        ("/frames/5/rendered", 404),
+        ("/frames/0/rendered", 404),
+        ("/frames/1,2/rendered", 400),
         ("/frames/0", 400),
         ("/frames/x", 400),
         ("/frames/5", 404),
@@ -326,6 +337,7 @@ async fn the_dicomweb_client_of_pypi_gets_along(kind: Kind) {
         "eye": "R",
         "bulk_sha256": pixels,
         "frames": [[128, 7], [128, 7]],
+        "rendered": [0x89, 0x50, 0x4E, 0x47],
         "stored": [sop],
     });
     assert_eq!(found, expected);

@@ -62,6 +62,12 @@ async fn an_exam_lists_its_images(site: Site) {
         assert!(page.contains(words), "{words}");
     }
     assert_eq!(page.matches("class=\"image-series\"").count(), 3);
+    // The patient id was edited on the imager: said here, shown in the inbox only.
+    let edited = oct::oct(&study, "1.4", "1.4.1").text(0x0010_0020, "LO", SIOBHAN);
+    let edited = site.world.image(TENANT, &edited).await;
+    let page = site.page(&okafor, &exam).await;
+    assert!(page.contains(&format!("id=\"held-{edited}\"")) && page.contains("is held"));
+    assert!(!page.contains(&format!("/instances/{edited}")), "without its picture");
     let letter = site.page(&okafor, &format!("{exam}/letter")).await;
     assert!(letter.contains("<h2>Images</h2>") && !letter.contains("<img"), "only a list");
     // Not of this patient, says a person.

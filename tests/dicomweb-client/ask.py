@@ -44,6 +44,8 @@ def main(url, token, new_file):
     found["bulk_sha256"] = hashlib.sha256(client.retrieve_bulkdata(bulk)[0]).hexdigest()
     frames = client.retrieve_instance_frames(*address, frame_numbers=[2, 4])
     found["frames"] = [[len(frame), frame[0]] for frame in frames]
+    rendered = client.retrieve_instance_rendered(*address, media_types=("image/png",))
+    found["rendered"] = list(rendered[:4])
 
     with open(new_file, "rb") as file:
         stored = client.store_instances([pydicom.dcmread(BytesIO(file.read()))])

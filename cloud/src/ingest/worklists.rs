@@ -6,7 +6,7 @@
 use super::outbox::Outbox;
 use crate::{
     Core,
-    app::local_time,
+    app::{accession::study_uid, local_time},
     clock,
     store::{
         StoreError, Tx,
@@ -20,7 +20,6 @@ use chiasm_proto::{
 };
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use std::{collections::HashMap, time::Duration};
-use uuid::Uuid;
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How late a gateway hears of what a command has changed, and of midnight.
@@ -125,10 +124,9 @@ async fn of_location(
 
 /// `None` where an older version has named the visit in a way that makes no UID.
 fn scheduled(visit: Visit, zone: &TimeZone) -> Option<ScheduledVisit> {
-    let encounter: Uuid = visit.encounter_id.parse().ok()?;
     Some(ScheduledVisit {
         accession: visit.accession,
-        study_instance_uid: format!("2.25.{}", encounter.as_u128()),
+        study_instance_uid: study_uid(&visit.encounter_id)?,
         scheduled_at: local_time::local(visit.scheduled_at_us, zone),
         reason: visit.reason,
         chart_number: visit.chart_number,

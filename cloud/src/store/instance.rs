@@ -204,6 +204,21 @@ pub async fn of_day(
     tx.fetch_all(sql, args![tenant, location, date, INSTANCES_MAX]).await
 }
 
+/// What carries a visit's own Study Instance UID, or came in its lane session, and is held.
+pub async fn held_of_visit(
+    tx: &mut Tx,
+    tenant: &str,
+    (encounter, study): (&str, &str),
+) -> Result<Vec<InstanceRow>, StoreError> {
+    let sql = instance_rows!(
+        "WHERE i.tenant_id = $1 AND i.place = 'held' AND (i.study_instance_uid = $3
+            OR i.lane_session_id IN (SELECT s.lane_session_id FROM lane_session s
+                WHERE s.tenant_id = $1 AND s.encounter_id = $2))
+        ORDER BY i.received_at_us, i.instance_id LIMIT $4"
+    );
+    tx.fetch_all(sql, args![tenant, encounter, study, INSTANCES_MAX]).await
+}
+
 /// What waits at a location, oldest first.
 pub async fn waiting(
     tx: &mut Tx,
