@@ -71,7 +71,8 @@ macro_rules! instance_rows {
                 i.received_at_us, i.filed_at_us, i.sop_instance_uid, i.sop_class_uid,
                 i.transfer_syntax_uid, i.study_instance_uid, i.series_instance_uid, i.modality,
                 i.eye, i.eye_disagreement, i.frames, i.series_number, i.instance_number,
-                i.concatenation_uid, i.acquired_at, i.patient_id, i.patient_name_folded, i.birth_date, i.accession,
+                i.concatenation_uid, i.acquired_at, i.patient_id, i.patient_name_folded,
+                i.birth_date, i.accession,
                 i.header, i.place, i.reason, i.encounter_id, i.is_late, i.contradicts, i.version,
                 i.changed_at_us, i.changed_by, i.change_reason
             FROM ",
@@ -89,7 +90,8 @@ pub async fn insert(tx: &mut Tx, tenant: &str, row: &InstanceRow) -> Result<bool
             received_at_us, filed_at_us, sop_instance_uid, sop_class_uid, transfer_syntax_uid,
             study_instance_uid, series_instance_uid, modality, eye, eye_disagreement, frames,
             series_number, instance_number, concatenation_uid, acquired_at, patient_id,
-            patient_name_folded, birth_date, accession, header, place, reason, encounter_id, is_late, contradicts)
+            patient_name_folded, birth_date, accession, header, place, reason, encounter_id,
+            is_late, contradicts)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
             $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,
             $36, $37)
