@@ -7,7 +7,7 @@
 #   make bench             performance, release build, prints a table
 #   make screenshots     every page of a made-up practice into target/screenshots
 #   make api-fuzz          the API against its own document (CHIASM_API_SEED=… repeats a run)
-#   make fuzz              the drivers on random input (needs a nightly toolchain)
+#   make fuzz              drivers and DICOM node on random input (needs a nightly toolchain)
 
 CARGO ?= cargo
 ARGS ?=
@@ -29,6 +29,7 @@ test-packages:
 	tests/axe/install.sh
 	tests/oidc-provider/install.sh
 	tests/dicomweb-client/install.sh
+	tests/pynetdicom/install.sh
 
 test: test-packages build
 	$(CARGO) test --workspace --locked
@@ -66,5 +67,7 @@ api-fuzz: test-packages build
 fuzz:
 	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
 	sh device-drivers/fuzz/seed.sh
-	cd device-drivers && for target in $$($(CARGO) +nightly fuzz list); do \
-	  $(CARGO) +nightly fuzz run $$target -- -max_len=16384 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit 1; done
+	for folder in device-drivers gateway; do (cd $$folder && \
+	  for target in $$($(CARGO) +nightly fuzz list); do \
+	    $(CARGO) +nightly fuzz run $$target -- -max_len=16384 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit 1; \
+	  done) || exit 1; done

@@ -26,6 +26,8 @@ fi
 need gcc cc
 need libc6-dev cc
 need mosquitto mosquitto
+# Not by storescu: pynetdicom has a program of that name.
+need dcmtk dcmdump
 need npm npm
 need "$browser" chromium chromium-browser
 need "$driver" chromedriver

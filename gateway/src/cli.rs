@@ -70,9 +70,30 @@ pub enum Command {
         #[arg(long, conflicts_with = "driver")]
         markdown: bool,
     },
+    /// Show which visits an imager would find
+    #[command(after_help = "Examples:\n  chiasm-gateway worklist\n  \
+        chiasm-gateway worklist --ae CIRRUS --date 2026-11-30 --name 'mil*'\n\n\
+        Names patients on standard output, and nowhere else.")]
+    Worklist(WorklistArgs),
+    /// Ask an imager whether it is there (C-ECHO)
+    #[command(after_help = "Example:\n  chiasm-gateway echo oct-1\n\n\
+        The other way round, from the imager: its DICOM settings have a test, which asks the \
+        running gateway. Exit code 1 if the imager does not answer.")]
+    Echo {
+        /// The id of an [[imager]] that has an address
+        #[arg(value_name = "IMAGER")]
+        imager: String,
+    },
     /// Look into the spool
     #[command(subcommand)]
     Spool(SpoolCommand),
+    /// How many DICOM instances wait for the cloud
+    #[command(after_help = "Example:\n  chiasm-gateway instances --json")]
+    Instances {
+        /// One JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// Write the completion script of a shell to standard output
     #[command(after_help = "Example:\n  chiasm-gateway completion bash \\\n    \
         > /etc/bash_completion.d/chiasm-gateway")]
@@ -80,6 +101,19 @@ pub enum Command {
     /// Write the manual pages into a directory
     #[command(after_help = "Example:\n  chiasm-gateway man /usr/share/man/man1")]
     Man { dir: PathBuf },
+}
+
+#[derive(Debug, Args)]
+pub struct WorklistArgs {
+    /// The imager's AE title; without it, that of the first imager
+    #[arg(long, value_name = "TITLE")]
+    pub ae: Option<String>,
+    /// A day, or a range as imagers write it: 20261130-20261201
+    #[arg(long, value_name = "DAY")]
+    pub date: Option<String>,
+    /// A name, with * and ?
+    #[arg(long)]
+    pub name: Option<String>,
 }
 
 #[derive(Debug, Args)]

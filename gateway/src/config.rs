@@ -2,7 +2,10 @@
 //! what to do.
 
 mod check;
+mod dicom;
 mod tables;
+
+pub use dicom::{Dicom, IMAGERS_MAX, Imager};
 
 use check::Check;
 use chiasm_drivers::{DateOrder, DriverOptions, DriverSpec, LineSettings};
@@ -41,6 +44,9 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub uplink: Uplink,
     pub links: Vec<Link>,
+    /// None: no imagers, and nothing listens.
+    pub dicom: Option<Dicom>,
+    pub imagers: Vec<Imager>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -188,5 +194,18 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         }
         links.push(link);
     }
-    Ok(Config { data_dir: file.data_dir, uplink: file.uplink, links })
+    check.dicom(file.dicom.as_ref(), &file.imager)?;
+    for imager in &file.imager {
+        if !ids.insert(imager.id.clone()) {
+            let key = format!("imager \"{}\".id", imager.id);
+            return Err(check.fail(&key, "stands twice", "give each link and imager its own id"));
+        }
+    }
+    Ok(Config {
+        data_dir: file.data_dir,
+        uplink: file.uplink,
+        links,
+        dicom: file.dicom,
+        imagers: file.imager,
+    })
 }

@@ -1,6 +1,10 @@
 //! What the gateway knows of itself and tells in telemetry.
 
-use crate::{clock, config::Link, spool::Spool};
+use crate::{
+    clock,
+    config::{Imager, Link},
+    spool::Spool,
+};
 use chiasm_proto::{
     LinkId,
     fleet::{LinkState, LinkStatus, Telemetry},
@@ -53,6 +57,27 @@ impl Health {
             spool_fault: Mutex::new(None),
             changes: watch::Sender::new(0),
         }
+    }
+
+    /// Imagers are links too: fixed to a lane, up while the DICOM node listens.
+    #[must_use]
+    pub fn with_imagers(mut self, imagers: &[Imager]) -> Self {
+        let links = self.links.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for imager in imagers {
+            let state = LinkState {
+                link: imager.id.clone(),
+                lane: imager.lane.clone(),
+                driver: "dicom".into(),
+                endpoint: imager.calling_ae.clone(),
+                status: LinkStatus::Down,
+                detail: Some("not opened yet".into()),
+                last_reading_at: None,
+                readings: 0,
+                failures: 0,
+            };
+            links.insert(imager.id.clone(), state);
+        }
+        self
     }
 
     /// Wakes whenever a link went up or down.

@@ -9,6 +9,9 @@
 //! | [`journal`] | the capture journal: bytes are on disk before they are understood |
 //! | [`binding`] | which lane session stamps a reading; pure |
 //! | [`spool`] | everything that waits for the cloud, and all SQL |
+//! | [`forward`] | how DICOM instances get to the cloud |
+//! | [`dicom`] | the DICOM node: imagers send studies and find their patients |
+//! | [`instances`] | the DICOM instances that it holds, and their SQL |
 //! | [`uplink`] | the connection to the broker, and what to send next |
 //! | [`enrol`] | how a gateway gets its certificate |
 //! | [`health`] | what the gateway tells about itself |
@@ -19,9 +22,12 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod dicom;
 pub mod drivers;
 pub mod enrol;
+pub mod forward;
 pub mod health;
+pub mod instances;
 pub mod journal;
 pub mod link;
 pub mod session;

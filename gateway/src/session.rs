@@ -5,7 +5,7 @@
 //! fed to a fresh decoder, so a frame whose halves came before and after is still decoded.
 
 mod decoder_clock;
-mod document;
+pub(crate) mod document;
 
 use crate::{
     clock,
@@ -337,7 +337,7 @@ impl Session {
             self.arrivals.pop_front();
         }
         let arrival = self.arrivals.front().map_or_else(document::now, |(_, arrival)| *arrival);
-        document::from_event(&self.link, &self.shared, arrival, event)
+        document::from_event((&*self.link).into(), &self.shared, arrival, event)
     }
 
     async fn transmit<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<()> {

@@ -4,8 +4,11 @@
 use crate::{
     binding::Lanes,
     config::{Config, Link},
+    dicom::{Node, worklist::WorklistCache},
     enrol::{self, IdentityError},
+    forward::Forward,
     health::Health,
+    instances::Instances,
     link,
     session::Shared,
     spool::{DatabaseError, OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
@@ -53,13 +56,25 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let (spool, writer) = Spool::open(&config.data_dir.join("spool"), owner.as_ref()).await?;
     let (sessions, last_readings) = spool.lanes().await?;
     let lanes = Arc::new(Mutex::new(Lanes::new(sessions, last_readings)));
-    let health = Arc::new(Health::new(&config.links, &config.data_dir));
+    let health = Health::new(&config.links, &config.data_dir).with_imagers(&config.imagers);
+    let health = Arc::new(health);
     let journal_dir: Arc<Path> = config.data_dir.join("journal").into();
     let shared =
         Shared { spool: spool.clone(), health: health.clone(), lanes: lanes.clone(), journal_dir };
     let mut links = JoinSet::new();
     for link in config.links {
         links.spawn(keep_link(Arc::new(link), shared.clone()));
+    }
+    let worklist = WorklistCache::open(&config.data_dir);
+    if let Some(instances) = open_instances(&config.data_dir).await {
+        if let Some(dicom) = config.dicom {
+            let (instances, worklist) = (instances.clone(), worklist.clone());
+            let node = Node::new(dicom, config.imagers, instances, worklist, shared.clone());
+            links.spawn(keep_node(Arc::new(node)));
+        }
+        let forward =
+            Forward { data_dir: config.data_dir.clone(), instances, spool: spool.clone() };
+        links.spawn(forward.run(stop.clone()));
     }
     drop(shared);
     links.spawn(show_spool_fault(spool.progress(), health.clone()));
@@ -69,6 +84,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         spool,
         health,
         lanes,
+        worklist,
         owner,
     };
     let uplink = tokio::spawn(uplink.run(stop.clone()));
@@ -106,6 +122,17 @@ async fn finish(
     ended.map_err(|_| RunError::WriterPanicked)?.map_err(RunError::Damaged)
 }
 
+/// Readings go on without images.
+async fn open_instances(data_dir: &Path) -> Option<Instances> {
+    match Instances::open(&data_dir.join("instances")).await {
+        Ok(instances) => Some(instances),
+        Err(error) => {
+            tracing::error!(%error, "no images are received or sent");
+            None
+        }
+    }
+}
+
 /// One gateway per data directory: two would give out the same numbers.
 fn lock(data_dir: &Path) -> Result<File, RunError> {
     let fail = |source| RunError::DataDir { path: data_dir.into(), source };
@@ -139,6 +166,19 @@ async fn keep_link(link: Arc<Link>, shared: Shared) {
             Err(_) => "its task panicked; this is a defect".into(),
         };
         shared.health.down(&link.id, &reason);
+        sleep(RESTART_PAUSE).await;
+    }
+}
+
+/// Associations run in tasks of their own; this is for what may fail around them.
+async fn keep_node(node: Arc<Node>) {
+    loop {
+        let task = AbortOnDrop(tokio::spawn(node.clone().run()));
+        match task.join().await {
+            Ok(()) => {}
+            Err(error) if error.is_cancelled() => return,
+            Err(_) => tracing::error!("the DICOM node panicked; this is a defect"),
+        }
         sleep(RESTART_PAUSE).await;
     }
 }

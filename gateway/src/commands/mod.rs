@@ -2,6 +2,8 @@
 
 mod decode;
 mod detect;
+mod dicom;
+mod instances;
 mod listen;
 mod spool;
 
@@ -34,6 +36,9 @@ pub async fn execute(cli: Cli) -> ExitCode {
         Command::Decode(args) => return decode::decode(&args),
         Command::Detect(args) => detect::detect(args).await,
         Command::Drivers { driver, markdown } => list_drivers(driver.as_deref(), markdown),
+        Command::Instances { json } => instances::execute(&cli.config, json).await,
+        Command::Worklist(args) => dicom::worklist(&cli.config, &args),
+        Command::Echo { imager } => dicom::echo(&cli.config, &imager).await,
         Command::Spool(command) => spool::execute(&cli.config, &command).await,
         Command::Completion { shell } => completion(shell),
         Command::Man { dir } => {
@@ -97,7 +102,8 @@ async fn run(path: &Path) -> anyhow::Result<()> {
 fn check_config(path: &Path) -> anyhow::Result<()> {
     let config = config::load(path)?;
     let mut out = io::stdout().lock();
-    writeln!(out, "{}: right, {} links", path.display(), config.links.len())?;
+    let (links, imagers) = (config.links.len(), config.imagers.len());
+    writeln!(out, "{}: right, {links} links, {imagers} imagers", path.display())?;
     for link in &config.links {
         writeln!(
             out,
@@ -106,6 +112,19 @@ fn check_config(path: &Path) -> anyhow::Result<()> {
             link.lane.as_str(),
             link.driver.id,
             describe(link)
+        )?;
+    }
+    if let Some(dicom) = &config.dicom {
+        writeln!(out, "  DICOM node {} on {}", dicom.ae_title, dicom.listen)?;
+    }
+    for imager in &config.imagers {
+        writeln!(
+            out,
+            "  {:<16} lane {:<16} imager {:<16} {}",
+            imager.id.as_str(),
+            imager.lane.as_str(),
+            imager.calling_ae,
+            imager.address.as_deref().unwrap_or("cannot be called")
         )?;
     }
     Ok(())

@@ -96,7 +96,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn address(&self, key: &str, address: &str) -> Result<(), ConfigError> {
+    pub(super) fn address(&self, key: &str, address: &str) -> Result<(), ConfigError> {
         let is_right = address
             .rsplit_once(':')
             .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());

@@ -1,6 +1,6 @@
 //! The configuration file as it is written.
 
-use super::{DateOrderWord, FlowControl, Uplink};
+use super::{DateOrderWord, Dicom, FlowControl, Imager, Uplink};
 use chiasm_proto::{LaneId, LinkId};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf};
@@ -13,6 +13,9 @@ pub(super) struct ConfigFile {
     pub(super) uplink: Uplink,
     #[serde(default)]
     pub(super) link: Vec<LinkTable>,
+    pub(super) dicom: Option<Dicom>,
+    #[serde(default)]
+    pub(super) imager: Vec<Imager>,
 }
 
 #[derive(Debug, Deserialize)]

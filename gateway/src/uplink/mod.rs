@@ -16,6 +16,7 @@ mod talk;
 
 use crate::{
     clock,
+    dicom::worklist::WorklistCache,
     health::Health,
     spool::{Owner, SharedLanes, Spool},
 };
@@ -39,6 +40,7 @@ pub struct Uplink {
     pub spool: Spool,
     pub health: Arc<Health>,
     pub lanes: SharedLanes,
+    pub worklist: WorklistCache,
     /// Whose documents the spool holds, if it was enrolled when it was opened.
     pub owner: Option<Owner>,
 }

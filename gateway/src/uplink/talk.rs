@@ -8,9 +8,10 @@ use super::{
 };
 use crate::clock;
 use chiasm_proto::{
-    Ack, Down, Epoch, Seq, Topic, Up,
+    Ack, Down, Epoch, Seq, Topic, Up, Worklist,
     fleet::{Sessions, State, Status},
     topic::Leaf,
+    worklist::VISITS_MAX,
 };
 use std::{future::pending, sync::PoisonError, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
@@ -253,6 +254,10 @@ impl Talk<'_> {
                 Ok(sessions) => return self.sessions(sessions).await,
                 Err(error) => malformed(error),
             },
+            Some(Leaf::Down(Down::Worklist)) => match serde_json::from_slice(payload) {
+                Ok(worklist) => self.worklist(worklist),
+                Err(error) => malformed(error),
+            },
             _ => tracing::debug!(topic, "a message of another kind is ignored"),
         }
         Ok(())
@@ -301,6 +306,17 @@ impl Talk<'_> {
             .replace(sessions.sessions.clone());
         let stored = self.uplink.spool.store_sessions(sessions.sessions).await;
         stored.map_err(|error| error.to_string())
+    }
+
+    fn worklist(&self, worklist: Worklist) {
+        if worklist.visits.len() > VISITS_MAX {
+            tracing::error!(visits = worklist.visits.len(), "a worklist is too long and ignored");
+            return;
+        }
+        tracing::debug!(visits = worklist.visits.len(), "the cloud told the worklist");
+        if let Err(error) = self.uplink.worklist.store(worklist) {
+            tracing::error!(%error, "the worklist cannot be written; a restart would lose it");
+        }
     }
 
     async fn birth(&mut self) -> Result<(), String> {

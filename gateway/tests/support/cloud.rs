@@ -155,6 +155,13 @@ impl Cloud {
             .unwrap();
     }
 
+    pub fn tell_worklist(&self, worklist: &chiasm_proto::Worklist) {
+        let json = serde_json::to_vec(worklist).unwrap();
+        self.client
+            .try_publish("chiasm/v1/t/g/down/worklist", QoS::AtLeastOnce, false, json)
+            .unwrap();
+    }
+
     pub fn with<T>(&self, look: impl FnOnce(&mut Filed) -> T) -> T {
         look(&mut self.filed.lock().unwrap())
     }

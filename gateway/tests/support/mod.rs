@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 pub mod cloud;
+pub mod dicom;
 pub mod pki;
 
 use chiasm_gateway::{config, spool, supervisor};

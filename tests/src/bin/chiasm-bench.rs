@@ -21,7 +21,7 @@ struct Args {
     #[arg(long)]
     markdown: bool,
     /// How much data the pages are measured with: 100 is 100,000 patients and 5 million readings,
-    /// some 25 GB of disk for a while.
+    /// some 13 GB of disk for a while.
     #[arg(long, value_delimiter = ',', default_value = "1,10,100")]
     #[arg(value_parser = clap::value_parser!(i64).range(1..=100))]
     sizes: Vec<i64>,

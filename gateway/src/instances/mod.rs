@@ -1,0 +1,296 @@
+//! The DICOM instances that this gateway holds until the cloud has filed them, and for a while
+//! after. All SQL about them stands in this folder.
+//!
+//! ```text
+//! {dir}/index.sqlite      one row for each instance; small instances lie in it whole
+//! {dir}/incoming/{id}     what is being received; thrown away at a start
+//! {dir}/files/{id}.dcm    large instances, written once
+//! ```
+//!
+//! Names on disk are ours: whatever a UID says, it never becomes part of a path. A sender is told of
+//! success only after the bytes and the row are durable (fsync, rename, fsync of the folder, commit
+//! with `synchronous=FULL`). A small instance costs one commit instead of four.
+
+mod commitments;
+mod incoming;
+mod index;
+mod open;
+
+pub use commitments::{Commitment, Reference};
+pub use incoming::Incoming;
+pub use open::IMPLEMENTATION_CLASS_UID;
+
+use chiasm_proto::{ClockState, InstanceOffer, LaneId, LaneSessionId, LinkId, Sha256};
+use index::Index;
+use jiff::Timestamp;
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::{Mutex, watch};
+use uuid::Uuid;
+
+/// Longest instance that is kept inside the index.
+pub const SMALL_LEN_MAX: usize = 64 * 1024;
+/// So much of the disk stays free of images: readings go before them.
+pub const RESERVE_BYTES: u64 = 1024 * 1024 * 1024;
+/// How long an instance is kept after the cloud has filed it.
+pub const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Why an instance cannot be kept or read.
+#[derive(Debug, thiserror::Error)]
+pub enum InstancesError {
+    #[error("the disk has {free_bytes} bytes free; {RESERVE_BYTES} of them are kept for readings")]
+    OutOfResources { free_bytes: u64 },
+    #[error("the instance is longer than {} bytes", chiasm_proto::instance::INSTANCE_LEN_MAX)]
+    TooLong,
+    #[error("a {what} of {len} characters; UIDs have 64 at most")]
+    Uid { what: &'static str, len: usize },
+    #[error("cannot {what} {path}: {source}")]
+    File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error("the index of instances cannot {what}: {source}")]
+    Index { what: &'static str, source: sqlx::Error },
+    #[error("the instance's file header cannot be written: {0}")]
+    Header(String),
+}
+
+impl InstancesError {
+    /// Whether the sender should try again when there is room.
+    pub fn is_out_of_resources(&self) -> bool {
+        match self {
+            InstancesError::OutOfResources { .. } => true,
+            InstancesError::File { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            InstancesError::Index { source: sqlx::Error::Database(error), .. } => {
+                // SQLITE_FULL
+                error.code().is_some_and(|code| code == "13")
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What is known of an instance before its first byte: UIDs and syntax stand in the association
+/// and in the command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    pub link: LinkId,
+    pub lane: LaneId,
+    pub calling_ae: String,
+    pub sop_class_uid: String,
+    pub sop_instance_uid: String,
+    pub transfer_syntax_uid: String,
+}
+
+/// An instance that is durable here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub id: Uuid,
+    pub head: Head,
+    pub sha256: Sha256,
+    pub len_bytes: u64,
+    pub received_at: Timestamp,
+    pub clock: ClockState,
+    pub lane_session: Option<LaneSessionId>,
+    /// The cloud has it, durable and committed.
+    pub is_filed: bool,
+    /// Another instance with this UID and other content was here before.
+    pub contradicts_earlier: bool,
+}
+
+impl Held {
+    /// What the cloud is told of it.
+    pub fn offer(&self) -> InstanceOffer {
+        InstanceOffer {
+            sha256: self.sha256,
+            len_bytes: self.len_bytes,
+            link: self.head.link.clone(),
+            lane: self.head.lane.clone(),
+            lane_session: self.lane_session,
+            received_at: self.received_at,
+            clock: self.clock,
+            calling_ae: self.head.calling_ae.clone(),
+            sop_class_uid: self.head.sop_class_uid.clone(),
+            sop_instance_uid: self.head.sop_instance_uid.clone(),
+            transfer_syntax_uid: self.head.transfer_syntax_uid.clone(),
+            contradicts_earlier: self.contradicts_earlier,
+        }
+    }
+}
+
+/// What became of bytes that were received whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stored {
+    New(Held),
+    /// The same content under the same UID was here already; nothing was kept a second time.
+    Again(Held),
+    /// Other content under a UID that was here already: both are kept.
+    Contradicts(Held),
+}
+
+impl Stored {
+    pub fn held(&self) -> &Held {
+        match self {
+            Stored::New(held) | Stored::Again(held) | Stored::Contradicts(held) => held,
+        }
+    }
+}
+
+/// How many instances are where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    pub waiting: u64,
+    pub waiting_bytes: u64,
+    pub filed: u64,
+}
+
+/// The instances of one gateway: cheap to clone.
+#[derive(Clone)]
+pub struct Instances {
+    dir: Arc<Path>,
+    index: Arc<Mutex<Index>>,
+    changes: Arc<watch::Sender<u64>>,
+}
+
+impl Instances {
+    /// Opens or makes the folder. What was being received when the process ended is thrown away: its
+    /// sender was told nothing. A damaged folder is set aside whole and loudly.
+    pub async fn open(dir: &Path) -> Result<Self, InstancesError> {
+        let index = open::open(dir).await?;
+        Ok(Self {
+            dir: dir.into(),
+            index: Arc::new(Mutex::new(index)),
+            changes: Arc::new(watch::Sender::new(0)),
+        })
+    }
+
+    /// Begins to receive an instance.
+    pub async fn begin(&self, head: Head) -> Result<Incoming, InstancesError> {
+        Incoming::begin(self.clone(), head)
+    }
+
+    /// Every instance under a UID.
+    pub async fn held(&self, sop_instance_uid: &str) -> Result<Vec<Held>, InstancesError> {
+        self.index.lock().await.under(sop_instance_uid).await
+    }
+
+    /// What the cloud does not have: days from the newest, each from its first instance. `skip` are
+    /// on their way.
+    pub async fn next_waiting(&self, skip: &[Uuid]) -> Result<Option<Held>, InstancesError> {
+        self.index.lock().await.next_waiting(skip).await
+    }
+
+    /// The cloud has committed an instance.
+    pub async fn filed(&self, id: Uuid, at: Timestamp) -> Result<(), InstancesError> {
+        self.index.lock().await.filed(id, at).await?;
+        self.bump();
+        Ok(())
+    }
+
+    pub async fn counts(&self) -> Result<Counts, InstancesError> {
+        self.index.lock().await.counts().await
+    }
+
+    /// Wakes whenever an instance was stored or filed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Opens an instance's bytes.
+    pub async fn content(&self, held: &Held) -> Result<Content, InstancesError> {
+        if let Some(bytes) = self.index.lock().await.small(held.id).await? {
+            return Ok(Content::Small(bytes));
+        }
+        let path = self.file(held.id);
+        let file = File::open(&path).map_err(|source| InstancesError::File {
+            what: "open",
+            path,
+            source,
+        })?;
+        Ok(Content::Large(Arc::new(file)))
+    }
+
+    /// Deletes what the cloud filed longer ago than the retention; gives how many.
+    pub async fn delete_expired(&self, now: Timestamp) -> Result<u64, InstancesError> {
+        let mut index = self.index.lock().await;
+        let expired = index.filed_before(now - RETENTION).await?;
+        for id in &expired {
+            let path = self.file(*id);
+            match std::fs::remove_file(&path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(InstancesError::File { what: "remove", path, source }),
+            }
+            index.delete(*id).await?;
+        }
+        Ok(expired.len() as u64)
+    }
+
+    fn file(&self, id: Uuid) -> PathBuf {
+        self.dir.join(open::FILES).join(format!("{id}.dcm"))
+    }
+
+    fn incoming(&self, id: Uuid) -> PathBuf {
+        self.dir.join(open::INCOMING).join(id.to_string())
+    }
+
+    fn bump(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    fn check_reserve(&self) -> Result<(), InstancesError> {
+        let path = || self.dir.to_path_buf();
+        let stat = rustix::fs::statvfs(&*self.dir).map_err(|error| InstancesError::File {
+            what: "ask for the room in",
+            path: path(),
+            source: error.into(),
+        })?;
+        let free_bytes = stat.f_bavail * stat.f_frsize;
+        if free_bytes < RESERVE_BYTES {
+            return Err(InstancesError::OutOfResources { free_bytes });
+        }
+        Ok(())
+    }
+}
+
+/// Counts what is in a folder that another process may be writing to; changes nothing.
+pub async fn inspect(dir: &Path) -> Result<Counts, InstancesError> {
+    open::open_for_inspection(dir).await?.counts().await
+}
+
+/// The bytes of an instance, as a DICOM file.
+#[derive(Debug, Clone)]
+pub enum Content {
+    Small(Vec<u8>),
+    Large(Arc<File>),
+}
+
+impl Content {
+    /// Bytes from an offset on, `len` of them or fewer at the end. Blocks on the disk.
+    pub fn read_at(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        match self {
+            Content::Small(bytes) => {
+                let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                let to = from.saturating_add(len).min(bytes.len());
+                Ok(bytes[from..to].to_vec())
+            }
+            Content::Large(file) => {
+                let mut part = vec![0; len];
+                let mut filled = 0;
+                while filled < len {
+                    match file.read_at(&mut part[filled..], offset + filled as u64)? {
+                        0 => break,
+                        read => filled += read,
+                    }
+                }
+                part.truncate(filled);
+                Ok(part)
+            }
+        }
+    }
+}

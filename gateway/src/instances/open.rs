@@ -1,0 +1,151 @@
+//! Opening the folder: schema, damage, what a crash left behind.
+
+use super::{InstancesError, index::Index};
+use crate::clock;
+use sqlx::{
+    Connection, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+use std::{
+    collections::HashSet,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use uuid::Uuid;
+
+/// Names this software in the header of the files that it writes. It never changes, so that the same
+/// data set makes the same file.
+pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.248270414613406273459205316417253648114";
+
+pub(super) const INCOMING: &str = "incoming";
+pub(super) const FILES: &str = "files";
+const DATABASE: &str = "index.sqlite";
+
+const SCHEMA: &[&str] = &[
+    "create table if not exists instance (
+        id text primary key,
+        link text not null,
+        lane text not null,
+        calling_ae text not null,
+        sop_class_uid text not null,
+        sop_instance_uid text not null,
+        transfer_syntax_uid text not null,
+        sha256 blob not null,
+        len_bytes integer not null,
+        received_at text not null,
+        received_day text not null,
+        clock text not null,
+        lane_session text,
+        contradicts_earlier integer not null,
+        filed_at integer,
+        small blob
+    ) without rowid",
+    "create index if not exists instance_uid on instance (sop_instance_uid)",
+    "create index if not exists instance_waiting on instance (received_day desc, received_at)
+        where filed_at is null",
+    "create index if not exists instance_filed on instance (filed_at) where filed_at is not null",
+    super::commitments::SCHEMA,
+];
+
+pub(super) async fn open(dir: &Path) -> Result<Index, InstancesError> {
+    make(dir)?;
+    let index = match connect(dir).await {
+        Ok(connection) => connection,
+        Err(error) => {
+            set_aside(dir, &error)?;
+            make(dir)?;
+            connect(dir)
+                .await
+                .map_err(|source| InstancesError::Index { what: "be opened", source })?
+        }
+    };
+    let mut index = Index::new(index);
+    clear(dir, &mut index).await?;
+    Ok(index)
+}
+
+fn make(dir: &Path) -> Result<(), InstancesError> {
+    for path in [dir.join(INCOMING), dir.join(FILES)] {
+        fs::create_dir_all(&path).map_err(|source| InstancesError::File {
+            what: "make",
+            path,
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+async fn connect(dir: &Path) -> sqlx::Result<SqliteConnection> {
+    let options = SqliteConnectOptions::new()
+        .filename(dir.join(DATABASE))
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        // In KiB. Rows with small instances are large, but are read one at a time.
+        .pragma("cache_size", "-1024")
+        .statement_cache_capacity(32);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    for statement in SCHEMA {
+        sqlx::query(*statement).execute(&mut connection).await?;
+    }
+    let (verdict,): (String,) =
+        sqlx::query_as("pragma quick_check(1)").fetch_one(&mut connection).await?;
+    if verdict != "ok" {
+        return Err(sqlx::Error::Protocol(verdict));
+    }
+    Ok(connection)
+}
+
+/// Opens the index of a process that may be running, only to look.
+pub(super) async fn open_for_inspection(dir: &Path) -> Result<Index, InstancesError> {
+    let options = SqliteConnectOptions::new().filename(dir.join(DATABASE)).read_only(true);
+    let connection = SqliteConnection::connect_with(&options).await;
+    let fail = |source| InstancesError::Index { what: "be opened", source };
+    Ok(Index::new(connection.map_err(fail)?))
+}
+
+/// Nothing is deleted: a person can still get the images out of it.
+fn set_aside(dir: &Path, error: &sqlx::Error) -> Result<(), InstancesError> {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let aside = dir.with_file_name(format!("{name}.damaged-{}", clock::wall().as_second()));
+    fs::rename(dir, &aside).map_err(|source| InstancesError::File {
+        what: "set aside",
+        path: dir.into(),
+        source,
+    })?;
+    tracing::error!(%error, aside = %aside.display(),
+        "the index of instances is damaged; the folder was set aside, its images are not sent");
+    Ok(())
+}
+
+/// Removes what was being received, and files whose row was never committed: nobody was told that
+/// they are here.
+async fn clear(dir: &Path, index: &mut Index) -> Result<(), InstancesError> {
+    for path in list(&dir.join(INCOMING))? {
+        remove(&path)?;
+    }
+    let known: HashSet<Uuid> = index.large_ids().await?.into_iter().collect();
+    for path in list(&dir.join(FILES))? {
+        let id = path.file_stem().and_then(|stem| stem.to_str()).and_then(|it| it.parse().ok());
+        if id.is_none_or(|id: Uuid| !known.contains(&id)) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn list(dir: &Path) -> Result<Vec<PathBuf>, InstancesError> {
+    let fail = |source: io::Error| InstancesError::File { what: "list", path: dir.into(), source };
+    let entries = fs::read_dir(dir).map_err(fail)?;
+    entries.map(|entry| entry.map(|entry| entry.path()).map_err(fail)).collect()
+}
+
+fn remove(path: &Path) -> Result<(), InstancesError> {
+    fs::remove_file(path).map_err(|source| InstancesError::File {
+        what: "remove",
+        path: path.into(),
+        source,
+    })
+}

@@ -1,0 +1,70 @@
+"""An imager that asks for storage commitment, listens for the report, and prints every report as
+one line of JSON. Ends after the first report, or when its standard input closes.
+
+commit.py NODE_PORT OWN_PORT TRANSACTION STAY UID...
+
+STAY: seconds that the asking association stays open. OWN_PORT 0: it cannot be called.
+"""
+
+import json
+import sys
+import threading
+import time
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import StorageCommitmentPushModel
+
+WELL_KNOWN = "1.2.840.10008.1.20.1.1"
+OPT = "1.2.840.10008.5.1.4.1.1.77.1.5.4"
+node_port, own_port, transaction, stay = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], float(sys.argv[4])
+uids = sys.argv[5:]
+told = threading.Event()
+
+
+def reported(via):
+    def handle(event):
+        info = event.event_information
+        line = {
+            "via": via,
+            "event_type": event.event_type,
+            "transaction": info.TransactionUID,
+            "committed": [i.ReferencedSOPInstanceUID for i in info.get("ReferencedSOPSequence", [])],
+            "failed": [
+                [i.ReferencedSOPInstanceUID, i.FailureReason]
+                for i in info.get("FailedSOPSequence", [])
+            ],
+        }
+        print(json.dumps(line), flush=True)
+        told.set()
+        return 0x0000, None
+
+    return [(evt.EVT_N_EVENT_REPORT, handle)]
+
+
+ae = AE(ae_title="OCT")
+ae.add_requested_context(StorageCommitmentPushModel)
+# Whoever calls may be the provider.
+ae.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
+if own_port:
+    ae.start_server(("127.0.0.1", own_port), block=False, evt_handlers=reported("new"))
+if uids:
+    association = ae.associate("127.0.0.1", node_port, ae_title="CHIASM", evt_handlers=reported("same"))
+    assert association.is_established, "the node refuses"
+    request = Dataset()
+    request.TransactionUID = transaction
+    request.ReferencedSOPSequence = []
+    for uid in uids:
+        item = Dataset()
+        item.ReferencedSOPClassUID = OPT
+        item.ReferencedSOPInstanceUID = uid
+        request.ReferencedSOPSequence.append(item)
+    status, _ = association.send_n_action(request, 1, StorageCommitmentPushModel, WELL_KNOWN)
+    print(json.dumps({"asked": status.Status}), flush=True)
+    told.wait(stay)
+    time.sleep(0.2)
+    association.release()
+threading.Thread(target=lambda: (sys.stdin.read(), told.set()), daemon=True).start()
+told.wait(60)
+time.sleep(0.5)
+ae.shutdown()
