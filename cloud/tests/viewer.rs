@@ -136,8 +136,9 @@ async fn a_look_is_noted_once_for_all_frames(site: Site) {
     assert_eq!(found, [(format!("{TENANT}-okafor"), Some(encounter), "image".into())]);
 }
 
-async fn what_cannot_be_shown_is_said(site: Site) {
+async fn what_cannot_be_shown_is_said(mut site: Site) {
     let token = site.token("okafor").await;
+    site.world.past(&site.visits).await;
     let images = site.world.imaged(&site.visits).await;
     let raw = page(&site, &token, &format!("/instances/{}", images["raw"])).await;
     assert!(raw.contains("Only software of Testmaker can show it."), "{raw}");
@@ -189,8 +190,9 @@ async fn documents_and_files_come_as_they_are(site: Site) {
     assert!(body == file, "the bytes are the ones that arrived");
 }
 
-async fn the_page_shows_what_has_to_be_known(site: Site) {
+async fn the_page_shows_what_has_to_be_known(mut site: Site) {
     let token = site.token("okafor").await;
+    site.world.past(&site.visits).await;
     let images = site.world.imaged(&site.visits).await;
     let volume = page(&site, &token, &format!("/instances/{}", images["volume"])).await;
     for part in ["right eye", "24 frames", "6.0 × 2.0 mm", "Macula cube", "Bergström, Lars"] {
@@ -199,6 +201,8 @@ async fn the_page_shows_what_has_to_be_known(site: Site) {
     // 6 mm in 192 columns, 2 mm in 320 rows: a row's height is the unit.
     assert!(volume.contains("viewBox=\"0 0 960 320\""), "pixels are not square");
     assert!(volume.contains(&format!("/instances/{}/frames/1", images["map"])), "the map");
+    let first = format!("<image href=\"/instances/{}/frames/13\"", images["volume"]);
+    assert!(volume.contains(&first), "the middle frame needs no script");
     let both = format!("/instances/{}?beside={}", images["volume"], images["fellow"]);
     let both = page(&site, &token, &both).await;
     assert!(both.contains("left eye") && both.contains("Scroll both together"));

@@ -347,10 +347,13 @@ impl World {
         let visit = encounter::by_id(&mut tx, TENANT, encounter).await.unwrap().unwrap();
         let zone = TimeZone::get("America/New_York").unwrap();
         let at = Timestamp::from_microsecond(visit.scheduled_at_us + 900_000_000).unwrap();
-        let id: Uuid = encounter.parse().unwrap();
+        // Visits of long ago had another worklist; their images go by chart number and birth date.
+        let study = encounter
+            .parse()
+            .map_or_else(|_| format!("{uid}.9"), |id: Uuid| format!("2.25.{}", id.as_u128()));
         Taken {
             eye,
-            study: format!("2.25.{}", id.as_u128()),
+            study,
             uid: uid.into(),
             at: at.to_zoned(zone).strftime("%Y%m%d%H%M%S").to_string(),
             patient_id: visit.chart_number.clone(),
