@@ -100,9 +100,12 @@ async fn d7_images_are_expected_and_arriving(site: Site) {
     let page = site.page(&okafor, &format!("/exams/{lars}")).await;
     assert!(page.contains("Expected \u{2013} acquired ") && page.contains(", waiting"), "D7");
     assert!(page.contains("Arriving, 45 % of 180 MB"));
+    let sign = format!("/exams/{lars}/sign");
+    assert!(site.page(&okafor, &sign).await.contains("images expected: oct-1"), "D8");
     site.world.image(TENANT, &oct::oct(&study, "1.1", "1.1.1")).await;
     let page = site.page(&okafor, &format!("/exams/{lars}")).await;
     assert!(!page.contains("Expected \u{2013}"), "it is there");
+    assert!(!site.page(&okafor, &sign).await.contains("images expected"));
 }
 
 async fn a_person_decides_what_waits(site: Site) {

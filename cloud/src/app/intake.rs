@@ -210,6 +210,11 @@ pub fn words(header: &Header) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
+/// The same of an instance that is filed.
+pub fn words_of(row: &InstanceRow) -> String {
+    words(&serde_json::from_str(&row.header).unwrap_or_default())
+}
+
 fn row(arrived: &Arrived, header: &Header, placed: Placement, now_us: i64) -> InstanceRow {
     let or = |uid: &Option<String>, otherwise: &str| column(uid.as_deref().unwrap_or(otherwise));
     let syntax = Some(header.transfer_syntax_uid.clone()).filter(|it| !it.is_empty());

@@ -177,17 +177,6 @@ fn amount(rows: &[InstanceRow], kind: ImageKind) -> String {
 
 /// What is expected by the word of imagers, but for what is there already.
 pub fn expected(steps: &[StepRow], rows: &[InstanceRow], zone: &TimeZone) -> Vec<Expected> {
-    let is_there = |step: &StepRow| {
-        let listed: Vec<String> = serde_json::from_str(&step.instances).unwrap_or_default();
-        match (listed.is_empty(), &step.study_instance_uid) {
-            (false, _) => {
-                listed.iter().all(|uid| rows.iter().any(|row| row.sop_instance_uid == *uid))
-            }
-            (true, Some(study)) => rows.iter().any(|row| row.study_instance_uid == *study),
-            (true, None) => false,
-        }
-    };
-    let waits = |step: &&StepRow| step.status != "discontinued" && !is_there(step);
     let view = |step: &StepRow| Expected {
         id: step.step_uid.clone(),
         words: match step.status.as_str() {
@@ -202,7 +191,7 @@ pub fn expected(steps: &[StepRow], rows: &[InstanceRow], zone: &TimeZone) -> Vec
         },
         link: step.link_id.clone(),
     };
-    steps.iter().filter(waits).map(view).collect()
+    steps.iter().filter(|step| step.is_waited_for(rows)).map(view).collect()
 }
 
 /// What is on its way from a gateway.
