@@ -28,6 +28,7 @@ test-packages:
 	tests/schemathesis/install.sh
 	tests/axe/install.sh
 	tests/oidc-provider/install.sh
+	tests/dicomweb-client/install.sh
 	tests/pynetdicom/install.sh
 
 test: test-packages build
