@@ -87,6 +87,13 @@ pub enum Command {
     /// Look into the spool
     #[command(subcommand)]
     Spool(SpoolCommand),
+    /// How many DICOM instances wait for the cloud
+    #[command(after_help = "Example:\n  chiasm-gateway instances --json")]
+    Instances {
+        /// One JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// Write the completion script of a shell to standard output
     #[command(after_help = "Example:\n  chiasm-gateway completion bash \\\n    \
         > /etc/bash_completion.d/chiasm-gateway")]

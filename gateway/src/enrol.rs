@@ -36,6 +36,10 @@ pub struct Identity {
     pub tenant: TenantId,
     pub gateway: GatewayId,
     pub broker_url: String,
+    /// Where it was enrolled, and where images go: `https://host:port`. Absent in enrolments from
+    /// before there were images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_url: Option<String>,
 }
 
 /// An enrolment as stored.
@@ -100,8 +104,12 @@ pub async fn enrol(
     let claim =
         ClaimRequest { claim_code, csr_pem, software_version: env!("CARGO_PKG_VERSION").into() };
     let answer = post(&format!("{cloud}{CLAIM_PATH}"), authority, &claim).await?;
-    let identity =
-        Identity { tenant: answer.tenant, gateway: answer.gateway, broker_url: answer.broker_url };
+    let identity = Identity {
+        tenant: answer.tenant,
+        gateway: answer.gateway,
+        broker_url: answer.broker_url,
+        cloud_url: Some(cloud.to_owned()),
+    };
     let stored = Stored {
         identity: identity.clone(),
         key_pem: key.serialize_pem(),
@@ -166,7 +174,7 @@ async fn post(
 }
 
 /// The cause that says most: the last of the chain.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;

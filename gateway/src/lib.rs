@@ -10,6 +10,7 @@
 //! | [`binding`] | which lane session stamps a reading; pure |
 //! | [`spool`] | everything that waits for the cloud, and all SQL |
 //! | [`dicom`] | the DICOM node: imagers send studies and find their patients |
+//! | [`forward`] | how DICOM instances get to the cloud |
 //! | [`instances`] | the DICOM instances that it holds, and their SQL |
 //! | [`uplink`] | the connection to the broker, and what to send next |
 //! | [`enrol`] | how a gateway gets its certificate |
@@ -24,6 +25,7 @@ pub mod config;
 pub mod dicom;
 pub mod drivers;
 pub mod enrol;
+pub mod forward;
 pub mod health;
 pub mod instances;
 pub mod journal;

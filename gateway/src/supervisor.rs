@@ -6,8 +6,9 @@ use crate::{
     config::{Config, Link},
     dicom::{Node, worklist::WorklistCache},
     enrol::{self, IdentityError},
+    forward::Forward,
     health::Health,
-    instances::{Instances, InstancesError},
+    instances::Instances,
     link,
     session::Shared,
     spool::{DatabaseError, OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
@@ -41,8 +42,6 @@ pub enum RunError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    #[error(transparent)]
-    Instances(#[from] InstancesError),
     #[error("the spool is damaged: {0}; start again and it is set aside")]
     Damaged(#[source] DatabaseError),
     #[error("the spool's writer panicked; start again")]
@@ -66,13 +65,21 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     for link in config.links {
         links.spawn(keep_link(Arc::new(link), shared.clone()));
     }
-    let instances = Instances::open(&config.data_dir.join("instances")).await?;
     let worklist = WorklistCache::open(&config.data_dir);
-    if let Some(dicom) = config.dicom {
-        let node = Node::new(dicom, config.imagers, instances, worklist.clone(), shared.clone());
-        links.spawn(keep_node(Arc::new(node)));
+    if let Some(instances) = open_instances(&config.data_dir).await {
+        if let Some(dicom) = config.dicom {
+            let imagers = config.imagers;
+            let node = Node::new(dicom, imagers, instances.clone(), worklist.clone(), shared);
+            links.spawn(keep_node(Arc::new(node)));
+        }
+        let forward =
+            Forward { data_dir: config.data_dir.clone(), instances, spool: spool.clone() };
+        links.spawn(forward.run(stop.clone()));
+    } else {
+        for imager in &config.imagers {
+            health.down(&imager.id, "the folder of instances cannot be used; see the log");
+        }
     }
-    drop(shared);
     links.spawn(show_spool_fault(spool.progress(), health.clone()));
     let uplink = Uplink {
         data_dir: config.data_dir,
@@ -116,6 +123,17 @@ async fn finish(
         },
     };
     ended.map_err(|_| RunError::WriterPanicked)?.map_err(RunError::Damaged)
+}
+
+/// Readings go on without images.
+async fn open_instances(data_dir: &Path) -> Option<Instances> {
+    match Instances::open(&data_dir.join("instances")).await {
+        Ok(instances) => Some(instances),
+        Err(error) => {
+            tracing::error!(%error, "no images are received or sent");
+            None
+        }
+    }
 }
 
 /// One gateway per data directory: two would give out the same numbers.

@@ -17,6 +17,7 @@ pub mod cloud;
 pub mod cut;
 pub mod gateway;
 pub mod http;
+pub mod imager;
 pub mod instrument;
 pub mod ledger;
 pub mod mosquitto;

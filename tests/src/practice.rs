@@ -13,7 +13,10 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use chiasm_cloud::{
     app::principal::Role,
-    http::{guard::Access, routes},
+    http::{
+        guard::Access,
+        routes::{self, Route},
+    },
 };
 use chiasm_proto::Body;
 use reqwest::Method;
@@ -73,6 +76,18 @@ impl Practice {
         Ok(Self { cloud, visits, patient, reading, order, _folder: folder })
     }
 
+    /// Before anybody was booked or measured: lanes and people, and nothing in them.
+    pub async fn on_its_first_day() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut cloud = Cloud::new(folder.path(), &Setup::default())?;
+        let world = World::new(cloud.store_url(), &cloud.data_dir()).await;
+        world.core.db.close().await;
+        cloud.start().await?;
+        let visits = ["running", "signed", "empty"].map(|name| (name, String::new()));
+        let none = String::new;
+        Ok(Self { cloud, visits, patient: none(), reading: none(), order: none(), _folder: folder })
+    }
+
     /// Somebody of the practice in front of a browser.
     pub async fn person(&self, role: Role) -> Result<Person> {
         let login = match role {
@@ -89,30 +104,22 @@ impl Practice {
     /// that no page is forgotten.
     pub fn pages(&self) -> Result<Vec<Page>> {
         let mut pages = Vec::new();
-        for route in routes::routes() {
-            let is_page = !route.path.starts_with("/api/") && !route.path.starts_with("/static/");
-            let is_document = route.path == "/api/v1/docs";
-            let is_stream = route.path == "/live";
-            // The practice has no identity provider.
-            let is_provider = route.path.starts_with("/sign-in/provider");
-            let is_file = route.path.ends_with(".csv");
-            if route.method != Method::GET
-                || is_stream
-                || is_file
-                || is_provider
-                || !(is_page || is_document)
-            {
-                continue;
-            }
-            let roles = match route.access {
-                Access::Public => Vec::new(),
-                Access::Roles(roles) => roles.to_vec(),
-            };
+        for route in page_routes() {
             for (name, path) in self.fill(route.path)? {
-                pages.push(Page { name, path, roles: roles.clone() });
+                pages.push(Page { name, path, roles: roles_of(&route) });
             }
         }
         Ok(pages)
+    }
+
+    /// The pages that are about nobody and nothing in particular.
+    pub fn general_pages() -> Vec<Page> {
+        let general = page_routes().filter(|route| !route.path.contains('{'));
+        let page = |route: Route| {
+            let name = route.path.trim_start_matches("/api/v1").trim_matches('/').replace('/', "-");
+            Page { name, path: route.path.to_owned(), roles: roles_of(&route) }
+        };
+        general.map(page).collect()
     }
 
     fn fill(&self, path: &str) -> Result<Vec<(String, String)>> {
@@ -162,5 +169,26 @@ impl Practice {
             || is_not_signed
             || is_not_carried
             || is_about_nothing)
+    }
+}
+
+/// Every route that shows a page; the practice has no identity provider.
+fn page_routes() -> impl Iterator<Item = Route> {
+    routes::routes().into_iter().filter(|route| {
+        let is_page = !route.path.starts_with("/api/") && !route.path.starts_with("/static/");
+        let is_document = route.path == "/api/v1/docs";
+        let is_stream = route.path == "/live";
+        let is_provider = route.path.starts_with("/sign-in/provider");
+        let is_file = route.path.ends_with(".csv");
+        route.method == Method::GET
+            && (is_page || is_document)
+            && !(is_stream || is_file || is_provider)
+    })
+}
+
+fn roles_of(route: &Route) -> Vec<Role> {
+    match route.access {
+        Access::Public => Vec::new(),
+        Access::Roles(roles) => roles.to_vec(),
     }
 }

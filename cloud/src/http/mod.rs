@@ -12,6 +12,7 @@ pub mod guard;
 pub mod headers;
 mod health;
 pub mod listen;
+pub mod locale;
 pub mod oidc;
 pub mod pages;
 pub mod plot;
@@ -58,6 +59,7 @@ pub fn router(core: Core) -> Router {
         .method_not_allowed_fallback(fault::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
         .layer(middleware::from_fn(fault::dress))
+        .layer(middleware::from_fn(locale::read))
         .layer(middleware::from_fn(headers::add))
         .with_state(web)
 }

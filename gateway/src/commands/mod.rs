@@ -3,6 +3,7 @@
 mod decode;
 mod detect;
 mod dicom;
+mod instances;
 mod listen;
 mod spool;
 
@@ -37,6 +38,7 @@ pub async fn execute(cli: Cli) -> ExitCode {
         Command::Drivers { driver, markdown } => list_drivers(driver.as_deref(), markdown),
         Command::Worklist(args) => dicom::worklist(&cli.config, &args),
         Command::Echo { imager } => dicom::echo(&cli.config, &imager).await,
+        Command::Instances { json } => instances::execute(&cli.config, json).await,
         Command::Spool(command) => spool::execute(&cli.config, &command).await,
         Command::Completion { shell } => completion(shell),
         Command::Man { dir } => {

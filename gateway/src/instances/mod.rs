@@ -142,7 +142,7 @@ impl Stored {
 }
 
 /// How many instances are where.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     pub waiting: u64,
     pub waiting_bytes: u64,
@@ -256,6 +256,11 @@ impl Instances {
         }
         Ok(())
     }
+}
+
+/// Counts what is in a folder that another process may be writing to; changes nothing.
+pub async fn inspect(dir: &Path) -> Result<Counts, InstancesError> {
+    open::open_for_inspection(dir).await?.counts().await
 }
 
 /// The bytes of an instance, as a DICOM file.

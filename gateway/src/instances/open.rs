@@ -98,6 +98,14 @@ async fn connect(dir: &Path) -> sqlx::Result<SqliteConnection> {
     Ok(connection)
 }
 
+/// Opens the index of a process that may be running, only to look.
+pub(super) async fn open_for_inspection(dir: &Path) -> Result<Index, InstancesError> {
+    let options = SqliteConnectOptions::new().filename(dir.join(DATABASE)).read_only(true);
+    let connection = SqliteConnection::connect_with(&options).await;
+    let fail = |source| InstancesError::Index { what: "be opened", source };
+    Ok(Index::new(connection.map_err(fail)?))
+}
+
 /// Nothing is deleted: a person can still get the images out of it.
 fn set_aside(dir: &Path, error: &sqlx::Error) -> Result<(), InstancesError> {
     let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();

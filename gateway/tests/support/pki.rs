@@ -48,6 +48,7 @@ impl Authority {
             tenant: TenantId::new("t").unwrap(),
             gateway: GatewayId::new("g").unwrap(),
             broker_url: format!("mqtts://localhost:{broker_port}"),
+            cloud_url: None,
         };
         let stored = Stored {
             identity,

@@ -30,17 +30,31 @@ fn main() -> ExitCode {
         let word = std::env::args().nth(2).unwrap_or_default();
         fs::create_dir_all(&folder)?;
         let practice = Practice::open().await?;
-        let mut pages = practice.pages()?;
-        pages.retain(|page| page.name.contains(&word));
-        for role in [Role::Doctor, Role::Technician, Role::ClinicIt] {
-            let of_role: Vec<_> = pages.iter().filter(|it| seen_by(it) == role).collect();
-            let person = practice.person(role).await?;
-            for page in of_role {
-                take(&person, page, &folder).await.with_context(|| page.path.clone())?;
-            }
+        take_all(&practice, practice.pages()?, &word, &folder).await?;
+        let mut pages = Practice::general_pages();
+        for page in &mut pages {
+            page.name = format!("first-day-{}", page.name);
         }
+        take_all(&Practice::on_its_first_day().await?, pages, &word, &folder).await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+async fn take_all(
+    practice: &Practice,
+    mut pages: Vec<Page>,
+    word: &str,
+    folder: &Path,
+) -> Result<()> {
+    pages.retain(|page| page.name.contains(word));
+    for role in [Role::Doctor, Role::Technician, Role::ClinicIt] {
+        let of_role: Vec<_> = pages.iter().filter(|it| seen_by(it) == role).collect();
+        let person = practice.person(role).await?;
+        for page in of_role {
+            take(&person, page, folder).await.with_context(|| page.path.clone())?;
+        }
+    }
+    Ok(())
 }
 
 /// Whose eyes a page is looked at with. The technician's are those of the lane.

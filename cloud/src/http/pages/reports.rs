@@ -12,6 +12,7 @@ use crate::{
     },
     clock,
     http::{
+        locale,
         plot::{Bar, Bars},
         show,
     },
@@ -210,19 +211,21 @@ pub fn refused(error: ReportError) -> Fault {
 
 fn period_name(unit: Unit, start: Date) -> String {
     match unit {
-        Unit::Day => start.strftime("%a %-d %b %Y").to_string(),
-        Unit::Week => format!("Week of {}", start.strftime("%-d %b %Y")),
+        Unit::Day => format!("{} {}", start.strftime("%a"), locale::date(start)),
+        Unit::Week => format!("Week of {}", locale::date(start)),
         Unit::Month => start.strftime("%B %Y").to_string(),
     }
 }
 
 fn bars(report: &Report) -> Bars {
-    let form = if report.unit == Unit::Month { "%b %Y" } else { "%-d %b" };
     let bar = |(start, group): (&Date, &Group)| {
         let it = &group.counts;
         let name = period_name(report.unit, *start);
         Bar {
-            name: start.strftime(form).to_string(),
+            name: match report.unit {
+                Unit::Month => start.strftime("%b %Y").to_string(),
+                Unit::Day | Unit::Week => locale::day(*start),
+            },
             lower: it.by_itself,
             upper: it.readings - it.by_itself,
             label: format!("{name}: {} readings, {} by itself", it.readings, it.by_itself),

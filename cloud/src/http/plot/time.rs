@@ -1,5 +1,6 @@
 //! Ticks on axes of time.
 
+use crate::http::locale;
 use jiff::{Timestamp, ToSpan, civil, tz::TimeZone};
 
 /// Most ticks of an axis of days.
@@ -32,7 +33,7 @@ fn by_day(from: civil::Date, to: civil::Date, days: i64) -> Vec<(civil::Date, St
     let mut ticks = Vec::new();
     let mut date = from;
     while date <= to && ticks.len() <= TICKS_MAX * 2 {
-        ticks.push((date, date.strftime("%-d %b").to_string()));
+        ticks.push((date, locale::day(date)));
         let Ok(next) = date.checked_add(step.days()) else { break };
         date = next;
     }

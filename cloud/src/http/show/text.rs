@@ -1,6 +1,6 @@
 //! Numbers, dates and times as clinics write them.
 
-use crate::app::local_time;
+use crate::{app::local_time, http::locale};
 use chiasm_proto::Hundredths;
 use jiff::{civil, tz::TimeZone};
 
@@ -16,12 +16,13 @@ pub fn hours_and_minutes(at_us: i64, zone: &TimeZone) -> String {
 
 /// `23 Nov 2026, 10:03` at the clinic.
 pub fn date_and_time(at_us: i64, zone: &TimeZone) -> String {
-    local_time::local(at_us, zone).strftime("%-d %b %Y, %H:%M").to_string()
+    let at = local_time::local(at_us, zone);
+    format!("{}, {}", locale::date(at.date()), at.strftime("%H:%M"))
 }
 
 /// `23 Nov 2026` at the clinic.
 pub fn date_of(at_us: i64, zone: &TimeZone) -> String {
-    local_time::date(at_us, zone).strftime("%-d %b %Y").to_string()
+    locale::date(local_time::date(at_us, zone))
 }
 
 /// How far the clinic's time was from UTC at a moment: `UTC-05:00`.
@@ -31,14 +32,13 @@ pub fn offset(at_us: i64, zone: &TimeZone) -> String {
 }
 
 pub(super) fn civil(at: civil::DateTime) -> String {
-    at.strftime("%-d %b %Y %H:%M").to_string()
+    format!("{} {}", locale::date(at.date()), at.strftime("%H:%M"))
 }
 
 /// `23 Nov 2026` from `2026-11-23`; another text stays as it is. The month as a word, because
 /// 03/04 is another day on each side of the Atlantic.
 pub fn date(iso: &str) -> String {
-    iso.parse::<civil::Date>()
-        .map_or_else(|_| iso.to_owned(), |date| date.strftime("%-d %b %Y").to_string())
+    iso.parse::<civil::Date>().map_or_else(|_| iso.to_owned(), locale::date)
 }
 
 /// Full years of age on a day.

@@ -1,0 +1,5 @@
+//! A simulated imager: asks for its patients and sends what it took, as real ones do.
+
+mod association;
+
+pub use association::{Imager, Scheduled};
