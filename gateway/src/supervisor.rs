@@ -68,8 +68,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let worklist = WorklistCache::open(&config.data_dir);
     if let Some(instances) = open_instances(&config.data_dir).await {
         if let Some(dicom) = config.dicom {
-            let imagers = config.imagers;
-            let node = Node::new(dicom, imagers, instances.clone(), worklist.clone(), shared);
+            let (instances, worklist) = (instances.clone(), worklist.clone());
+            let node = Node::new(dicom, config.imagers, instances, worklist, shared.clone());
             links.spawn(keep_node(Arc::new(node)));
         }
         let forward =
@@ -80,6 +80,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
             health.down(&imager.id, "the folder of instances cannot be used; see the log");
         }
     }
+    drop(shared);
     links.spawn(show_spool_fault(spool.progress(), health.clone()));
     let uplink = Uplink {
         data_dir: config.data_dir,

@@ -25,7 +25,7 @@ fuzz_target!(|input: &[u8]| {
         units.room()[..chunk.len()].copy_from_slice(chunk);
         units.filled(chunk.len());
         loop {
-            match units.next() {
+            match units.receive() {
                 Ok(Some(Received::Piece(piece))) => {
                     let part = if piece.is_command { &mut command } else { &mut data };
                     part.extend(units.bytes(&piece));

@@ -71,7 +71,7 @@ impl Default for Units {
 }
 
 impl Units {
-    /// Where the next bytes go; never empty after [`Units::next`] gave nothing.
+    /// Where the next bytes go; never empty after [`Units::receive`] gave nothing.
     pub fn room(&mut self) -> &mut [u8] {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -88,7 +88,7 @@ impl Units {
     }
 
     /// What comes next, if enough has been put in.
-    pub fn next(&mut self) -> Result<Option<Received>, UnitError> {
+    pub fn receive(&mut self) -> Result<Option<Received>, UnitError> {
         loop {
             if let Some(piece) = self.piece() {
                 return Ok(Some(Received::Piece(piece)));
@@ -237,7 +237,7 @@ mod tests {
         for chunk in bytes.chunks(step) {
             units.room()[..chunk.len()].copy_from_slice(chunk);
             units.filled(chunk.len());
-            while let Some(received) = units.next()? {
+            while let Some(received) = units.receive()? {
                 match received {
                     Received::Piece(piece) => {
                         data.extend(units.bytes(&piece));
