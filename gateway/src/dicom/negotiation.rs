@@ -62,8 +62,8 @@ pub enum Refusal {
     #[error("imager `{imager}` calls from {peer}, not from its peer_ip")]
     Peer { imager: LinkId, peer: IpAddr },
     #[error(
-        "imager `{imager}` calls `{called}`, but this node is `{ours}`; correct it at the imager, or allow it \
-             with dicom.any_called_ae"
+        "imager `{imager}` calls `{called}`, but this node is `{ours}`; correct it at the imager, \
+         or allow it with dicom.any_called_ae"
     )]
     CalledAe { imager: LinkId, called: String, ours: String },
     #[error("too many associations are open; it may try again")]
