@@ -25,6 +25,16 @@ pub struct Config {
     pub oidc: Option<Oidc>,
     #[serde(default)]
     pub optical: Optical,
+    #[serde(default)]
+    pub images: Images,
+}
+
+/// Where DICOM instances are kept.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Images {
+    /// By default `instances` in the data directory. Replicas share it.
+    pub folder: Option<PathBuf>,
 }
 
 /// Glasses that are made from signed prescriptions.
@@ -149,6 +159,11 @@ impl Config {
                 Err(ConfigError::Value { path: path.to_owned(), key, what: what.to_owned() })
             }
         }
+    }
+
+    /// Where DICOM instances are kept.
+    pub fn images_folder(&self) -> PathBuf {
+        self.images.folder.clone().unwrap_or_else(|| self.data_dir.join("instances"))
     }
 
     /// What the types do not say.

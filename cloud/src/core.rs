@@ -1,6 +1,13 @@
 //! What every part of a running replica shares.
 
-use crate::{config::Config, live, pending::Pending, store::Db};
+use crate::{
+    app::look,
+    config::Config,
+    imaging::{archive::Archive, pictures::Pictures, upload::Uploads},
+    live,
+    pending::Pending,
+    store::Db,
+};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -12,6 +19,12 @@ pub struct Core {
     pub db: Db,
     pub live: live::Bus,
     pub downlink: Downlink,
+    /// The bytes of DICOM instances, and those that are on their way.
+    pub archive: Archive,
+    pub uploads: Uploads,
+    /// Their pictures, which are made when they are asked for.
+    pub pictures: Pictures,
+    pub looks: look::Recent,
     pub config: Arc<Config>,
     /// Whether ingest is connected to the broker and subscribed.
     pub ingest_connected: Arc<AtomicBool>,
@@ -23,6 +36,10 @@ impl Core {
             db,
             live: live::Bus::default(),
             downlink: Downlink::default(),
+            archive: Archive::new(&config.images_folder()),
+            uploads: Uploads::default(),
+            pictures: Pictures::default(),
+            looks: look::Recent::default(),
             config: Arc::new(config),
             ingest_connected: Arc::default(),
         }
@@ -46,6 +63,7 @@ impl Core {
 #[derive(Debug, Clone, Default)]
 pub struct Downlink {
     lanes: Pending<(String, String)>,
+    locations: Pending<(String, String)>,
 }
 
 impl Downlink {
@@ -53,6 +71,16 @@ impl Downlink {
     /// about the open sessions on `down/session`.
     pub fn sessions_changed(&self, tenant: &str, lane: &str) {
         self.lanes.add((tenant.to_owned(), lane.to_owned()));
+    }
+
+    /// The schedule of a location changed: its gateways get the worklist on `down/worklist`.
+    pub fn schedule_changed(&self, tenant: &str, location: &str) {
+        self.locations.add((tenant.to_owned(), location.to_owned()));
+    }
+
+    /// Tenant and location of every change since the last call. One reader: the ingest client.
+    pub async fn changed_schedules(&self) -> std::collections::BTreeSet<(String, String)> {
+        self.locations.take().await
     }
 
     /// Tenant and lane of every change since the last call. One reader: the ingest client.

@@ -9,6 +9,7 @@ pub mod core;
 pub mod domain;
 pub mod fleet;
 pub mod http;
+pub mod imaging;
 pub mod ingest;
 pub mod live;
 pub mod pending;

@@ -57,6 +57,15 @@ pub struct Authority {
     certificate_pem: String,
 }
 
+/// Who may connect to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// Only those who show a certificate of ours.
+    Verified,
+    /// Those who show none as well: a gateway that enrols has none yet.
+    VerifiedOrAnonymous,
+}
+
 /// A certificate and what is to be remembered of it.
 #[derive(Debug, Clone)]
 pub struct Issued {
@@ -173,20 +182,19 @@ impl Authority {
         Ok((issued, certificate.der().clone()))
     }
 
-    /// TLS settings of a server. With `clients_verified`, only our own certificates may connect.
+    /// TLS settings of a server for clients with our own certificates.
     pub fn server_config(
         self: &Arc<Self>,
         names: &[String],
-        clients_verified: bool,
+        clients: Clients,
     ) -> Result<ServerConfig, PkiError> {
         let certificate = ServerCertificate::new(self.clone(), names.to_vec())?;
-        let builder = ServerConfig::builder();
-        let builder = if clients_verified {
-            let verifier = WebPkiClientVerifier::builder(Arc::new(self.roots()?)).build()?;
-            builder.with_client_cert_verifier(verifier)
-        } else {
-            builder.with_no_client_auth()
+        let verifier = WebPkiClientVerifier::builder(Arc::new(self.roots()?));
+        let verifier = match clients {
+            Clients::Verified => verifier.build()?,
+            Clients::VerifiedOrAnonymous => verifier.allow_unauthenticated().build()?,
         };
+        let builder = ServerConfig::builder().with_client_cert_verifier(verifier);
         Ok(builder.with_cert_resolver(Arc::new(certificate)))
     }
 

@@ -4,10 +4,12 @@ import { takeForms, takeSearch } from "./forms.js";
 import { startClocks } from "./clocks.js";
 import { takeExamine } from "./examine.js";
 import { watchIdle } from "./idle.js";
+import { takeViewer } from "./viewer.js";
 
 startClocks();
 takeForms();
 takeSearch();
 takeExamine();
+takeViewer();
 watchIdle();
 follow();

@@ -9,8 +9,8 @@
 //! | [`journal`] | the capture journal: bytes are on disk before they are understood |
 //! | [`binding`] | which lane session stamps a reading; pure |
 //! | [`spool`] | everything that waits for the cloud, and all SQL |
-//! | [`dicom`] | the DICOM node: imagers send studies and find their patients |
 //! | [`forward`] | how DICOM instances get to the cloud |
+//! | [`dicom`] | the DICOM node: imagers send studies and find their patients |
 //! | [`instances`] | the DICOM instances that it holds, and their SQL |
 //! | [`uplink`] | the connection to the broker, and what to send next |
 //! | [`enrol`] | how a gateway gets its certificate |

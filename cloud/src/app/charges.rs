@@ -1,7 +1,9 @@
 //! Charge proposals of an exam or a day, derived anew each time, and what people say about them.
 
 use super::{
-    AppError, REASON_LEN_MAX, local_time,
+    AppError, REASON_LEN_MAX,
+    image_evidence::of_images,
+    local_time,
     optical::{self, Signed},
     principal::Role,
     work::Work,
@@ -17,7 +19,7 @@ use crate::{
         charge::{self as store, MarkRow},
         encounter::{self, Encounter},
         exam::{self, ReadingRow},
-        optical as prescriptions, patient,
+        instance, optical as prescriptions, patient,
     },
 };
 use chiasm_proto::Eye;
@@ -46,6 +48,7 @@ pub async fn of_rows(
     let id = &visit.encounter_id;
     let accepted = rows.iter().filter(|row| row.acceptance == "accepted");
     let mut evidence: Vec<Evidence> = accepted.flat_map(|row| of_reading(row, zone)).collect();
+    evidence.extend(of_images(&instance::of_encounter(tx, tenant, id).await?));
     evidence.extend(signed.map(|signed| of_prescription(&signed.rx)));
     let survivor = patient::survivor(tx, tenant, &visit.patient_id).await?;
     let person = (survivor.as_str(), visit.visit_date.as_str());
@@ -71,6 +74,11 @@ pub async fn of_day(
     for row in &rows {
         let Some(encounter) = row.encounter_id.as_deref() else { continue };
         evidence.entry(encounter).or_default().extend(of_reading(row, zone));
+    }
+    let images = instance::of_day(tx, tenant, (location, date)).await?;
+    for of_one in images.chunk_by(|a, b| a.encounter_id == b.encounter_id) {
+        let Some(encounter) = of_one[0].encounter_id.as_deref() else { continue };
+        evidence.entry(encounter).or_default().extend(of_images(of_one));
     }
     for it in &signed {
         let rx: Option<Prescription> = serde_json::from_str(&it.body).ok();

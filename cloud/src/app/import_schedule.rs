@@ -95,6 +95,7 @@ pub async fn import(work: &mut Work, text: &str) -> Result<Imported, AppError> {
     }
     // Lanes that show the day's patients.
     for location in changed {
+        work.tell_schedule(&location);
         let event = NewEvent::new(work.now_us, Kind::VisitChanged);
         work.tell(NewEvent { location_id: Some(location), ..event });
     }

@@ -22,6 +22,8 @@ pub struct Work {
     pub now_us: i64,
     events: Vec<NewEvent>,
     lanes: Vec<String>,
+    /// Locations whose schedule changed.
+    schedules: Vec<String>,
     entries: Vec<audit::Entry>,
     /// What the reports have to count again.
     stale: Stale,
@@ -31,8 +33,9 @@ impl Work {
     pub async fn begin(core: &Core, who: &Principal, now_us: i64) -> Result<Self, AppError> {
         let tx = core.db.tenant(&who.tenant).await?;
         let (core, who) = (core.clone(), who.clone());
-        let (events, lanes, entries) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { core, who, tx, now_us, events, lanes, entries, stale: Stale::default() })
+        let (events, lanes, schedules) = (Vec::new(), Vec::new(), Vec::new());
+        let (entries, stale) = (Vec::new(), Stale::default());
+        Ok(Self { core, who, tx, now_us, events, lanes, schedules, entries, stale })
     }
 
     /// Makes it durable, and only then tells pages and gateways.
@@ -48,6 +51,9 @@ impl Work {
         }
         for lane in &self.lanes {
             self.core.downlink.sessions_changed(&self.who.tenant, lane);
+        }
+        for location in &self.schedules {
+            self.core.downlink.schedule_changed(&self.who.tenant, location);
         }
         Ok(())
     }
@@ -114,6 +120,11 @@ impl Work {
     /// The reports have to count the hour of a reading again.
     pub fn counts(&mut self, location: &str, captured_at_us: i64) {
         self.stale.add(location, captured_at_us);
+    }
+
+    /// The imagers of a location get its new schedule after the commit.
+    pub fn tell_schedule(&mut self, location: &str) {
+        self.schedules.push(location.to_owned());
     }
 
     /// Tells pages of something.

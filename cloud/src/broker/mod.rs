@@ -11,9 +11,11 @@ mod identity;
 mod refusals;
 mod retained;
 
+pub use identity::Identity;
+
 use crate::{
     Core,
-    pki::{Authority, PkiError},
+    pki::{Authority, Clients, PkiError},
 };
 use hooks::Guard;
 use identity::Identities;
@@ -78,7 +80,7 @@ pub struct LocalAccess {
 pub async fn start(core: &Core, authority: &Arc<Authority>) -> Result<Broker, BrokerError> {
     let listen = core.config.broker.listen;
     let listener = listen_at(listen)?;
-    let tls = authority.server_config(&core.config.gateway_endpoint.names, true)?;
+    let tls = authority.server_config(&core.config.gateway_endpoint.names, Clients::Verified)?;
     let secret = hex(&rand::random::<[u8; 32]>());
     let identities = Identities::default();
     let mut tasks = JoinSet::new();

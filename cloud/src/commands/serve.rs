@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     fleet::jobs,
     http, ingest,
-    pki::{Authority, CLOUD_NAME},
+    pki::{Authority, CLOUD_NAME, Clients},
 };
 use anyhow::Context;
 use std::sync::Arc;
@@ -45,6 +45,8 @@ impl Running {
 
 pub async fn start(core: &Core) -> anyhow::Result<Running> {
     let authority = Arc::new(Authority::load_or_make(&core.config.data_dir)?);
+    // A folder that cannot be used is found out now, and not when the first image comes.
+    core.archive.store()?;
     let mut tasks = JoinSet::new();
     let broker = match core.config.broker.url {
         None => Some(broker::start(core, &authority).await?),
@@ -60,10 +62,10 @@ pub async fn start(core: &Core) -> anyhow::Result<Running> {
     let endpoint = &core.config.gateway_endpoint;
     let listener = broker::listen_at(endpoint.listen)?;
     let gateway_endpoint = listener.local_addr()?;
-    let tls = authority.server_config(&endpoint.names, false)?;
+    let tls = Arc::new(authority.server_config(&endpoint.names, Clients::VerifiedOrAnonymous)?);
     let router = http::gateway::router(core.clone(), authority.clone());
-    let most = http::gateway::CONNECTIONS_MAX;
-    tasks.spawn(http::serve::serve(listener, Some(Arc::new(tls)), router, most));
+    let most = (http::gateway::CONNECTIONS_MAX, http::gateway::BODY_TIME);
+    tasks.spawn(http::serve::serve_large(listener, tls, router, most));
     tracing::info!(address = %gateway_endpoint, "gateway endpoint listens");
     Ok(Running { broker, gateway_endpoint, pages, tasks })
 }

@@ -5,6 +5,7 @@ pub mod check_in;
 pub mod comparison;
 pub mod correction;
 pub mod difference;
+pub mod image_placement;
 pub mod optics;
 pub mod order;
 pub mod placement;

@@ -162,7 +162,7 @@ fn by_own_id(facts: Facts<'_>) -> Option<Placement> {
 }
 
 /// The one session that an explicit act of a person and the times agree on, or why there is none.
-fn session_of<'s>(
+pub fn session_of<'s>(
     facts: Facts<'_>,
     sessions: &'s [LaneSession],
 ) -> Result<&'s LaneSession, &'static str> {

@@ -8,7 +8,7 @@ use crate::{
     clock,
     domain::placement::{SESSION_IDLE_MAX_US, TRAY_MAX_US},
     fleet::reconcile,
-    store::{StoreError, aging, live, patient, prune},
+    store::{StoreError, aging, live, patient, prune, upload},
 };
 use std::{collections::HashMap, time::Duration};
 use tokio::task::JoinSet;
@@ -20,6 +20,9 @@ pub const LIVE_EVENTS_KEPT_US: i64 = 7 * DAY_US;
 pub const REFUSALS_KEPT_US: i64 = 90 * DAY_US;
 /// How long an expired claim code is told from an unknown one.
 pub const CLAIMS_KEPT_US: i64 = 30 * DAY_US;
+/// How long an upload is kept that does not go on.
+pub const UPLOADS_KEPT_US: i64 = 14 * DAY_US;
+const UPLOADS_AT_ONCE_MAX: i64 = 1_000;
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// How far the reports may be behind.
 const REPORT_EVERY: Duration = Duration::from_secs(20);
@@ -91,6 +94,7 @@ pub async fn prune_once(core: &Core, now_us: i64) -> Result<(), StoreError> {
     prune::claims(&mut tx, now_us - CLAIMS_KEPT_US).await?;
     tx.commit().await?;
     patient::fold_all(&core.db).await?;
+    abandoned_uploads(core, now_us).await?;
     for (tenant, _) in heads(core).await? {
         loop {
             let mut tx = core.db.tenant(&tenant).await?;
@@ -103,6 +107,21 @@ pub async fn prune_once(core: &Core, now_us: i64) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Uploads that do not go on. A gateway that still has the instance offers it again.
+async fn abandoned_uploads(core: &Core, now_us: i64) -> Result<(), StoreError> {
+    let mut tx = core.db.all_tenants().await?;
+    let before_us = now_us - UPLOADS_KEPT_US;
+    for (tenant, sha256) in upload::abandoned(&mut tx, before_us, UPLOADS_AT_ONCE_MAX).await? {
+        if let Ok(name) = sha256.parse()
+            && let Err(error) = core.archive.discard(&tenant, &name).await
+        {
+            tracing::warn!(%tenant, %error, "cannot remove an abandoned upload");
+        }
+        upload::remove(&mut tx, &tenant, &sha256).await?;
+    }
+    tx.commit().await
 }
 
 async fn count(core: Core) {

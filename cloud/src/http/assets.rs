@@ -34,6 +34,8 @@ static ASSETS: &[Asset] = &[
     asset!("audit.css", "text/css; charset=utf-8"),
     asset!("reports.css", "text/css; charset=utf-8"),
     asset!("carry.css", "text/css; charset=utf-8"),
+    asset!("viewer.css", "text/css; charset=utf-8"),
+    asset!("images.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("main.js", "text/javascript; charset=utf-8"),
     asset!("live.js", "text/javascript; charset=utf-8"),
@@ -42,6 +44,7 @@ static ASSETS: &[Asset] = &[
     asset!("clocks.js", "text/javascript; charset=utf-8"),
     asset!("idle.js", "text/javascript; charset=utf-8"),
     asset!("examine.js", "text/javascript; charset=utf-8"),
+    asset!("viewer.js", "text/javascript; charset=utf-8"),
 ];
 
 /// Asked for again each time, answered with 304 while nothing changed.

@@ -1,6 +1,6 @@
 //! What goes wrong, as a page for people and as JSON for programs.
 
-use super::{guard::Who, pages::frame::Frame};
+use super::{dicomweb, guard::Who, pages::frame::Frame};
 use crate::{
     app::{
         AppError,
@@ -258,7 +258,8 @@ fn of_library(response: &Response) -> Option<Fault> {
 }
 
 fn wants_json(path: &str, headers: &HeaderMap) -> bool {
-    path.starts_with("/api/") || path == "/live" || headers.contains_key(FETCH_HEADER)
+    let is_api = path.starts_with("/api/") || path.starts_with(dicomweb::PREFIX);
+    is_api || path == "/live" || headers.contains_key(FETCH_HEADER)
 }
 
 fn heading(status: StatusCode) -> &'static str {

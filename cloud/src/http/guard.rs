@@ -1,6 +1,6 @@
 //! Who asks, whether their role may, and whether the request really comes from our pages.
 
-use super::{BODY_LEN_MAX, Fault, Web, auth, extract::is_plain};
+use super::{BODY_LEN_MAX, Fault, Web, auth, dicomweb, extract::is_plain};
 use crate::{
     app::{
         principal::{Principal, Role},
@@ -126,7 +126,7 @@ fn is_own_account(path: &str) -> bool {
 }
 
 fn is_page(path: &str) -> bool {
-    !path.starts_with("/api/") && path != "/live"
+    !path.starts_with("/api/") && !path.starts_with(dicomweb::PREFIX) && path != "/live"
 }
 
 async fn unseen_notices(web: &Web, who: &Who) -> Result<i64, Fault> {

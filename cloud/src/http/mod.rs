@@ -5,6 +5,7 @@ mod api;
 pub mod assets;
 pub mod attempts;
 pub mod auth;
+pub mod dicomweb;
 pub mod extract;
 pub mod fault;
 pub mod gateway;

@@ -3,6 +3,7 @@
 use super::{Web, api, assets, auth, guard::Access, oidc, pages, provider, sse};
 use crate::app::{audit_list, principal::Role};
 use axum::{
+    extract::DefaultBodyLimit,
     handler::Handler,
     http::Method,
     routing::{self, MethodRouter},
@@ -45,13 +46,15 @@ fn post<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, hand
 pub fn routes() -> Vec<Route> {
     let mut routes = page_routes();
     routes.extend(api_routes());
+    routes.extend(dicomweb_routes());
     routes
 }
 
 fn page_routes() -> Vec<Route> {
     use pages::{
-        account, audit, charges, charts, exam, fleet, history, inbox, instruments, lane, lanes,
-        notices, optical, patients, people, preferences, raw, reports, slip,
+        account, audit, charges, charts, exam, fleet, history, inbox, inbox_images, instance,
+        instruments, lane, lanes, notices, optical, patients, people, preferences, raw, reports,
+        slip,
     };
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
@@ -99,6 +102,11 @@ fn page_routes() -> Vec<Route> {
         post("/exams/{encounter}/drops", CLINICAL, exam::notes::drops),
         post("/exams/{encounter}/drops/{note}/withdraw", CLINICAL, exam::notes::withdraw_drops),
         get("/exams/{encounter}/slip", CLINICAL, slip::show),
+        get("/instances/{instance}", CLINICAL, instance::show),
+        get("/instances/{instance}/frames/{frame}", CLINICAL, instance::files::frame),
+        get("/instances/{instance}/thumbnail.png", CLINICAL, instance::files::thumbnail),
+        get("/instances/{instance}/document.pdf", CLINICAL, instance::files::document),
+        get("/instances/{instance}/file.dcm", CLINICAL, instance::files::file),
         get("/patients/{patient}/charts", CLINICAL, charts::show),
         post("/patients/{patient}/merges", CLINICAL, charts::merge),
         post("/patients/{patient}/merges/{merge}/undo", CLINICAL, charts::unmerge),
@@ -147,6 +155,9 @@ fn page_routes() -> Vec<Route> {
         get("/readings/{reading}/raw", CLINICAL, raw::show),
         get("/inbox", CLINICAL, inbox::choose),
         get("/inbox/{location}", CLINICAL, inbox::show),
+        post("/exams/{encounter}/images/{instance}/out", CLINICAL, exam::images::take_out),
+        post("/inbox/{location}/images/{instance}/assign", CLINICAL, inbox_images::assign),
+        post("/inbox/{location}/images/{instance}/reject", CLINICAL, inbox_images::reject),
         post("/inbox/{location}/{reading}/assign", CLINICAL, inbox::assign),
         post("/inbox/{location}/{reading}/reject", CLINICAL, inbox::reject),
         post("/inbox/{location}/{reading}/take", CLINICAL, inbox::take),
@@ -250,5 +261,45 @@ fn api_routes() -> Vec<Route> {
         get("/api/v1/reports", REPORTS, reports::show),
         get("/api/v1/fleet", ALL, fleet::list),
         get("/api/v1/conservation", ALL, fleet::conservation),
+    ]
+}
+
+fn dicomweb_routes() -> Vec<Route> {
+    use super::dicomweb::{qido, stow, wado};
+    // Objects are larger than what pages send.
+    let large = |path| {
+        let route = post(path, CLINICAL, stow::store);
+        let limit = DefaultBodyLimit::max(stow::BODY_LEN_MAX);
+        Route { handler: route.handler.layer(limit), ..route }
+    };
+    vec![
+        get("/dicomweb/studies", CLINICAL, qido::studies),
+        get("/dicomweb/series", CLINICAL, qido::series),
+        get("/dicomweb/instances", CLINICAL, qido::instances),
+        get("/dicomweb/studies/{study}/series", CLINICAL, qido::series),
+        get("/dicomweb/studies/{study}/instances", CLINICAL, qido::instances),
+        get("/dicomweb/studies/{study}/series/{series}/instances", CLINICAL, qido::instances),
+        get("/dicomweb/studies/{study}", CLINICAL, wado::objects),
+        get("/dicomweb/studies/{study}/series/{series}", CLINICAL, wado::objects),
+        get("/dicomweb/studies/{study}/series/{series}/instances/{sop}", CLINICAL, wado::objects),
+        get("/dicomweb/studies/{study}/metadata", CLINICAL, wado::metadata),
+        get("/dicomweb/studies/{study}/series/{series}/metadata", CLINICAL, wado::metadata),
+        get(
+            "/dicomweb/studies/{study}/series/{series}/instances/{sop}/metadata",
+            CLINICAL,
+            wado::metadata,
+        ),
+        get(
+            "/dicomweb/studies/{study}/series/{series}/instances/{sop}/frames/{frames}",
+            CLINICAL,
+            wado::frames,
+        ),
+        get(
+            "/dicomweb/studies/{study}/series/{series}/instances/{sop}/bulkdata/{element}",
+            CLINICAL,
+            wado::bulk_data,
+        ),
+        large("/dicomweb/studies"),
+        large("/dicomweb/studies/{study}"),
     ]
 }

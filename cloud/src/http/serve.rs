@@ -14,6 +14,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use rustls_pki_types::CertificateDer;
 use std::{
     io,
     net::SocketAddr,
@@ -45,13 +46,19 @@ struct Limits {
 const LIMITS: Limits = Limits {
     handshake: Duration::from_secs(10),
     head: Duration::from_secs(30),
-    body: Duration::from_secs(30),
+    body: BODY_TIME_MAX,
     stall: Duration::from_secs(30),
 };
+/// How long the body of a usual request may take.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// The address of the peer, as an extension of every request.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
+
+/// The certificate that a client has shown and TLS has verified, as an extension of its requests.
+#[derive(Debug, Clone)]
+pub struct PeerCertificate(pub Option<CertificateDer<'static>>);
 
 /// Accepts for ever; further connections than `connections_max` wait in the kernel's queue.
 /// Dropping the future closes the listener and every connection.
@@ -62,6 +69,16 @@ pub async fn serve(
     connections_max: usize,
 ) {
     serve_within(LIMITS, listener, tls, router, connections_max).await;
+}
+
+/// The same for bodies that take longer than those of pages.
+pub async fn serve_large(
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    router: Router,
+    (connections_max, body): (usize, Duration),
+) {
+    serve_within(Limits { body, ..LIMITS }, listener, Some(tls), router, connections_max).await;
 }
 
 async fn serve_within(
@@ -110,6 +127,9 @@ async fn accept_one(
     match acceptor {
         Some(acceptor) => {
             let stream = timeout(limits.handshake, acceptor.accept(stream)).await??;
+            let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+            let shown = PeerCertificate(shown.map(|it| it.clone().into_owned()));
+            let router = router.layer(Extension(shown));
             serve_one(limits, stream, router).await
         }
         None => serve_one(limits, stream, router).await,
@@ -130,7 +150,7 @@ where
 }
 
 /// A body that is not there in time fails where it is read.
-async fn limit_body_time(
+pub async fn limit_body_time(
     State(body_max): State<Duration>,
     request: Request,
     next: Next,

@@ -94,6 +94,9 @@ fn answer(core: &Core, tenant: &TenantId, answers: Answers, outbox: &Outbox) {
     for (gateway, sessions) in &answers.sessions {
         outbox.sessions(tenant, gateway, sessions);
     }
+    for (gateway, worklist) in &answers.worklists {
+        outbox.worklist(tenant, gateway, worklist);
+    }
     if answers.has_events {
         core.live.announce(tenant.as_str());
     }

@@ -3,7 +3,7 @@
 use super::{
     known::Known,
     parse::{Checked, Content, Document, Rejected},
-    sessions,
+    sessions, worklists,
 };
 use crate::{
     Core,
@@ -23,6 +23,7 @@ use crate::{
 use chiasm_proto::{
     Ack, ClockState, Epoch, GatewayId, LaneId, TenantId,
     fleet::{Sessions, State, Status, Telemetry},
+    worklist::Worklist,
 };
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
@@ -31,6 +32,7 @@ use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 pub struct Answers {
     pub acks: Vec<(GatewayId, Ack)>,
     pub sessions: Vec<(GatewayId, Sessions)>,
+    pub worklists: Vec<(GatewayId, Worklist)>,
     pub has_events: bool,
 }
 
@@ -236,6 +238,9 @@ impl<'b> Filing<'b> {
                 self.add_reading(tx, gateway, document, (checked, facts), lane).await
             }
             (_, lane) => {
+                if let Some(step) = &checked.step {
+                    self.take_step(tx, gateway, (checked, step)).await?;
+                }
                 let event = NewEvent {
                     // The lane's page says that something could not be read.
                     location_id: lane.map(|lane| lane.location_id),
@@ -359,6 +364,8 @@ impl<'b> Filing<'b> {
             }
             let open = sessions::of_gateway(&mut tx, key.0, key.1).await?;
             answers.sessions.push((gateway.clone(), open));
+            let worklist = worklists::of_gateway(&mut tx, key, self.now_us).await?;
+            answers.worklists.extend(worklist.map(|it| (gateway.clone(), it)));
         }
         // Without a number there is no epoch, and nothing to acknowledge.
         for ((gateway, epoch), stream) in self.known.streams.iter().filter(|s| !s.0.1.0.is_nil()) {

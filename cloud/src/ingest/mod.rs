@@ -17,6 +17,8 @@ mod outbox;
 mod parse;
 mod reading;
 mod sessions;
+mod steps;
+mod worklists;
 
 use crate::Core;
 pub use mqtt::Endpoint;
@@ -47,6 +49,8 @@ pub fn start(core: &Core, endpoint: Endpoint, tasks: &mut JoinSet<()>) {
     tasks.spawn(parse::run(raw, parsed_sender, core.live.clone(), replica));
     tasks.spawn(commit::run(core.clone(), parsed, outbox.clone()));
     tasks.spawn(sessions::run(core.clone(), outbox.clone()));
+    tasks.spawn(worklists::run(core.clone(), outbox.clone()));
+    tasks.spawn(worklists::every_hour(core.clone()));
     if has_other_replicas {
         tasks.spawn(mqtt::publish_hints(client.clone(), core.live.clone(), replica));
     }

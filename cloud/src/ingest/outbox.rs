@@ -2,7 +2,7 @@
 //! left yet, so the outbox never has more than a few messages for each gateway, and filling it
 //! never waits.
 
-use chiasm_proto::{Ack, Down, GatewayId, TenantId, Topic, fleet::Sessions};
+use chiasm_proto::{Ack, Down, GatewayId, TenantId, Topic, fleet::Sessions, worklist::Worklist};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -35,6 +35,12 @@ impl Outbox {
     pub fn sessions(&self, tenant: &TenantId, gateway: &GatewayId, sessions: &Sessions) {
         let topic = Topic::down(tenant, gateway, Down::Session).to_string();
         self.put((topic, String::new()), sessions);
+    }
+
+    /// The worklist is the whole truth each time.
+    pub fn worklist(&self, tenant: &TenantId, gateway: &GatewayId, worklist: &Worklist) {
+        let topic = Topic::down(tenant, gateway, Down::Worklist).to_string();
+        self.put((topic, String::new()), worklist);
     }
 
     fn put(&self, key: Key, message: &impl Serialize) {

@@ -4,8 +4,8 @@
 use super::mqtt::{Hint, Raw};
 use crate::{clock, live};
 use chiasm_proto::{
-    Body, ClockState, Envelope, Epoch, FlagCode, GatewayId, LaneId, Measured, Sha256, TenantId,
-    Topic, Up, envelope,
+    Body, ClockState, Envelope, Epoch, FlagCode, GatewayId, LaneId, Measured, ProcedureStep,
+    Sha256, TenantId, Topic, Up, envelope,
     fleet::{State, Telemetry},
     topic::{LIVE_HINT_TOPIC, Leaf},
 };
@@ -48,6 +48,8 @@ pub struct Checked {
     pub captured_at_us: i64,
     pub lane: Option<LaneId>,
     pub reading: Option<ReadingFacts>,
+    /// What an imager says of a procedure (MPPS).
+    pub step: Option<ProcedureStep>,
 }
 
 /// What filing has to know about a reading.
@@ -194,6 +196,10 @@ fn check(topic: &Topic, envelope: &Envelope) -> Result<Checked, Rejected> {
         captured_at_us: envelope.time.as_microsecond(),
         lane,
         reading,
+        step: match &envelope.body {
+            Body::ProcedureStep(step) => Some(step.clone()),
+            _ => None,
+        },
     })
 }
 

@@ -81,3 +81,45 @@ pub async fn of_patient(
         WHERE tenant_id = $1 AND patient_id = $2 ORDER BY scheduled_at_us DESC LIMIT $3";
     tx.fetch_all(sql, args![tenant, patient, DAY_MAX]).await
 }
+
+/// The visit that an identifier of ours names.
+pub async fn id_of_accession(
+    tx: &mut Tx,
+    tenant: &str,
+    accession: &str,
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT encounter_id FROM encounter WHERE tenant_id = $1 AND accession = $2";
+    let row: Option<(String,)> = tx.fetch_optional(sql, args![tenant, accession]).await?;
+    Ok(row.map(|(encounter,)| encounter))
+}
+
+/// The visits of a person's charts at a location on a clinic-local date.
+pub async fn of_charts_on(
+    tx: &mut Tx,
+    tenant: &str,
+    (location, visit_date): (&str, &str),
+    chart_numbers: &[String],
+) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT e.encounter_id FROM encounter e
+        JOIN patient p ON p.tenant_id = e.tenant_id AND p.patient_id = e.patient_id
+        WHERE e.tenant_id = $1 AND e.location_id = $2 AND e.visit_date = $3
+            AND p.chart_number = $4 ORDER BY e.encounter_id LIMIT $5";
+    let mut found = Vec::new();
+    for chart in chart_numbers {
+        let args = args![tenant, location, visit_date, chart, DAY_MAX];
+        let rows: Vec<(String,)> = tx.fetch_all(sql, args).await?;
+        found.extend(rows.into_iter().map(|(encounter,)| encounter));
+    }
+    Ok(found)
+}
+
+/// The visit of a lane session.
+pub async fn of_session(
+    tx: &mut Tx,
+    tenant: &str,
+    lane_session: &str,
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT encounter_id FROM lane_session WHERE tenant_id = $1 AND lane_session_id = $2";
+    let row: Option<(String,)> = tx.fetch_optional(sql, args![tenant, lane_session]).await?;
+    Ok(row.map(|(encounter,)| encounter))
+}

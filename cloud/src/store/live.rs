@@ -10,6 +10,8 @@ use serde::Serialize;
 pub enum Kind {
     ReadingFiled,
     ReadingChanged,
+    /// A DICOM instance was filed, or changed its place.
+    ImageFiled,
     VisitChanged,
     SessionOpened,
     SessionClosed,
@@ -25,6 +27,7 @@ impl Kind {
         match self {
             Kind::ReadingFiled => "reading_filed",
             Kind::ReadingChanged => "reading_changed",
+            Kind::ImageFiled => "image_filed",
             Kind::VisitChanged => "visit_changed",
             Kind::SessionOpened => "session_opened",
             Kind::SessionClosed => "session_closed",

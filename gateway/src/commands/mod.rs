@@ -36,9 +36,9 @@ pub async fn execute(cli: Cli) -> ExitCode {
         Command::Decode(args) => return decode::decode(&args),
         Command::Detect(args) => detect::detect(args).await,
         Command::Drivers { driver, markdown } => list_drivers(driver.as_deref(), markdown),
+        Command::Instances { json } => instances::execute(&cli.config, json).await,
         Command::Worklist(args) => dicom::worklist(&cli.config, &args),
         Command::Echo { imager } => dicom::echo(&cli.config, &imager).await,
-        Command::Instances { json } => instances::execute(&cli.config, json).await,
         Command::Spool(command) => spool::execute(&cli.config, &command).await,
         Command::Completion { shell } => completion(shell),
         Command::Man { dir } => {

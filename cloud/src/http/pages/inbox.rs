@@ -9,11 +9,17 @@ use super::{
 use crate::{
     app::{assign, inbox_owner, local_time, look, reject, work::Work},
     clock,
-    http::{extract::Form, show},
+    http::{
+        extract::Form,
+        show::{
+            self,
+            images::{self, SeriesView},
+        },
+    },
     store::{
         encounter,
         exam::ReadingRow,
-        site,
+        instance, site,
         waiting::{self, Position},
     },
 };
@@ -35,6 +41,8 @@ struct InboxPage {
     overdue: i64,
     items: Vec<Item>,
     days: Vec<Day>,
+    /// Images, on the first page.
+    pictures: Vec<SeriesView>,
     /// Not the first page.
     is_later: bool,
     /// Where the next page begins.
@@ -130,7 +138,12 @@ pub async fn show(
     let counts = waiting::counts(&mut tx, &who.tenant, now_us).await?;
     let count = counts.iter().find(|it| it.location_id == id);
     let date = |at_us| local_time::date(at_us, &zone).to_string();
+    let mut pictures = Vec::new();
+    if after == Position::start() {
+        pictures = images::series(&instance::waiting(&mut tx, &who.tenant, &id).await?);
+    }
     let mut dates: Vec<String> = rows.iter().map(|row| date(row.captured_at_us)).collect();
+    dates.extend(pictures.iter().map(|it| date(it.received_at_us)));
     let today = date(now_us);
     dates.push(today.clone());
     dates.sort_unstable();
@@ -163,6 +176,7 @@ pub async fn show(
         next: next.map(|it| it.to_text()),
         items: rows.iter().map(item).collect(),
         days,
+        pictures,
     })
 }
 

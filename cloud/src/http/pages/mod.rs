@@ -10,6 +10,8 @@ pub mod fleet;
 pub mod frame;
 pub mod history;
 pub mod inbox;
+pub mod inbox_images;
+pub mod instance;
 pub mod instruments;
 pub mod lane;
 pub mod lanes;

@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod drops;
+pub mod images;
 mod lens;
 mod notation;
 mod other;

@@ -11,8 +11,11 @@ use super::{
 use crate::{
     app::{local_time, look},
     clock,
-    http::show::{self, Cell, Group, ReadingView, Section},
-    store::{encounter, exam, site},
+    http::show::{
+        self, Cell, Group, ReadingView, Section,
+        images::{self, SeriesView},
+    },
+    store::{encounter, exam, instance, site},
 };
 use askama::Template;
 use axum::{
@@ -32,6 +35,8 @@ struct LetterPage {
     /// Refractions of instruments: words in a line, never the shape of a prescription (R12).
     refractions: Vec<Measured>,
     left_out: usize,
+    /// As a list: pictures are looked at on the screen.
+    images: Vec<SeriesView>,
 }
 
 #[derive(Template)]
@@ -80,6 +85,9 @@ pub async fn letter(
     Path(id): Path<String>,
 ) -> Result<Response, Fault> {
     let (visit, location_name, record, readings) = load(&web, &who, &id).await?;
+    let mut tx = web.core.db.tenant_read(&who.tenant).await?;
+    let images = images::series(&instance::of_encounter(&mut tx, &who.tenant, &id).await?);
+    drop(tx);
     look::look(&web.core.db, &who, ("letter_seen", &id), clock::now_us()).await?;
     let accepted = readings.iter().filter(|reading| reading.is("accepted"));
     let mut lines: Vec<(Section, Measured)> = Vec::new();
@@ -104,6 +112,7 @@ pub async fn letter(
         measured: measured.into_iter().map(|(_, it)| it).collect(),
         refractions: refractions.into_iter().map(|(_, it)| it).collect(),
         left_out: readings.len() - accepted.count(),
+        images,
     })
 }
 

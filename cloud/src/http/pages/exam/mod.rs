@@ -4,6 +4,7 @@ pub mod actions;
 mod carry;
 mod compare;
 pub mod correct;
+pub mod images;
 pub mod letter;
 pub mod notes;
 pub mod record;
@@ -65,6 +66,7 @@ struct ExamPage {
     history: Vec<String>,
     record: record::RecordView,
     carry: carry::CarryView,
+    pictures: images::ImagesView,
 }
 
 struct SectionView {
@@ -126,6 +128,7 @@ pub async fn show(
     let of_day = encounter::of_day(&mut tx, &who.tenant, &found.location_id, &found.visit_date);
     let of_day = of_day.await?;
     let record = record::RecordView::load(&mut tx, &who, (&id, &rows), (&zone, &names)).await?;
+    let pictures = images::ImagesView::load(&mut tx, &who, &id, &zone).await?;
     let carry = carry::CarryView::load(&mut tx, &who, (&found, &rows), (&zone, &names)).await?;
     drop(tx);
     let typed = record.kinds();
@@ -173,6 +176,7 @@ pub async fn show(
         accession: found.accession.clone().unwrap_or_default(),
         record,
         carry,
+        pictures,
     })
 }
 

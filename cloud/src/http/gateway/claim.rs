@@ -1,50 +1,30 @@
-//! The gateways' endpoint: a claim code and a certificate request against a certificate.
+//! Enrolment: a claim code and a certificate request against a certificate.
 
-use super::{attempts::Attempts, serve::Peer};
+use super::{super::serve::Peer, Endpoint};
 use crate::{
-    Core,
     app::claim_code::code_sha256,
     clock,
-    pki::{Authority, PkiError},
+    pki::PkiError,
     store::{StoreError, claim, fleet, live},
 };
 use axum::{
-    Extension, Json, Router,
+    Extension, Json,
     body::Bytes,
-    extract::{DefaultBodyLimit, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::post,
 };
 use chiasm_proto::{
     GatewayId, TenantId,
-    enrol::{CLAIM_PATH, ClaimError, ClaimRequest, ClaimResponse},
+    enrol::{ClaimError, ClaimRequest, ClaimResponse},
 };
-use std::sync::Arc;
 
-/// Connections at the same time: gateways come here once in a year.
-pub const CONNECTIONS_MAX: usize = 256;
 /// Largest claim request; a certificate request with an RSA-4096 key has a tenth of it.
-const BODY_BYTES_MAX: usize = 16 * 1024;
-
-#[derive(Clone)]
-struct Endpoint {
-    core: Core,
-    authority: Arc<Authority>,
-    attempts: Arc<Attempts>,
-}
-
-pub fn router(core: Core, authority: Arc<Authority>) -> Router {
-    let endpoint = Endpoint { core, authority, attempts: Arc::default() };
-    Router::new()
-        .route(CLAIM_PATH, post(handle_claim))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(endpoint)
-}
+pub const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Why a claim was not granted.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+pub(super) enum Refusal {
     #[error("too many attempts: wait ten minutes")]
     TooManyAttempts,
     #[error("{0}")]
@@ -90,7 +70,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-async fn handle_claim(
+pub(super) async fn handle_claim(
     State(endpoint): State<Endpoint>,
     Extension(Peer(peer)): Extension<Peer>,
     body: Bytes,

@@ -1,0 +1,65 @@
+//! DICOMweb for other viewers and archives: QIDO-RS finds, WADO-RS gives, STOW-RS takes. Objects are
+//! given as they are stored, in the transfer syntax in which they came; corrections that people made
+//! stand in our record and not in the objects.
+
+mod json;
+pub mod multipart;
+pub mod qido;
+pub mod stow;
+pub mod wado;
+
+use super::Fault;
+use crate::{
+    app::look,
+    app::principal::Principal,
+    clock,
+    store::{Db, audit::About, instance::InstanceRow, instance_index::Filter},
+};
+use axum::http::{HeaderMap, header};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+
+/// Where all of it stands.
+pub const PREFIX: &str = "/dicomweb";
+
+/// The UIDs of a path; those that it does not have are empty.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Address {
+    study: String,
+    series: String,
+    sop: String,
+    frames: String,
+}
+
+impl Address {
+    fn filter(&self) -> Filter {
+        let Address { study, series, sop, .. } = self.clone();
+        Filter { study, series, sop, ..Filter::default() }
+    }
+}
+
+/// The address under which this request has reached us.
+fn base_url(headers: &HeaderMap) -> String {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = text(header::HOST.as_str()).unwrap_or("localhost");
+    let is_local = host.starts_with("127.") || host.starts_with("localhost");
+    let scheme = text("x-forwarded-proto").unwrap_or(if is_local { "http" } else { "https" });
+    format!("{scheme}://{host}{PREFIX}")
+}
+
+/// Writes down who has seen images of which exams. One entry for each exam, not for each object.
+async fn note_look(db: &Db, who: &Principal, rows: &[InstanceRow]) -> Result<(), Fault> {
+    let exams: BTreeSet<Option<&str>> =
+        rows.iter().map(|row| row.encounter_id.as_deref()).collect();
+    for exam in exams {
+        let subject = match exam {
+            Some(exam) => exam,
+            // Of an inbox: by the study.
+            None => rows.first().map_or("", |row| row.study_instance_uid.as_str()),
+        };
+        let about = exam.map(About::exam).unwrap_or_default();
+        look::look_at(db, who, ("images_read", subject), about, clock::now_us()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! Images as pages list them: by series, in plain words, with what is only expected or arriving.
+
+use super::{date_and_time, hours_and_minutes};
+use crate::{
+    imaging::{Header, header::ImageKind},
+    store::{instance::InstanceRow, procedure_step::StepRow, upload::UploadRow},
+};
+use jiff::{civil::DateTime, tz::TimeZone};
+use std::collections::HashSet;
+
+/// Tiles of one series; the viewer leads to the others.
+const TILES_MAX: usize = 12;
+
+/// A series, or what of it lies in one place for one reason.
+#[derive(Debug, Clone)]
+pub struct SeriesView {
+    /// Identifier of its first instance.
+    pub id: String,
+    pub version: i64,
+    /// `OCT volume`, with the description that the instrument gave.
+    pub title: String,
+    pub description: String,
+    /// `OD`, `OS`, `OU`, or empty.
+    pub eye: &'static str,
+    pub disagreement: String,
+    /// By the imager's clock.
+    pub acquired: String,
+    pub instrument: String,
+    /// `128 frames`, `3 images`.
+    pub amount: String,
+    pub is_late: bool,
+    pub is_lossy: bool,
+    pub is_burned_in: bool,
+    pub contradicts: bool,
+    pub place: String,
+    pub reason: String,
+    /// What the data says of the patient.
+    pub claimed: String,
+    pub birth_date: String,
+    pub received_at_us: i64,
+    pub tiles: Vec<Tile>,
+    /// Instances without a tile.
+    pub more: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct Tile {
+    pub id: String,
+    pub has_picture: bool,
+    /// For those who do not see the picture.
+    pub label: String,
+}
+
+impl SeriesView {
+    pub fn is_held(&self) -> bool {
+        self.place == "held"
+    }
+    pub fn is_quarantined(&self) -> bool {
+        self.place == "quarantined"
+    }
+    /// One line for paper.
+    pub fn line(&self) -> String {
+        let parts =
+            [&self.title, &self.description, &self.acquired, &self.amount, &self.instrument];
+        let parts: Vec<&str> =
+            parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        parts.join(", ")
+    }
+}
+
+/// What an imager or a gateway has told of, and the exam does not hold yet (D7).
+#[derive(Debug, Clone)]
+pub struct Expected {
+    pub id: String,
+    pub words: String,
+    pub link: String,
+}
+
+/// The series of rows that stand in the order of their studies and series.
+pub fn series(rows: &[InstanceRow]) -> Vec<SeriesView> {
+    let is_one = |a: &InstanceRow, b: &InstanceRow| {
+        let same = |it: &InstanceRow| {
+            (
+                it.series_instance_uid.clone(),
+                it.place.clone(),
+                it.patient_id.clone(),
+                it.birth_date.clone(),
+                it.is_late,
+            )
+        };
+        same(a) == same(b) && a.place != "quarantined"
+    };
+    rows.chunk_by(is_one).filter_map(view).collect()
+}
+
+fn view(rows: &[InstanceRow]) -> Option<SeriesView> {
+    let first = rows.first()?;
+    let headers: Vec<Header> =
+        rows.iter().map(|row| serde_json::from_str(&row.header).unwrap_or_default()).collect();
+    let header = headers.first()?;
+    let title = match first.place.as_str() {
+        "quarantined" => "Unreadable object".to_owned(),
+        _ => header.kind.label().to_owned(),
+    };
+    let any = |is: fn(&Header) -> Option<bool>| headers.iter().any(|it| is(it) == Some(true));
+    let instrument = [&header.manufacturer, &header.model].map(|it| it.as_deref().unwrap_or(""));
+    let instrument = instrument.join(" ").trim().to_owned();
+    let tiles = rows.iter().zip(&headers).take(TILES_MAX).enumerate();
+    let tiles = tiles.map(|(at, (row, header))| Tile {
+        id: row.instance_id.clone(),
+        has_picture: header.pixels.is_some() && row.place != "quarantined",
+        label: format!("{} {} of {}", eye(&first.eye), at + 1, rows.len()).trim().to_owned(),
+    });
+    Some(SeriesView {
+        id: first.instance_id.clone(),
+        version: first.version,
+        title,
+        description: header.series_description.clone().unwrap_or_default(),
+        eye: eye(&first.eye),
+        disagreement: rows.iter().find_map(|row| row.eye_disagreement.clone()).unwrap_or_default(),
+        acquired: first.acquired_at.as_deref().map(acquired).unwrap_or_default(),
+        instrument: if instrument.is_empty() { first.calling_ae.clone() } else { instrument },
+        amount: amount(rows, header.kind),
+        is_late: first.is_late,
+        is_lossy: any(|it| it.lossy),
+        is_burned_in: any(|it| it.burned_in),
+        contradicts: rows.iter().any(|row| row.contradicts.is_some()),
+        place: first.place.clone(),
+        reason: first.reason.clone(),
+        claimed: first.patient_id.clone(),
+        birth_date: first.birth_date.as_deref().map(super::date).unwrap_or_default(),
+        received_at_us: first.received_at_us,
+        tiles: tiles.collect(),
+        more: rows.len().saturating_sub(TILES_MAX),
+    })
+}
+
+/// `OD` for the standard's letter.
+pub fn eye(letter: &str) -> &'static str {
+    match letter {
+        "R" => "OD",
+        "L" => "OS",
+        "B" => "OU",
+        _ => "",
+    }
+}
+
+/// As the imager's clock said it: `23 Nov 2026, 10:03`.
+fn acquired(text: &str) -> String {
+    let parsed: Result<DateTime, _> = text.parse();
+    parsed.map_or_else(|_| text.to_owned(), |at| at.strftime("%-d %b %Y, %H:%M").to_string())
+}
+
+/// Parts of a concatenation are one image.
+fn amount(rows: &[InstanceRow], kind: ImageKind) -> String {
+    let frames: i64 = rows.iter().map(|row| row.frames).sum();
+    let images: HashSet<&str> = rows
+        .iter()
+        .map(|row| row.concatenation_uid.as_deref().unwrap_or(&row.instance_id))
+        .collect();
+    let many = |count: i64, one: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {one}s"),
+    };
+    let images = i64::try_from(images.len()).unwrap_or(i64::MAX);
+    match (frames, images) {
+        (0, _) if kind == ImageKind::Pdf => many(images, "document"),
+        (0, _) => many(images, "object"),
+        (frames, images) if frames > images => match images {
+            1 => many(frames, "frame"),
+            images => format!("{} in {}", many(frames, "frame"), many(images, "image")),
+        },
+        (_, images) => many(images, "image"),
+    }
+}
+
+/// What is expected by the word of imagers, but for what is there already.
+pub fn expected(steps: &[StepRow], rows: &[InstanceRow], zone: &TimeZone) -> Vec<Expected> {
+    let is_there = |step: &StepRow| {
+        let listed: Vec<String> = serde_json::from_str(&step.instances).unwrap_or_default();
+        match (listed.is_empty(), &step.study_instance_uid) {
+            (false, _) => {
+                listed.iter().all(|uid| rows.iter().any(|row| row.sop_instance_uid == *uid))
+            }
+            (true, Some(study)) => rows.iter().any(|row| row.study_instance_uid == *study),
+            (true, None) => false,
+        }
+    };
+    let waits = |step: &&StepRow| step.status != "discontinued" && !is_there(step);
+    let view = |step: &StepRow| Expected {
+        id: step.step_uid.clone(),
+        words: match step.status.as_str() {
+            "completed" => format!(
+                "Expected \u{2013} acquired {}, waiting",
+                hours_and_minutes(step.said_at_us, zone)
+            ),
+            _ => format!(
+                "Expected \u{2013} being acquired since {}",
+                hours_and_minutes(step.begun_at_us, zone)
+            ),
+        },
+        link: step.link_id.clone(),
+    };
+    steps.iter().filter(waits).map(view).collect()
+}
+
+/// What is on its way from a gateway.
+pub fn arriving(uploads: &[UploadRow], zone: &TimeZone) -> Vec<Expected> {
+    let view = |row: &UploadRow| {
+        let percent = row.received_bytes.saturating_mul(100) / row.len_bytes.max(1);
+        let offer: Option<chiasm_proto::InstanceOffer> = serde_json::from_str(&row.offer).ok();
+        let at_us = offer.as_ref().map(|it| it.received_at.as_microsecond());
+        Expected {
+            id: row.sha256.chars().take(12).collect(),
+            words: format!(
+                "Arriving, {percent} % of {} MB; at the gateway since {}. Whose it is, is not \
+                 certain before it is here.",
+                row.len_bytes / 1_000_000,
+                date_and_time(at_us.unwrap_or(row.offered_at_us), zone)
+            ),
+            link: offer.map(|it| it.link.to_string()).unwrap_or_default(),
+        }
+    };
+    uploads.iter().map(view).collect()
+}
