@@ -52,6 +52,7 @@ mod golden;
 
 pub mod decoder;
 pub mod detect;
+pub mod dicom;
 pub mod flags;
 pub mod format;
 pub mod handbook;
