@@ -348,6 +348,7 @@ const SHARED_LANES: Step =
     (22, "shared lanes", include_str!("../../migrations/0022_shared_lanes.sql"));
 const VERSIONS_BY_EXAM: Step =
     (24, "versions by exam", include_str!("../../migrations/0024_versions_by_exam.sql"));
+const ARCHIVE: Step = (33, "archive", include_str!("../../migrations/0033_archive.sql"));
 const SQLITE_STEPS: &[Step] = &[
     TABLES,
     CAPTURES,
@@ -361,6 +362,7 @@ const SQLITE_STEPS: &[Step] = &[
     (21, "fill", include_str!("../../migrations/0021_fill.sql")),
     SHARED_LANES,
     VERSIONS_BY_EXAM,
+    ARCHIVE,
 ];
 const POSTGRES_STEPS: &[Step] = &[
     TABLES,
@@ -381,7 +383,12 @@ const POSTGRES_STEPS: &[Step] = &[
     SHARED_LANES,
     (23, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     VERSIONS_BY_EXAM,
+    (33, "archive", ARCHIVE_ON_POSTGRES),
 ];
+const ARCHIVE_ON_POSTGRES: &str = concat!(
+    include_str!("../../migrations/0033_archive.sql"),
+    include_str!("../../migrations/postgres/row_level_security_of_new.sql"),
+);
 const FILL_ON_POSTGRES: &str = concat!(
     include_str!("../../migrations/postgres/all_tenants.sql"),
     include_str!("../../migrations/postgres/0021_names_by_bytes.sql"),

@@ -319,7 +319,7 @@ impl<'t> Node<'t> {
                 value => value,
             };
             codes.push(Code {
-                value: value.unwrap_or_default(),
+                value: item.need(tags::CODE_VALUE, value)?,
                 scheme: item.text(tags::CODING_SCHEME_DESIGNATOR)?.unwrap_or_default(),
                 meaning: item.text(tags::CODE_MEANING)?.unwrap_or_default(),
             });

@@ -19,9 +19,7 @@ pub fn read(root: Node, into: &mut Found) -> Result<(), DecodeError> {
     let left = tags::OPHTHALMIC_AXIAL_MEASUREMENTS_LEFT_EYE_SEQUENCE;
     for (eye, node) in eyes(root, right, left)? {
         one_eye(root, eye, node, into)?;
-        node.ignore_known();
     }
-    root.ignore_known();
     Ok(())
 }
 
@@ -44,10 +42,7 @@ fn one_eye(root: Node, eye: Eye, node: Node, into: &mut Found) -> Result<(), Dec
     ] {
         let Some(selected) = node.one(tag)? else { continue };
         let tag = tags::SELECTED_TOTAL_OPHTHALMIC_AXIAL_LENGTH_SEQUENCE;
-        let Some(total) = selected.one(tag)? else {
-            selected.ignore_known();
-            continue;
-        };
+        let Some(total) = selected.one(tag)? else { continue };
         let sent = total.needed(tags::OPHTHALMIC_AXIAL_LENGTH)?;
         if sent.to_f64() <= 0.0 {
             return Err(total.malformed(tags::OPHTHALMIC_AXIAL_LENGTH, "no length"));
@@ -84,8 +79,14 @@ fn one_eye(root: Node, eye: Eye, node: Node, into: &mut Found) -> Result<(), Dec
         into.add(eye, Measured::Biometry(biometry));
     }
     let depth = first(node, tags::ANTERIOR_CHAMBER_DEPTH_SEQUENCE, tags::ANTERIOR_CHAMBER_DEPTH)?;
-    // From the front or the back of the cornea: the definition says so, if it is there at all.
     values.extend(depth.map(|it| part("anterior chamber depth", &it.text, Some(MILLIMETRES))));
+    // From the front or the back of the cornea: only this says it, if it is there at all.
+    for (name, tag) in [
+        ("anterior chamber depth from", tags::ANTERIOR_CHAMBER_DEPTH_DEFINITION_CODE_SEQUENCE),
+        ("vitreous", tags::VITREOUS_STATUS_CODE_SEQUENCE),
+    ] {
+        values.extend(node.code(tag)?.map(|code| part(name, &code.meaning, None)));
+    }
     values.extend(single_lengths(node)?);
     if let Some(test) = text_test("OAM", "axial measurements", values) {
         into.add(eye, Measured::OtherTest(test));
@@ -95,11 +96,11 @@ fn one_eye(root: Node, eye: Eye, node: Node, into: &mut Found) -> Result<(), Dec
 
 fn first(node: Node, sequence: Tag, tag: Tag) -> Result<Option<Num>, DecodeError> {
     let Some(item) = node.items(sequence)?.into_iter().next() else { return Ok(None) };
-    let sent = item.number(tag);
-    for item in node.items(sequence)? {
-        item.ignore_known();
+    let sent = item.number(tag)?;
+    if sent.is_some() {
+        node.items(sequence)?.iter().for_each(Node::ignore_known);
     }
-    sent
+    Ok(sent)
 }
 
 /// Every length that was measured, in the order of the object.

@@ -188,10 +188,13 @@ impl Powers {
     fn beside(&self, root: Node, eye: Eye, into: &mut Found) -> (Option<Dioptres>, Option<Prism>) {
         let mut texts = self.other_adds.clone();
         // An addition for another distance is one that a person has to look for.
-        let mut is_told = texts.iter().any(|it| it.unit.as_deref() == Some(DIOPTRES));
+        if texts.iter().any(|it| it.unit.as_deref() == Some(DIOPTRES)) {
+            let what = format!("{} addition for another distance is text", eye.abbreviation());
+            root.tree().flag(FlagCode::Unusual, what);
+        }
         let add = self.add_near.as_ref().and_then(|sent| {
             if sent.value.is_none() {
-                is_told = true;
+                kept_as_text(root, eye, "near addition");
                 texts.push(part("near addition", &sent.text, Some(DIOPTRES)));
             }
             sent.value
@@ -199,15 +202,11 @@ impl Powers {
         let prism = self.prism.as_ref().and_then(|sent| {
             let value = sent.value();
             if value.is_none() {
-                is_told = true;
+                kept_as_text(root, eye, "prism");
                 texts.extend(sent.as_text());
             }
             value
         });
-        if is_told {
-            let what = format!("{} additions or prism are kept as text", eye.abbreviation());
-            root.tree().flag(FlagCode::Unusual, what);
-        }
         if let Some(test) = text_test("ADD", "additions and prism", texts) {
             into.add(eye, Measured::OtherTest(test));
         }

@@ -28,7 +28,8 @@ fn fixtures_are_what_is_made_here() {
 
 fn all() -> Vec<(&'static str, Vec<u8>)> {
     let both = ar(EXPLICIT, "B", -2.25).bytes();
-    let mut cut = file(AR, "2.25.7", "1.2.840.10008.1.2.1", &both);
+    let right = eye(EXPLICIT, -2.25, -0.75, 175.0);
+    let mut cut = head(AR, "AR", "R", EXPLICIT).item((0x46, 0x50), right).file(AR, "2.25.7");
     cut.truncate(cut.len() - 30);
     let wrong_representation = Set::new(EXPLICIT).text((0x46, 0x146), "DS", "-2.25");
     let wrong = head(AR, "AR", "R", EXPLICIT).item((0x46, 0x50), wrong_representation);
