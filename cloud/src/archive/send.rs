@@ -16,12 +16,15 @@ use dicom_ul::{
     pdu::{PDataValue, PDataValueType},
 };
 use std::{collections::BTreeSet, time::Duration};
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::net::TcpStream;
 
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How long an archive may be silent.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 const PDU_LEN_MAX: u32 = 32 * 1024;
+const PDU_LEN_MIN: u32 = 128;
+/// Length, context and control of the value in a PDU.
+const PDV_HEAD_LEN: u32 = 6;
 /// Most bytes of an answer: some elements of a command.
 const ANSWER_LEN_MAX: usize = 16 * 1024;
 const C_STORE_RQ: u16 = 0x0001;
@@ -42,8 +45,6 @@ pub enum SendError {
     NotAccepted(&'static str),
     #[error("the association broke: {0}")]
     Broken(#[source] Box<dicom_ul::association::Error>),
-    #[error("the association broke: {0}")]
-    Io(#[from] std::io::Error),
     #[error("the archive answers something else than expected: {0}")]
     Answer(&'static str),
     #[error("the archive refuses the {kind} object with status {status:04X}")]
@@ -111,15 +112,40 @@ async fn store_one(
     let data_set = encode(object, &syntax)?;
     let request = request(object, message_id)?;
     association.send(&command(id, request)).await.map_err(|it| SendError::Broken(it.into()))?;
-    let mut writer = association.send_pdata(id);
-    writer.write_all(&data_set).await?;
-    writer.finish().await?;
+    send_data(association, id, &data_set).await?;
     let status = answer(association, message_id).await?;
     // Warnings are of stored objects: elements coerced, some not used (PS3.4 B.2.3).
     match status {
         0x0000 | 0x0001 | 0x0107 | 0x0116 | 0xB000..=0xBFFF => Ok(()),
         status => Err(SendError::Refused { kind: object.kind.modality(), status }),
     }
+}
+
+/// The data set in pieces that the archive takes. The library's own writer blocks its thread when it
+/// is dropped, which not every runtime allows.
+async fn send_data(
+    association: &mut AsyncClientAssociation<TcpStream>,
+    presentation_context_id: u8,
+    data_set: &[u8],
+) -> Result<(), SendError> {
+    // 0 stands for no limit; a PDU that leaves no room for data is not one to believe.
+    let pdu_len_max = match association.acceptor_max_pdu_length() {
+        0 => PDU_LEN_MAX,
+        given => given.clamp(PDU_LEN_MIN, PDU_LEN_MAX),
+    };
+    let piece_len = (pdu_len_max - PDV_HEAD_LEN) as usize;
+    let mut pieces = data_set.chunks(piece_len).peekable();
+    while let Some(piece) = pieces.next() {
+        let value = PDataValue {
+            presentation_context_id,
+            value_type: PDataValueType::Data,
+            is_last: pieces.peek().is_none(),
+            data: piece.to_vec(),
+        };
+        let pdu = Pdu::PData { data: vec![value] };
+        association.send(&pdu).await.map_err(|it| SendError::Broken(it.into()))?;
+    }
+    Ok(())
 }
 
 /// The data set in the syntax that the archive has chosen.
