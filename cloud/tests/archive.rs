@@ -34,9 +34,9 @@ on_both!(
 /// Not the one that a Python package may put in front of it.
 const STORESCP: &str = "/usr/bin/storescp";
 const READY_MAX: Duration = Duration::from_secs(20);
-/// Lines of dciodvfy that are allowed. The standard lists Vertex Distance, the tool does not, and says
-/// once more that there is such an attribute (each has a line of its own beside that one). And a lens
-/// without a side is what the last one asks for: the side is actually unknown.
+/// Lines of dciodvfy that are allowed. The standard lists Vertex Distance, the tool does not, and
+/// says once more that there is such an attribute (each has a line of its own beside that one). And
+/// a lens without a side is what the last one asks for: the side is actually unknown.
 const ALLOWED: [&str; 3] = [
     "Vertex Distance",
     "this is a Standard Extended SOP Class",
