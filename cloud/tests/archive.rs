@@ -14,7 +14,7 @@ use chiasm_proto::{Decoded, Eye, Measured, RefractionValue};
 use serde_json::json;
 use site::{
     Site,
-    world::{Put, TENANT, readings},
+    world::{Put, TENANT, past, readings},
 };
 use std::{
     fs,
@@ -26,6 +26,7 @@ use std::{
 
 on_both!(
     an_accepted_reading_is_sent_once_and_a_corrected_one_again,
+    every_kind_of_object_is_valid,
     what_an_archive_does_not_take_is_tried_again,
     what_cannot_be_written_is_told_and_not_tried_again,
 );
@@ -33,9 +34,14 @@ on_both!(
 /// Not the one that a Python package may put in front of it.
 const STORESCP: &str = "/usr/bin/storescp";
 const READY_MAX: Duration = Duration::from_secs(20);
-/// Lines of dciodvfy that are allowed: the standard lists Vertex Distance, the tool does not, and says
-/// once more that there is such an attribute. Each attribute has a line of its own beside that one.
-const ALLOWED: [&str; 2] = ["Vertex Distance", "this is a Standard Extended SOP Class"];
+/// Lines of dciodvfy that are allowed. The standard lists Vertex Distance, the tool does not, and
+/// says once more that there is such an attribute (each has a line of its own beside that one). And
+/// a lens without a side is what the last one asks for: the side is actually unknown.
+const ALLOWED: [&str; 3] = [
+    "Vertex Distance",
+    "this is a Standard Extended SOP Class",
+    "is only permitted to be empty when actually unknown",
+];
 
 /// A real archive that keeps what it takes.
 struct Archive {
@@ -208,6 +214,33 @@ async fn an_accepted_reading_is_sent_once_and_a_corrected_one_again(mut site: Si
     assert!(after.iter().any(|it| right_refraction(it) == Some(left)), "{after:#?}");
     let states: Vec<String> = site.exports(&reading).await.into_iter().map(|it| it.state).collect();
     assert_eq!(states, ["sent", "sent"]);
+}
+
+async fn every_kind_of_object_is_valid(mut site: Site) {
+    let port = free_port();
+    let archive = Archive::start(port, &[]);
+    site.archive_at(port).await;
+    let visit = site.visits["A-11203"].clone();
+    let refractor = past::refractor("-4.25 -0.75 175", "-3.75 -1.25 5");
+    for decoded in [readings::ark(), readings::lensmeter(), readings::single_lens(), refractor] {
+        let what = decoded.instrument.model.clone();
+        let reading = site.accepted(decoded, &visit).await;
+        site.export(0).await;
+        let [export] = &site.exports(&reading).await[..] else { panic!("{what}") };
+        assert_eq!(export.state, "sent", "{what}: {export:?}");
+    }
+    // An autorefraction with a keratometry, a pair of glasses, a lens without a side, a refraction.
+    assert_eq!(archive.files().len(), 5);
+    for path in archive.files() {
+        let found = complaints(&path);
+        assert!(found.is_empty(), "{path:?}: {found:?}");
+    }
+    let stored = archive.decoded();
+    let mut sides: Vec<Eye> =
+        stored.iter().flat_map(|it| &it.measurements).map(|it| it.eye).collect();
+    sides.sort();
+    sides.dedup();
+    assert_eq!(sides, [Eye::Right, Eye::Left, Eye::Both, Eye::NotGiven]);
 }
 
 /// What a DICOM object keeps of a refraction.

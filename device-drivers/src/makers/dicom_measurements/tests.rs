@@ -232,7 +232,9 @@ proptest! {
 
     /// Behind a good head, anything may come.
     #[test]
-    fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..2000), syntax in 0..3) {
+    fn garbage_never_panics(
+        bytes in proptest::collection::vec(any::<u8>(), 0..2000), syntax in 0..3,
+    ) {
         let syntax = [EXPLICIT, "1.2.840.10008.1.2", DEFLATED][syntax as usize];
         let raw = file(AR, "2.25.7", syntax, &bytes);
         run(&SPEC, [raw.as_slice()]).assert_conserves(&raw, "garbage");
