@@ -28,6 +28,7 @@ test-packages:
 	tests/schemathesis/install.sh
 	tests/axe/install.sh
 	tests/oidc-provider/install.sh
+	tests/imagecodecs/install.sh
 
 test: test-packages build
 	$(CARGO) test --workspace --locked
