@@ -31,6 +31,7 @@ test-packages:
 	tests/dicomweb-client/install.sh
 	tests/pynetdicom/install.sh
 	tests/dicom3tools/install.sh
+	tests/imagecodecs/install.sh
 
 test: test-packages build
 	$(CARGO) test --workspace --locked

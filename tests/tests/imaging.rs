@@ -6,11 +6,9 @@ use chiasm_proto::Sha256;
 use chiasm_testbed::{
     clinic::{Clinic, Neighbours},
     cloud::TENANT,
-    imager::{
-        Imager, Scheduled,
-        dicom::{EXPLICIT, Set},
-    },
+    imager::{Imager, Scheduled},
     person::Person,
+    practice::world::dicom::{EXPLICIT, Set},
     story::story,
     visit, wait,
 };

@@ -1,7 +1,6 @@
 //! A simulated imager: asks for its patients and sends what it took, as real ones do.
 
 mod association;
-#[path = "../../../cloud/tests/world/dicom.rs"]
-pub mod dicom;
+pub mod visit;
 
 pub use association::{Imager, Scheduled};

@@ -1,7 +1,7 @@
 //! What is sent: one large volume, many small measurements. Written for their size; a page that
 //! shows images is measured with others.
 
-use crate::imager::dicom::{EXPLICIT, Set};
+use crate::practice::world::dicom::{EXPLICIT, Set};
 use anyhow::Result;
 use std::{
     fs::{self, File},
