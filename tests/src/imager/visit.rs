@@ -4,10 +4,7 @@
 use super::{Imager, Scheduled};
 use crate::{
     http::Http,
-    practice::world::{
-        dicom::EXPLICIT,
-        images::Taken,
-    },
+    practice::world::{dicom::EXPLICIT, images::Taken},
     visit::Encounter,
     wait,
 };
