@@ -30,6 +30,8 @@ test-packages:
 	tests/oidc-provider/install.sh
 	tests/dicomweb-client/install.sh
 	tests/pynetdicom/install.sh
+	tests/dicom3tools/install.sh
+	tests/imagecodecs/install.sh
 
 test: test-packages build
 	$(CARGO) test --workspace --locked

@@ -145,6 +145,9 @@ async fn what_cannot_be_shown_is_said(mut site: Site) {
     let scrambled = page(&site, &token, &format!("/instances/{}", images["scrambled"])).await;
     assert!(scrambled.contains("Carl Zeiss Meditec scrambles the pixels"), "{scrambled}");
     assert!(scrambled.contains(&images["photo"]), "what can be shown is offered");
+    let small = format!("/instances/{}/thumbnail.png", images["scrambled"]);
+    let (status, headers, _) = get(&site, &token, &small, "").await;
+    assert_eq!((status, headers["content-type"].to_str().unwrap()), (200, "image/svg+xml"));
     let video = taken(&site, "2.25.54").await.volume((1, 2, 4)).fragments(&[], vec![vec![0; 64]]);
     let video = site.world.image_file(TENANT, video.file("1.2.840.10008.1.2.4.102")).await;
     let path = format!("/instances/{video}");

@@ -75,6 +75,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         let forward =
             Forward { data_dir: config.data_dir.clone(), instances, spool: spool.clone() };
         links.spawn(forward.run(stop.clone()));
+    } else {
+        for imager in &config.imagers {
+            health.down(&imager.id, "the folder of instances cannot be used; see the log");
+        }
     }
     drop(shared);
     links.spawn(show_spool_fault(spool.progress(), health.clone()));

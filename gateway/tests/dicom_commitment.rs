@@ -102,6 +102,22 @@ async fn the_association_that_asked_is_told_if_it_stays() {
     }
 }
 
+/// Whom we cannot call is told when it comes again.
+#[tokio::test]
+async fn an_imager_without_an_address_is_told_at_its_next_association() {
+    let world = World::with(&imager(0)).await;
+    store(&world, &["1.2.3.1"]).await;
+    let mut asker = Asker::start(&world, 0, 0, &["1.2.3.1"]);
+    assert_eq!(asker.line().await, json!({"asked": 0}));
+    drop(asker.process.stdin.take());
+    assert!(asker.process.wait().await.unwrap().success());
+    world.file("1.2.3.1").await;
+    let mut again = Asker::start(&world, 0, 20, &["-"]);
+    let told = again.line().await;
+    assert_eq!((told["via"].as_str(), told["event_type"].as_u64()), (Some("same"), Some(1)));
+    until_closed(&world).await;
+}
+
 #[tokio::test]
 async fn what_is_not_here_fails_and_the_rest_is_committed() {
     let port = free_port();

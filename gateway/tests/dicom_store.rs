@@ -64,6 +64,9 @@ async fn unknown_classes_and_private_syntaxes_are_kept_byte_for_byte() {
         sender.release().await;
         assert!(world.file_of(&object.uid).await.ends_with(&object.data_set), "{class}");
     }
+    let unknown = world.until_event("sop_class_unknown").await;
+    assert!(unknown.contains("1.2.840.10008.5.1.4.1.1.2,"), "{unknown}");
+    assert_eq!(world.documents().await.len(), 2, "one for each unknown class");
 }
 
 #[tokio::test]
@@ -79,8 +82,12 @@ async fn strangers_are_refused_and_people_are_told_once() {
     assert_eq!(world.documents().await.len(), 1, "told once");
     let called = dcmtk("echoscu", "OCT", world.port, &["-aec", "OTHER"]).await;
     assert!(said(&called).contains("Called AE Title Not Recognized"), "{}", said(&called));
+    let state = || world.health.links().remove(0);
+    let why = state().detail.expect("a reason");
+    assert!(why.contains("calls `OTHER`, but this node is `CHIASM`"), "{why}");
     let echo = world.dcmtk("echoscu", "OCT", &[]).await;
     assert!(echo.status.success(), "{}", said(&echo));
+    assert_eq!(state().status, LinkStatus::Up);
 }
 
 #[tokio::test]

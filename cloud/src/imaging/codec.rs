@@ -2,6 +2,7 @@
 
 mod jpeg;
 mod jpeg_2000;
+mod jpeg_ls;
 mod native;
 mod rle;
 #[cfg(test)]
@@ -67,6 +68,7 @@ pub fn decode(
         | "1.2.840.10008.1.2.4.51"
         | "1.2.840.10008.1.2.4.57"
         | "1.2.840.10008.1.2.4.70" => jpeg::decode(format, bytes),
+        "1.2.840.10008.1.2.4.80" | "1.2.840.10008.1.2.4.81" => jpeg_ls::decode(format, bytes),
         "1.2.840.10008.1.2.4.90" | "1.2.840.10008.1.2.4.91" => jpeg_2000::decode(format, bytes),
         other => Err(CodecError::Unsupported(syntax_name(other))),
     }

@@ -1,4 +1,5 @@
 //! Writes DICOM files for tests, element by element, from the layout of PS3.5 and PS3.10.
+#![allow(dead_code, reason = "each test uses its part")]
 
 pub const IMPLICIT: &str = "1.2.840.10008.1.2";
 pub const EXPLICIT: &str = "1.2.840.10008.1.2.1";

@@ -21,11 +21,16 @@ fuzz_target!(|input: &[u8]| {
     let Some((size, bytes)) = input.split_first() else { return };
     let mut units = Units::default();
     let (mut command, mut data) = (Vec::new(), Vec::new());
-    'stream: for chunk in bytes.chunks(usize::from(*size).max(1) * 8) {
-        units.room()[..chunk.len()].copy_from_slice(chunk);
+    let step = usize::from(*size).max(1) * 8;
+    let mut left = bytes;
+    'stream: while !left.is_empty() {
+        let room = units.room();
+        let (chunk, behind) = left.split_at(left.len().min(step).min(room.len()));
+        room[..chunk.len()].copy_from_slice(chunk);
         units.filled(chunk.len());
+        left = behind;
         loop {
-            match units.next() {
+            match units.receive() {
                 Ok(Some(Received::Piece(piece))) => {
                     let part = if piece.is_command { &mut command } else { &mut data };
                     part.extend(units.bytes(&piece));

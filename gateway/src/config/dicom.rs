@@ -102,3 +102,51 @@ impl Check<'_> {
         Err(self.fail(key, problem, "1 to 16 ASCII characters, as set at the imager"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ConfigError, parse};
+    use std::path::Path;
+
+    fn check(tables: &str) -> Result<super::super::Config, String> {
+        let text = format!("data_dir = \"/var/lib/x\"\n{tables}");
+        parse(Path::new("gateway.toml"), &text).map_err(|error: ConfigError| error.to_string())
+    }
+
+    const OCT: &str = "[[imager]]\nid = \"oct\"\nlane = \"lane-1\"\ncalling_ae = \"OCT\"\n";
+
+    #[test]
+    fn an_empty_table_takes_the_defaults() {
+        let config = check(&format!("[dicom]\n{OCT}")).unwrap();
+        let dicom = config.dicom.unwrap();
+        assert_eq!((dicom.listen.as_str(), dicom.ae_title.as_str()), ("0.0.0.0:11112", "CHIASM"));
+        assert_eq!(config.imagers[0].calling_ae, "OCT");
+        assert!(check("").unwrap().dicom.is_none());
+    }
+
+    #[test]
+    fn the_example_is_right() {
+        let example = include_str!("../../../deploy/gateway/gateway.toml");
+        assert_eq!(parse(Path::new("gateway.toml"), example).unwrap().imagers.len(), 1);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_what_to_do() {
+        let twice = OCT.replace("\"oct\"", "\"oct-2\"");
+        let apart = |text: &str, ip: &str| format!("{text}peer_ip = \"{ip}\"\n");
+        let both = format!("{}{}", apart(OCT, "10.0.0.1"), apart(&twice, "10.0.0.2"));
+        assert!(check(&format!("[dicom]\n{both}")).is_ok());
+        for (tables, words) in [
+            (OCT.to_owned(), "add a [dicom] table"),
+            (format!("[dicom]\nlisten = \"11112\"\n{OCT}"), "is not host:port"),
+            (format!("[dicom]\nae_title = \"LONGER THAN SIXTEEN\"\n{OCT}"), "is not an AE title"),
+            (format!("[dicom]\n{OCT}{twice}"), "tell them apart by peer_ip"),
+            (format!("[dicom]\n{OCT}{}", apart(OCT, "10.0.0.1")), "is another imager's too"),
+            (format!("[dicom]\n{OCT}address = \"oct\"\n"), "is not host:port"),
+            (format!("[dicom]\n{OCT}tls = true\n"), "unknown field `tls`"),
+        ] {
+            let message = check(&tables).unwrap_err();
+            assert!(message.contains(words), "{message}");
+        }
+    }
+}

@@ -72,7 +72,6 @@ pub async fn serve(node: Arc<Node>, stream: TcpStream) {
         (Err(refusal), _) => return node.refuse(connection, &refusal).await,
     };
     let (answer, agreed) = negotiation::agree(&request);
-    node.note_unknown_classes(&imager, &agreed);
     tracing::debug!(link = %imager.id, %peer, contexts = agreed.contexts.len(), "associated");
     if let Err(error) = connection.send(&Pdu::AssociationAC(answer)).await {
         tracing::warn!(link = %imager.id, %peer, %error, "the association ended at its beginning");

@@ -43,11 +43,12 @@ use crate::{
     config::{Dicom, Imager},
     instances::Instances,
     session::Shared,
+    spool::SpoolError,
 };
 use chiasm_proto::GatewayEvent;
 use commitment::Claimed;
 use dicom_ul::pdu::Pdu;
-use negotiation::{Agreed, Refusal};
+use negotiation::Refusal;
 use procedure_step::Steps;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -70,6 +71,8 @@ pub const CONNECTIONS_MAX: usize = 64;
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(3600);
 /// Refusals that are remembered for this.
 const REFUSALS_MAX: usize = 256;
+/// Pairs of imager and unknown class that are told.
+const UNKNOWN_CLASSES_MAX: usize = 256;
 /// Between two attempts to listen.
 const LISTEN_RETRY: Duration = Duration::from_secs(2);
 
@@ -184,10 +187,10 @@ impl Node {
             return;
         }
         tracing::warn!(%peer, reason, "an association is refused");
-        let link = match refusal {
-            Refusal::Peer { imager, .. } => imager.parse().ok(),
-            _ => None,
-        };
+        let link = refusal.imager();
+        if let Some(link) = &link {
+            self.shared.health.down(link, &reason);
+        }
         let event = GatewayEvent { code: "imager_refused".into(), link, detail };
         if let Err(error) = self.shared.spool.event(event).await {
             tracing::error!(%error, "a refusal could not be told");
@@ -204,18 +207,24 @@ impl Node {
         true
     }
 
-    /// Records once which unknown classes an imager is let in with.
-    fn note_unknown_classes(&self, imager: &Imager, agreed: &Agreed) {
-        for context in agreed.contexts.values() {
-            if context.service != classes::Service::UnknownStorage {
-                continue;
-            }
-            let key = (imager.id.to_string(), context.abstract_syntax.clone());
+    /// Tells once that an imager sends what this software does not know.
+    async fn note_unknown_class(&self, imager: &Imager, class: &str) -> Result<(), SpoolError> {
+        let key = (imager.id.to_string(), class.to_owned());
+        {
             let mut known = self.unknown_classes.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.len() < REFUSALS_MAX && known.insert(key) {
-                tracing::info!(link = %imager.id, class = context.abstract_syntax,
-                    "objects of a class that is not known will be kept");
+            if known.len() >= UNKNOWN_CLASSES_MAX || !known.insert(key) {
+                return Ok(());
             }
         }
+        tracing::warn!(link = %imager.id, class, "an object of a class that is not known is kept");
+        let event = GatewayEvent {
+            code: "sop_class_unknown".into(),
+            link: Some(imager.id.clone()),
+            detail: format!(
+                "An imager sends objects of the class {class}, which is not known here. They are \
+                 kept and sent on."
+            ),
+        };
+        self.shared.spool.event(event).await
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     config::{Dicom, Imager},
     instances::IMPLEMENTATION_CLASS_UID,
 };
+use chiasm_proto::LinkId;
 use dicom_ul::pdu::{
     AssociationAC, AssociationRJ, AssociationRJResult,
     AssociationRJServiceProviderPresentationReason, AssociationRJServiceUserReason,
@@ -59,17 +60,25 @@ pub enum Refusal {
     #[error("no imager has the AE title `{0}`; enrol it with an [[imager]] table")]
     CallingAe(String),
     #[error("imager `{imager}` calls from {peer}, not from its peer_ip")]
-    Peer { imager: String, peer: IpAddr },
+    Peer { imager: LinkId, peer: IpAddr },
     #[error(
-        "it calls `{called}`, but this node is `{ours}`; correct it at the imager, or allow it \
-             with dicom.any_called_ae"
+        "imager `{imager}` calls `{called}`, but this node is `{ours}`; correct it at the imager, \
+         or allow it with dicom.any_called_ae"
     )]
-    CalledAe { called: String, ours: String },
+    CalledAe { imager: LinkId, called: String, ours: String },
     #[error("too many associations are open; it may try again")]
     TooMany,
 }
 
 impl Refusal {
+    /// The imager that it is about, if it is one of ours.
+    pub fn imager(&self) -> Option<LinkId> {
+        match self {
+            Refusal::Peer { imager, .. } | Refusal::CalledAe { imager, .. } => Some(imager.clone()),
+            _ => None,
+        }
+    }
+
     pub fn unit(&self) -> AssociationRJ {
         use AssociationRJServiceUserReason as Reason;
         let user = AssociationRJSource::ServiceUser;
@@ -115,10 +124,14 @@ pub fn admit<'a>(
     };
     let imager = named
         .find(|imager| imager.peer_ip.is_none_or(|ip| ip == peer.to_canonical()))
-        .ok_or_else(|| Refusal::Peer { imager: first.id.to_string(), peer })?;
+        .ok_or_else(|| Refusal::Peer { imager: first.id.clone(), peer })?;
     let called = trim(&request.called_ae_title);
     if called != dicom.ae_title && !dicom.any_called_ae {
-        return Err(Refusal::CalledAe { called: printable(called), ours: dicom.ae_title.clone() });
+        return Err(Refusal::CalledAe {
+            imager: imager.id.clone(),
+            called: printable(called),
+            ours: dicom.ae_title.clone(),
+        });
     }
     Ok(imager)
 }
@@ -215,4 +228,83 @@ pub fn trim(text: &str) -> &str {
 /// A title from outside, for a log.
 fn printable(title: &str) -> String {
     title.chars().take(16).map(|sign| if sign.is_ascii_graphic() { sign } else { '?' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(contexts: &[(u8, &str, &[&str])]) -> AssociationRQ {
+        let propose = |(id, class, syntaxes): &(u8, &str, &[&str])| PresentationContextProposed {
+            id: *id,
+            abstract_syntax: format!("{class}\0"),
+            transfer_syntaxes: syntaxes.iter().map(|syntax| (*syntax).to_owned()).collect(),
+        };
+        AssociationRQ {
+            protocol_version: 1,
+            calling_ae_title: "OCT  ".into(),
+            called_ae_title: "CHIASM".into(),
+            application_context_name: APPLICATION_CONTEXT.into(),
+            presentation_contexts: contexts.iter().map(propose).collect(),
+            user_variables: vec![],
+        }
+    }
+
+    fn imager(id: &str, peer_ip: Option<&str>) -> Arc<Imager> {
+        Arc::new(Imager {
+            id: LinkId::new(id).unwrap(),
+            lane: chiasm_proto::LaneId::new("lane-1").unwrap(),
+            calling_ae: "OCT".into(),
+            address: None,
+            peer_ip: peer_ip.map(|ip| ip.parse().unwrap()),
+        })
+    }
+
+    #[test]
+    fn imagers_of_one_title_are_told_apart_by_where_they_call_from() {
+        let imagers = [imager("a", Some("10.0.0.1")), imager("b", Some("10.0.0.2"))];
+        let from = |ip: &str| {
+            let admitted = admit(&request(&[]), ip.parse().unwrap(), &Dicom::default(), &imagers);
+            admitted.map(|imager| imager.id.to_string())
+        };
+        assert_eq!(from("10.0.0.2").unwrap(), "b");
+        assert_eq!(from("::ffff:10.0.0.1").unwrap(), "a");
+        assert!(matches!(from("10.0.0.3"), Err(Refusal::Peer { .. })));
+    }
+
+    #[test]
+    fn every_syntax_is_taken_and_an_uncompressed_one_preferred() {
+        const OPT: &str = "1.2.840.10008.5.1.4.1.1.77.1.5.4";
+        const J2K: &str = "1.2.840.10008.1.2.4.90";
+        let (_, agreed) = agree(&request(&[
+            (1, OPT, &[J2K]),
+            (3, OPT, &[J2K, IMPLICIT_LITTLE_ENDIAN]),
+            (5, OPT, &[IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, J2K]),
+            (7, OPT, &["1.3.6.1.4.1.99999.5"]),
+            (9, OPT, &[]),
+            (11, OPT, &["../x"]),
+            (13, "1.2.840.10008.5.1.4.31", &[J2K]),
+            (15, "1.2.840.10008.5.1.4.31", &[IMPLICIT_LITTLE_ENDIAN]),
+            (16, OPT, &[J2K]),
+            (1, OPT, &[EXPLICIT_LITTLE_ENDIAN]),
+        ]));
+        let chosen: Vec<(u8, &str)> =
+            agreed.contexts.iter().map(|(id, it)| (*id, it.transfer_syntax.as_str())).collect();
+        assert_eq!(
+            chosen,
+            [
+                (1, J2K),
+                (3, IMPLICIT_LITTLE_ENDIAN),
+                (5, EXPLICIT_LITTLE_ENDIAN),
+                (7, "1.3.6.1.4.1.99999.5"),
+                (15, IMPLICIT_LITTLE_ENDIAN),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_the_other_side_takes_is_believed_within_limits() {
+        let said = |len| unit_len_max(&[UserVariableItem::MaxLength(len)]);
+        assert_eq!((said(0), said(1), said(16_384), said(u32::MAX)), (65_536, 128, 16_384, 65_536));
+    }
 }

@@ -125,8 +125,7 @@ async fn note(
         node.shared.health.reading(&imager.id, held.received_at);
     }
     if message.context.service == Service::UnknownStorage {
-        tracing::info!(link = %imager.id, class = held.head.sop_class_uid,
-            "an object of a class that is not known was kept");
+        node.note_unknown_class(imager, &held.head.sop_class_uid).await?;
     }
     if let Stored::Contradicts(held) = stored {
         tracing::error!(link = %imager.id, class = held.head.sop_class_uid,

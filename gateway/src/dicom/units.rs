@@ -14,6 +14,8 @@ pub(super) const P_DATA: u8 = 0x04;
 const PDU_HEADER_LEN: usize = 6;
 /// Length, context and flags of a fragment.
 const FRAGMENT_HEADER_LEN: usize = 6;
+/// There is room for so much, unless a whole unit needs it.
+const READ_LEN_MIN: usize = 32 * 1024;
 const BUFFER_LEN: usize = CONTROL_PDU_LEN_MAX as usize + PDU_HEADER_LEN;
 
 /// Why bytes are no units.
@@ -71,11 +73,11 @@ impl Default for Units {
 }
 
 impl Units {
-    /// Where the next bytes go; never empty after [`Units::next`] gave nothing.
+    /// Where the next bytes go; never empty after [`Units::receive`] gave nothing.
     pub fn room(&mut self) -> &mut [u8] {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
-        } else if self.end == self.buffer.len() {
+        } else if self.start > 0 && self.buffer.len() - self.end < READ_LEN_MIN {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
@@ -88,7 +90,7 @@ impl Units {
     }
 
     /// What comes next, if enough has been put in.
-    pub fn next(&mut self) -> Result<Option<Received>, UnitError> {
+    pub fn receive(&mut self) -> Result<Option<Received>, UnitError> {
         loop {
             if let Some(piece) = self.piece() {
                 return Ok(Some(Received::Piece(piece)));
@@ -234,10 +236,14 @@ mod tests {
     fn read(bytes: &[u8], step: usize) -> Result<(Vec<u8>, Vec<Pdu>, usize), UnitError> {
         let mut units = Units::default();
         let (mut data, mut others, mut ends) = (Vec::new(), Vec::new(), 0);
-        for chunk in bytes.chunks(step) {
-            units.room()[..chunk.len()].copy_from_slice(chunk);
+        let mut left = bytes;
+        while !left.is_empty() {
+            let room = units.room();
+            let (chunk, behind) = left.split_at(left.len().min(step).min(room.len()));
+            room[..chunk.len()].copy_from_slice(chunk);
             units.filled(chunk.len());
-            while let Some(received) = units.next()? {
+            left = behind;
+            while let Some(received) = units.receive()? {
                 match received {
                     Received::Piece(piece) => {
                         data.extend(units.bytes(&piece));

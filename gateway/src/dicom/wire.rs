@@ -47,7 +47,7 @@ impl Connection {
     /// nothing is lost.
     pub async fn receive(&mut self, wait: Duration) -> Result<Received, WireError> {
         loop {
-            if let Some(received) = self.units.next()? {
+            if let Some(received) = self.units.receive()? {
                 return Ok(received);
             }
             // Not sticky. Without it every small object waits 40 ms: the sender holds back the

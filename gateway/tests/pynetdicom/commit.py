@@ -3,7 +3,7 @@ one line of JSON. Ends after the first report, or when its standard input closes
 
 commit.py NODE_PORT OWN_PORT TRANSACTION STAY UID...
 
-STAY: seconds that the asking association stays open. OWN_PORT 0: it cannot be called.
+UID `-`: it associates and asks nothing. STAY: seconds that the asking association stays open. OWN_PORT 0: it cannot be called.
 """
 
 import json
@@ -51,6 +51,7 @@ if own_port:
 if uids:
     association = ae.associate("127.0.0.1", node_port, ae_title="CHIASM", evt_handlers=reported("same"))
     assert association.is_established, "the node refuses"
+if uids and uids != ["-"]:
     request = Dataset()
     request.TransactionUID = transaction
     request.ReferencedSOPSequence = []
@@ -61,6 +62,7 @@ if uids:
         request.ReferencedSOPSequence.append(item)
     status, _ = association.send_n_action(request, 1, StorageCommitmentPushModel, WELL_KNOWN)
     print(json.dumps({"asked": status.Status}), flush=True)
+if uids:
     told.wait(stay)
     time.sleep(0.2)
     association.release()

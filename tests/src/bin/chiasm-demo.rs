@@ -7,6 +7,7 @@ use chiasm_testbed::{
     clinic::{Clinic, Neighbours, PASSWORD},
     gateway::Endpoint,
     http::Http,
+    imager::{self, Imager},
     station::Print,
     stats::millis,
     story,
@@ -59,8 +60,9 @@ fn main() -> ExitCode {
 async fn run(args: &Args) -> Result<ExitCode> {
     let started = Instant::now();
     let neighbours = if args.large { Neighbours::ALL } else { Neighbours::NONE };
-    println!("starting a cloud, two gateways and an instrument of every kind …");
+    println!("starting a cloud, gateways, an instrument of every kind and an OCT …");
     let mut clinic = Clinic::with_all_instruments(neighbours, args.patients.max(1)).await?;
+    let imager = clinic.add_imaging_gateway("gw-imaging").await?;
     println!("ready after {:.1} s\n", started.elapsed().as_secs_f64());
     println!("  pages    http://localhost:{}/", clinic.cloud.http_port());
     println!("  sign in  technician, doctor, it; the password is \"{PASSWORD}\"");
@@ -68,10 +70,13 @@ async fn run(args: &Args) -> Result<ExitCode> {
     let http = clinic.technician().await?;
     let mut day = Day::begin(&clinic, http).await?;
     if !args.once {
-        return day.play(&mut clinic, args).await;
+        return day.play(&mut clinic, &imager, args).await;
     }
-    let right = day.one_patient(&mut clinic).await;
+    let right = day.one_patient(&mut clinic, &imager).await;
     println!("{}", day.table(usize::MAX));
+    for line in &day.images {
+        println!("{line}");
+    }
     if let Err(error) = &right {
         println!("FAILED: {error:#}");
     } else {
@@ -93,10 +98,21 @@ struct Day {
     announced: Announced,
     encounters: Vec<Encounter>,
     rows: Vec<Row>,
+    /// What became of volumes, in words.
+    images: Vec<String>,
     /// The instrument that printed last.
     latest: usize,
     /// Lines of the table on the terminal, to be written over.
     drawn: usize,
+}
+
+fn told(what: &str, filed: imager::visit::Filed) -> String {
+    format!(
+        "{what}: {:.1} MB, stored after {} ms, filed after {} ms",
+        filed.len_bytes as f64 / 1e6,
+        millis(filed.stored_after),
+        millis(filed.filed_after)
+    )
 }
 
 /// One instrument.
@@ -133,13 +149,14 @@ impl Day {
             announced,
             encounters,
             rows: clinic.stations.iter().map(row).collect(),
+            images: vec![],
             latest: 0,
             drawn: 0,
         })
     }
 
     /// Everything, once, for the first patient of the day.
-    async fn one_patient(&mut self, clinic: &mut Clinic) -> Result<()> {
+    async fn one_patient(&mut self, clinic: &mut Clinic, imager: &Imager) -> Result<()> {
         let patient = self.encounters.first().context("nobody is scheduled")?.clone();
         for lane in clinic.lanes() {
             visit::open_session(clinic, &self.http, &lane, &patient).await?;
@@ -153,12 +170,37 @@ impl Day {
         for (index, (print, sent_at)) in sent.iter().enumerate() {
             self.filed(clinic, index, &patient, (print, *sent_at)).await?;
         }
+        self.images(clinic, imager, &patient).await
+    }
+
+    /// A volume at the end of the visit, and one that comes when the exam is signed.
+    async fn images(
+        &mut self,
+        clinic: &Clinic,
+        imager: &Imager,
+        patient: &Encounter,
+    ) -> Result<()> {
+        let scheduled = imager::visit::find(imager, patient).await?;
+        let first = imager::visit::take(imager, &self.http, &scheduled, "R").await?;
+        self.images.push(told("OCT of the right eye, in the exam", first));
+        let doctor = clinic.doctor().await?;
+        imager::visit::sign(&doctor, patient).await?;
+        let before = imager::visit::addenda(&doctor, patient).await?.len();
+        let late = imager::visit::take(imager, &self.http, &scheduled, "L").await?;
+        let addenda = imager::visit::addenda(&doctor, patient).await?;
+        anyhow::ensure!(addenda.len() == before + 1, "a late volume is no addendum: {addenda:?}");
+        self.images.push(told("OCT of the left eye, after the signature: an addendum", late));
         Ok(())
     }
 
     /// Patient after patient, instrument after instrument. Now and then somebody prints before the
     /// patient is chosen; that reading waits in the lane's tray.
-    async fn play(&mut self, clinic: &mut Clinic, args: &Args) -> Result<ExitCode> {
+    async fn play(
+        &mut self,
+        clinic: &mut Clinic,
+        imager: &Imager,
+        args: &Args,
+    ) -> Result<ExitCode> {
         let pause = Duration::from_secs_f64(args.pause.clamp(0.05, 60.0));
         for round in 0_usize.. {
             let patient = self.encounters[round % self.encounters.len()].clone();
@@ -173,6 +215,11 @@ impl Day {
                 self.print(clinic, index, &patient).await?;
                 self.draw();
                 tokio::time::sleep(pause).await;
+            }
+            // On the first day of the demo; another round sees the same patients again.
+            if round < self.encounters.len() {
+                let scheduled = imager::visit::find(imager, &patient).await?;
+                imager::visit::take(imager, &self.http, &scheduled, "R").await?;
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -3,7 +3,7 @@
 use super::{Ask, note_look, opened, store};
 use crate::{
     http::{Fault, Web, Who, extract::Params},
-    imaging::pictures::Shown,
+    imaging::pictures::{Shown, ViewError},
     store::{audit::About, instance},
 };
 use axum::{
@@ -64,9 +64,21 @@ pub async fn thumbnail(
         return Ok(unchanged);
     }
     let name = (who.tenant.as_str(), id.as_str());
-    let shown = web.core.pictures.thumbnail(&store(&web)?, name, &opened).await?;
-    Ok(picture(shown, &tag))
+    match web.core.pictures.thumbnail(&store(&web)?, name, &opened).await {
+        Ok(shown) => Ok(picture(shown, &tag)),
+        // Pages show it among others: a sign in its place, and the reason where it is opened.
+        Err(ViewError::NotShown(_)) => {
+            Ok(([(header::CONTENT_TYPE, "image/svg+xml")], NO_PICTURE).into_response())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
+
+/// Stands for a picture that cannot be shown.
+const NO_PICTURE: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"320\" height=\"208\" \
+    viewBox=\"0 0 320 208\"><rect width=\"320\" height=\"208\"/><text x=\"160\" y=\"112\" \
+    fill=\"#d7dfe3\" font-family=\"sans-serif\" font-size=\"24\" text-anchor=\"middle\">cannot be \
+    shown</text></svg>";
 
 fn unchanged(headers: &HeaderMap, tag: &str) -> Option<Response> {
     let known = headers.get(header::IF_NONE_MATCH)?;

@@ -55,6 +55,8 @@ struct InstancePage {
     beside: String,
     /// What is most often wanted beside.
     quick: Vec<pane::Quick>,
+    has_stack: bool,
+    has_picture: bool,
 }
 
 /// The images of one visit, to be chosen from.
@@ -182,6 +184,8 @@ pub async fn show(
         shelf: pane::shelf(&images, in_exam.map_or("", String::as_str), &id),
         offers: offers(&images, &id, &beside),
         quick: pane::quick(&images, &id),
+        has_stack: panes.iter().any(Pane::is_stack),
+        has_picture: panes.iter().any(|pane| pane.frames > 0),
         visit,
         location_name,
         panes,

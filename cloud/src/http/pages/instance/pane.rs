@@ -126,7 +126,7 @@ impl Pane {
             eye_words: eye_words(header.laterality.eye),
             title: title(header),
             facts: facts(header, frames),
-            marks: marks(header),
+            marks: marks(header, trouble.is_none()),
             is_document: header.document.is_some(),
             frames: if trouble.is_some() { 0 } else { frames },
             frame,
@@ -221,7 +221,7 @@ fn facts(header: &Header, frames: usize) -> Vec<String> {
     .collect()
 }
 
-fn marks(header: &Header) -> Vec<String> {
+fn marks(header: &Header, is_shown: bool) -> Vec<String> {
     let mut marks = Vec::new();
     match &header.laterality.disagreement {
         Some(what) => marks.push(format!("It contradicts itself about the eye: {what}.")),
@@ -236,7 +236,7 @@ fn marks(header: &Header) -> Vec<String> {
     if header.burned_in == Some(true) {
         marks.push("Names or dates may be written into the picture itself.".to_owned());
     }
-    if header.pixels.is_some() && header.kind.is_oct() && header.spacing.is_none() {
+    if is_shown && header.kind.is_oct() && header.spacing.is_none() {
         marks.push(
             "The size of its pixels is not given: heights and widths are not to scale.".to_owned(),
         );
