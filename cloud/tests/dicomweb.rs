@@ -2,7 +2,6 @@
 //! dicomweb-client of PyPI sees it (`tests/dicomweb-client/install.sh`).
 
 mod common;
-#[allow(dead_code, reason = "each test binary uses its part")]
 #[path = "world/dicom.rs"]
 mod dicom;
 #[path = "common/imager.rs"]

@@ -4,7 +4,7 @@ mod site;
 
 use axum::http::Method;
 use chiasm_cloud::{args, clock};
-use serde_json::{Value, json};
+use serde_json::json;
 use site::{
     Site,
     world::{TENANT, oct},

@@ -98,7 +98,8 @@ pub struct Sender {
     base: String,
 }
 
-/// Status, and the answer if it is one.
+/// Status, and the answer if it is one. 0 where the connection was closed in the middle of the body:
+/// what is refused unread may end so.
 pub type Answer = (u16, Option<InstanceProgress>);
 
 impl Sender {
@@ -124,8 +125,10 @@ impl Sender {
     pub async fn part_as(&self, of: Sha256, offset: u64, bytes: &[u8], part: Sha256) -> Answer {
         let url = format!("{}/{of}/{offset}", self.base);
         let request = self.client.put(url).header(PART_SHA256_HEADER, part.to_string());
-        let response = request.body(bytes.to_vec()).send().await.unwrap();
-        (response.status().as_u16(), response.json().await.ok())
+        match request.body(bytes.to_vec()).send().await {
+            Ok(response) => (response.status().as_u16(), response.json().await.ok()),
+            Err(_) => (0, None),
+        }
     }
 
     /// Everything, in parts; the last answer.
