@@ -28,7 +28,9 @@ test-packages:
 	tests/schemathesis/install.sh
 	tests/axe/install.sh
 	tests/oidc-provider/install.sh
+	tests/dicomweb-client/install.sh
 	tests/pynetdicom/install.sh
+	tests/dicom3tools/install.sh
 
 test: test-packages build
 	$(CARGO) test --workspace --locked

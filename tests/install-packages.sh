@@ -31,6 +31,7 @@ need dcmtk dcmdump
 need npm npm
 need "$browser" chromium chromium-browser
 need "$driver" chromedriver
+need dcmtk storescp
 if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
     need postgresql initdb
 fi

@@ -63,6 +63,17 @@ CREATE INDEX instance_encounter ON instance (tenant_id, encounter_id);
 CREATE INDEX instance_patient ON instance (tenant_id, patient_id);
 CREATE INDEX instance_waiting ON instance (tenant_id, location_id, received_at_us)
     WHERE place IN ('inbox', 'held', 'quarantined');
+-- What is held is little and stays little.
+CREATE INDEX instance_held ON instance (tenant_id, study_instance_uid) WHERE place = 'held';
+
+-- The first instance with each SOP Instance UID. Who comes second, even at the same moment, is told
+-- from the first by it.
+CREATE TABLE instance_uid (
+    tenant_id TEXT NOT NULL,
+    sop_instance_uid TEXT NOT NULL,
+    instance_id TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, sop_instance_uid)
+);
 
 -- Every superseded state of an instance, with who superseded it, when and why.
 CREATE TABLE instance_version (

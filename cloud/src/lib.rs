@@ -1,6 +1,7 @@
 //! The cloud core: ingest, exam record, pages, fleet.
 
 pub mod app;
+pub mod archive;
 pub mod broker;
 pub mod clock;
 pub mod commands;

@@ -1,6 +1,7 @@
 //! DICOM instances from gateways: over real TLS into real databases and a real folder.
 
 mod common;
+#[allow(dead_code, reason = "each test binary uses its part")]
 #[path = "world/dicom.rs"]
 mod dicom;
 #[path = "common/imager.rs"]

@@ -47,6 +47,13 @@ fn fill(path: &str, site: &Site, encounter: &str, reading: &str) -> String {
         .replace("{code}", "92015")
         .replace("{account}", "none")
         .replace("{session}", "none")
+        .replace("{instance}", "none")
+        .replace("{study}", "1.2.3")
+        .replace("{series}", "1.2.3.4")
+        .replace("{sop}", "1.2.3.4.5")
+        .replace("{frames}", "1")
+        .replace("{element}", "7FE00010")
+        .replace("{frame}", "1")
 }
 
 async fn routes_are_guarded(site: Site) {
@@ -67,7 +74,8 @@ async fn routes_are_guarded(site: Site) {
         let path = fill(route.path, &site, encounter, "none");
         let Access::Roles(roles) = route.access else { continue };
         let (status, headers, _) = site.send(route.method.clone(), &path, &[], "").await;
-        let is_page = !path.starts_with("/api") && path != "/live" && route.method == Method::GET;
+        let is_api = path.starts_with("/api") || path.starts_with("/dicomweb");
+        let is_page = !is_api && path != "/live" && route.method == Method::GET;
         assert_eq!(status, if is_page { 303 } else { 401 }, "{} {path}", route.method);
         if is_page {
             assert!(headers["location"].to_str().unwrap().starts_with("/sign-in"));

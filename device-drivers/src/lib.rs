@@ -15,6 +15,8 @@
 //!    * [`format::file::FileDecoder`] for files that are read as a whole, such as tables,
 //!      with [`format::sheet::Sheet`] for tables whose rows are readings of their own,
 //!
+//!    * [`dicom::part10`] for DICOM objects, with [`dicom::Node`], which remembers it as well,
+//!
 //!    or by an own [`Decoder`] where none of them fits. [`format::fields`] reads columns, lines and
 //!    numbers with their positions; [`flags::complete`] adds everything a person should look at:
 //!    call it on every [`chiasm_proto::Decoded`] before it becomes an event.
@@ -52,6 +54,7 @@ mod golden;
 
 pub mod decoder;
 pub mod detect;
+pub mod dicom;
 pub mod flags;
 pub mod format;
 pub mod handbook;

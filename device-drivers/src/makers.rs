@@ -11,11 +11,13 @@
 //! | [`visionix`], [`reichert`], [`canon`], [`zeiss`], [`oculus`], [`haag_streit`] | as they are called |
 //! | [`autorefractors`] | autorefractors of smaller makers |
 //! | [`screeners`] | vision screeners |
+//! | [`dicom_measurements`] | DICOM objects of measurements, of any maker |
 //! | [`captures`] | instruments whose format is not known: their bytes are kept |
 
 pub mod autorefractors;
 pub mod canon;
 pub mod captures;
+pub mod dicom_measurements;
 pub mod haag_streit;
 pub mod huvitz;
 pub mod joia;

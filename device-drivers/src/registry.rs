@@ -3,8 +3,9 @@
 use crate::{
     DriverSpec, Transport,
     makers::{
-        autorefractors, canon, captures, haag_streit, huvitz, joia, nidek, nidek_rt_xml, nidek_xml,
-        oculus, reichert, screeners, tomey, top1000, topcon, visionix, zeiss,
+        autorefractors, canon, captures, dicom_measurements, haag_streit, huvitz, joia, nidek,
+        nidek_rt_xml, nidek_xml, oculus, reichert, screeners, tomey, top1000, topcon, visionix,
+        zeiss,
     },
 };
 
@@ -60,6 +61,7 @@ pub static DRIVERS: &[&DriverSpec] = &[
     &haag_streit::eyesuite::SPEC,
     &zeiss::iolmaster500::SPEC,
     &oculus::pentacam::SPEC,
+    &dicom_measurements::SPEC,
     &captures::KEELER,
     &captures::TOPCON,
     &captures::HUVITZ,

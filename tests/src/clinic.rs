@@ -3,8 +3,9 @@
 
 use crate::{
     cloud::{Cloud, Setup, TENANT},
-    gateway::{Claim, Gateway, Link},
+    gateway::{Claim, Gateway, Imaging, Link},
     http::Http,
+    imager::Imager,
     instrument::Attachment,
     mosquitto::{Certificates, Mosquitto},
     net,
@@ -167,6 +168,19 @@ impl Clinic {
         let gateway = self.gateways.last_mut().context("a gateway was just added")?;
         gateway.start().await?;
         gateway.process()?.says("online", wait::USUAL_MAX).await
+    }
+
+    /// A gateway in whose lanes an OCT stands: link `oct-1`, AE title `OCT`, in the first lane.
+    pub async fn add_imaging_gateway(&mut self, id: &str) -> Result<Imager> {
+        let [port] = net::free_ports()?;
+        let imagers = vec![("oct-1".into(), "lane-1".into(), "OCT".into())];
+        let mut gateway = self.enrolled_gateway(id, vec![])?;
+        gateway.let_call(Imaging { port, imagers })?;
+        self.gateways.push(gateway);
+        let gateway = self.gateways.last_mut().context("a gateway was just added")?;
+        gateway.start().await?;
+        gateway.process()?.says("online", wait::USUAL_MAX).await?;
+        Ok(Imager { ae: "OCT".into(), gateway_port: port })
     }
 
     /// A gateway with a certificate that is not started.

@@ -34,6 +34,14 @@ pub enum Endpoint {
     Folder(PathBuf),
 }
 
+/// The imagers of a gateway, and where they find it.
+#[derive(Debug, Clone)]
+pub struct Imaging {
+    pub port: u16,
+    /// Link, lane and AE title of each.
+    pub imagers: Vec<(String, String, String)>,
+}
+
 /// A gateway. Dropped, it is killed.
 pub struct Gateway {
     pub id: String,
@@ -41,6 +49,7 @@ pub struct Gateway {
     folder: PathBuf,
     log: PathBuf,
     links: Vec<Link>,
+    imaging: Option<Imaging>,
     process: Option<Process>,
 }
 
@@ -54,10 +63,17 @@ impl Gateway {
             folder: folder.into(),
             log: story::new_log(id)?,
             links,
+            imaging: None,
             process: None,
         };
         fs::write(gateway.config_path(), gateway.config_text()?)?;
         Ok(gateway)
+    }
+
+    /// Lets imagers call it; before it is started.
+    pub fn let_call(&mut self, imaging: Imaging) -> Result<()> {
+        self.imaging = Some(imaging);
+        Ok(fs::write(self.config_path(), self.config_text()?)?)
     }
 
     pub fn links(&self) -> &[Link] {
@@ -88,6 +104,15 @@ impl Gateway {
                 writeln!(text, "listen_only = true")?;
             }
             text.push_str(&endpoint_text(&link.endpoint));
+        }
+        if let Some(imaging) = &self.imaging {
+            write!(text, "\n[dicom]\nlisten = \"127.0.0.1:{}\"\n", imaging.port)?;
+            for (id, lane, ae) in &imaging.imagers {
+                write!(
+                    text,
+                    "\n[[imager]]\nid = \"{id}\"\nlane = \"{lane}\"\ncalling_ae = \"{ae}\"\n"
+                )?;
+            }
         }
         Ok(text)
     }
@@ -161,7 +186,7 @@ impl Gateway {
     pub async fn start(&mut self) -> Result<()> {
         let seen = self.log().len();
         self.launch()?;
-        let links = self.links.len();
+        let links = self.links.len() + self.imaging.as_ref().map_or(0, |it| it.imagers.len());
         let log = self.log.clone();
         let process = self.process.as_mut().context("the gateway was just started")?;
         wait::until("the gateway to be ready", wait::USUAL_MAX, async || {

@@ -46,6 +46,19 @@ impl Identity {
             key_pem: read(key)?,
         })
     }
+
+    /// As a client that shows this certificate.
+    pub fn tls(&self) -> Result<rustls::ClientConfig> {
+        use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(&self.authority_pem)?)?;
+        let chain = CertificateDer::pem_slice_iter(&self.certificate_pem);
+        let chain = chain.collect::<Result<Vec<_>, _>>()?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key_pem)?;
+        let config = rustls::ClientConfig::builder().with_root_certificates(roots);
+        Ok(config.with_client_auth_cert(chain, key)?)
+    }
 }
 
 /// What came from the broker.

@@ -20,6 +20,7 @@ use chiasm_cloud::{
 };
 use chiasm_proto::Body;
 use reqwest::Method;
+use std::collections::BTreeMap;
 use tempfile::TempDir;
 use world::{PASSWORD, World};
 
@@ -33,6 +34,8 @@ pub struct Practice {
     patient: String,
     reading: String,
     order: String,
+    /// By the words of `World::imaged`.
+    pub images: BTreeMap<&'static str, String>,
     _folder: TempDir,
 }
 
@@ -55,6 +58,7 @@ impl Practice {
         world.past(&visits).await;
         world.signed(&visits).await;
         let order = world.carried(&visits).await;
+        let images = world.imaged(&visits).await;
         chiasm_cloud::app::report::count_all(&world.core.db, world.now_us).await?;
         world.unread("nt-530p", "nidek_nt", b"\x01DNT\x02R 17").await;
         world.core.db.close().await;
@@ -73,7 +77,7 @@ impl Practice {
         };
         let refracted = readings.iter().find(is_ark).map(|it| it.id.clone());
         let reading = refracted.context("the exam has a reading of an autorefractor")?;
-        Ok(Self { cloud, visits, patient, reading, order, _folder: folder })
+        Ok(Self { cloud, visits, patient, reading, order, images, _folder: folder })
     }
 
     /// Before anybody was booked or measured: lanes and people, and nothing in them.
@@ -85,7 +89,15 @@ impl Practice {
         cloud.start().await?;
         let visits = ["running", "signed", "empty"].map(|name| (name, String::new()));
         let none = String::new;
-        Ok(Self { cloud, visits, patient: none(), reading: none(), order: none(), _folder: folder })
+        Ok(Self {
+            cloud,
+            visits,
+            patient: none(),
+            reading: none(),
+            order: none(),
+            images: BTreeMap::new(),
+            _folder: folder,
+        })
     }
 
     /// Somebody of the practice in front of a browser.
@@ -126,7 +138,9 @@ impl Practice {
         let name = path.trim_start_matches("/api/v1").trim_matches('/').replace('/', "-");
         let mut filled = vec![(name, path.to_owned())];
         let visits: Vec<_> = self.visits.iter().map(|(name, id)| (*name, id.as_str())).collect();
+        let images: Vec<_> = self.images.iter().map(|(name, id)| (*name, id.as_str())).collect();
         for (parameter, values) in [
+            ("{instance}", &images[..]),
             ("{encounter}", &visits[..]),
             ("{lane}", &[("lane-1", "lane-1"), ("lane-3", "lane-3")]),
             ("{location}", &[("main", "main")]),
@@ -175,11 +189,14 @@ impl Practice {
 /// Every route that shows a page; the practice has no identity provider.
 fn page_routes() -> impl Iterator<Item = Route> {
     routes::routes().into_iter().filter(|route| {
-        let is_page = !route.path.starts_with("/api/") && !route.path.starts_with("/static/");
+        let is_of = |prefix| route.path.starts_with(prefix);
+        let is_page = !["/api/", "/static/", "/dicomweb/"].into_iter().any(is_of);
         let is_document = route.path == "/api/v1/docs";
         let is_stream = route.path == "/live";
         let is_provider = route.path.starts_with("/sign-in/provider");
-        let is_file = route.path.ends_with(".csv");
+        let is_file = [".csv", ".png", ".pdf", ".dcm", "/{frame}"]
+            .iter()
+            .any(|ending| route.path.ends_with(ending));
         route.method == Method::GET
             && (is_page || is_document)
             && !(is_stream || is_file || is_provider)

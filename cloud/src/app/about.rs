@@ -23,12 +23,14 @@ use std::collections::BTreeSet;
 
 /// The kind of a final prescription, which no instrument measures.
 pub const PRESCRIPTION: &str = "prescription";
+/// The kind of pictures and documents.
+pub const IMAGE: &str = "image";
 /// Longest reason and longest state that an entry holds, in characters.
 const TEXT_LEN_MAX: usize = 400;
 
 /// Every kind that an entry can name.
 pub fn all_kinds() -> impl Iterator<Item = &'static str> {
-    Measured::TYPE_NAMES.into_iter().chain([PRESCRIPTION])
+    Measured::TYPE_NAMES.into_iter().chain([PRESCRIPTION, IMAGE])
 }
 
 impl About {

@@ -3,9 +3,23 @@
 
 use chiasm_proto::enrol::CLAIM_ALPHABET;
 use rand::{TryRngCore, rngs::OsRng};
+use uuid::Uuid;
 
 /// Length of an identifier; instruments take ten characters and more. The last one checks the others.
 pub const LEN: usize = 10;
+
+/// The Study Instance UID that we issue for a visit: `2.25.` and its identifier as a number. None
+/// where an older version has named the visit in a way that makes no UID.
+pub fn study_uid(encounter: &str) -> Option<String> {
+    let id: Uuid = encounter.parse().ok()?;
+    Some(format!("2.25.{}", id.as_u128()))
+}
+
+/// The visit that a Study Instance UID of ours is issued for, whether there is such a visit or not.
+pub fn visit_of_study(uid: &str) -> Option<String> {
+    let number = uid.strip_prefix("2.25.")?.parse().ok()?;
+    Some(Uuid::from_u128(number).to_string())
+}
 
 /// A new identifier: 45 random bits and the check character. The database holds it unique.
 pub fn generate() -> String {
@@ -60,6 +74,9 @@ mod tests {
                 }
             }
         }
+        let encounter = Uuid::now_v7().to_string();
+        assert_eq!(visit_of_study(&study_uid(&encounter).unwrap()), Some(encounter));
+        assert_eq!((study_uid("e1"), visit_of_study("1.2.840.1")), (None, None));
         assert!(!is_valid(""));
         assert!(!is_valid("A-10482"));
     }

@@ -5,14 +5,13 @@
 use super::{
     AppError,
     assign::Choice,
-    intake::words,
+    intake::words_of,
     reason,
     record::{self, What},
     work::Work,
 };
 use crate::{
     domain::placement::{claimed_id, is_same_id},
-    imaging::Header,
     store::{
         audit::About,
         encounter::Encounter,
@@ -103,10 +102,9 @@ pub async fn reject(
 }
 
 fn counted(row: &InstanceRow, count: usize) -> String {
-    let header: Header = serde_json::from_str(&row.header).unwrap_or_default();
     match count {
-        1 => words(&header),
-        more => format!("{} and {} more of its study", words(&header), more - 1),
+        1 => words_of(row),
+        more => format!("{} and {} more of its study", words_of(row), more - 1),
     }
 }
 

@@ -104,9 +104,10 @@ pub async fn file(core: &Core, arrived: &Arrived, now_us: i64) -> Result<String,
         tx.commit().await?;
         return Ok(known);
     }
+    let instance_id = Uuid::now_v7().to_string();
     let (placed, gathered, header) = match read {
         Ok(header) => {
-            let gathered = Gathered::of(&mut tx, arrived, &header, now_us).await?;
+            let gathered = Gathered::of(&mut tx, arrived, &header, (&instance_id, now_us)).await?;
             (place(gathered.facts()), gathered, header)
         }
         Err(why) => {
@@ -116,6 +117,7 @@ pub async fn file(core: &Core, arrived: &Arrived, now_us: i64) -> Result<String,
         }
     };
     let mut row = row(arrived, &header, placed, now_us);
+    row.instance_id = instance_id;
     row.object_key = key.to_string();
     row.contradicts = gathered.contradicts.clone();
     let mut filing = Filing { tx, tenant: &arrived.tenant, now_us };
@@ -208,11 +210,16 @@ pub fn words(header: &Header) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
+/// The same of an instance that is filed.
+pub fn words_of(row: &InstanceRow) -> String {
+    words(&serde_json::from_str(&row.header).unwrap_or_default())
+}
+
 fn row(arrived: &Arrived, header: &Header, placed: Placement, now_us: i64) -> InstanceRow {
     let or = |uid: &Option<String>, otherwise: &str| column(uid.as_deref().unwrap_or(otherwise));
     let syntax = Some(header.transfer_syntax_uid.clone()).filter(|it| !it.is_empty());
     InstanceRow {
-        instance_id: Uuid::now_v7().to_string(),
+        instance_id: String::new(),
         sha256: arrived.sha256.to_string(),
         len_bytes: i64::try_from(arrived.len_bytes).unwrap_or(i64::MAX),
         object_key: String::new(),

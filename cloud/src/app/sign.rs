@@ -1,13 +1,17 @@
 //! Signing an exam (D8): with what is open, by name, and what was signed kept for ever.
 
-use super::{AppError, local_time, prescribe, principal::Role, work::Work};
+use super::{AppError, accession, intake, local_time, prescribe, principal::Role, work::Work};
 use crate::{
-    domain::signature::{self as rules, Content, SignedEntry, SignedReading, Snapshot},
+    domain::signature::{
+        self as rules, Content, SignedEntry, SignedImage, SignedReading, Snapshot,
+    },
     store::{
         StoreError, Tx,
         audit::About,
         exam::{self, ReadingRow},
-        exam_entry, lane_open,
+        exam_entry,
+        instance::{self, InstanceRow},
+        lane_open, procedure_step,
         signature::{self, Signature},
         waiting,
     },
@@ -43,7 +47,14 @@ pub async fn content(
     };
     let subjective = prescription(prescribe::Kind::Subjective);
     let final_rx = prescription(prescribe::Kind::Final);
-    let open = rules::open_items(&readings, &held, subjective.as_ref(), final_rx.as_ref());
+    let mut open = rules::open_items(&readings, &held, subjective.as_ref(), final_rx.as_ref());
+    let images = instance::of_encounter(tx, tenant, encounter).await?;
+    open.extend(open_images(tx, tenant, encounter, (&images, zone)).await?);
+    let images = images.into_iter().map(|row| SignedImage {
+        instance_id: row.instance_id,
+        version: row.version,
+        sha256: row.sha256,
+    });
     let mut signed = Vec::with_capacity(entries.len());
     for entry in entries {
         let corrupt = |_| StoreError::Corrupt {
@@ -54,7 +65,30 @@ pub async fn content(
         let body = RawValue::from_string(entry.body.clone()).map_err(corrupt)?;
         signed.push(SignedEntry { kind: entry.kind, version: entry.version, body });
     }
-    Ok(Content { encounter_id: encounter.to_owned(), readings, entries: signed, open })
+    let images = images.collect();
+    Ok(Content { encounter_id: encounter.to_owned(), readings, images, entries: signed, open })
+}
+
+/// Images that are held, and those that imagers have told of and that are not there (D7).
+async fn open_images(
+    tx: &mut Tx,
+    tenant: &str,
+    encounter: &str,
+    (there, zone): (&[InstanceRow], &TimeZone),
+) -> Result<Vec<String>, StoreError> {
+    let study = accession::study_uid(encounter).unwrap_or_default();
+    let held = instance::held_of_visit(tx, tenant, (encounter, &study)).await?;
+    let steps = procedure_step::of_encounter(tx, tenant, encounter).await?;
+    let mut open: Vec<String> = held
+        .iter()
+        .map(|row| format!("held, names another patient: {}", intake::words_of(row)))
+        .collect();
+    for step in steps.iter().filter(|step| step.is_waited_for(there)) {
+        let at = local_time::local(step.begun_at_us, zone).strftime("%H:%M");
+        open.push(format!("images expected: {}, {at}", step.link_id));
+    }
+    open.dedup();
+    Ok(open)
 }
 
 /// `NIDEK ARK-1a, 10:03:14, Lane 2`.

@@ -5,7 +5,7 @@ use super::{AppError, about, principal::Principal, record};
 use crate::{
     Core,
     store::{
-        Tx,
+        Tx, archive,
         audit::{self, About},
         encounter::{self, Encounter},
         exam::{self, Next, ReadingRow},
@@ -103,11 +103,19 @@ impl Work {
         why: &str,
     ) -> Result<About, AppError> {
         let about = About::change(row, &next, why);
+        let is_archived = next.acceptance == "accepted" && next.place == "exam" && !row.is_manual;
         let to = next.encounter_id.map(ToOwned::to_owned);
         let touches = record::touches(row, &next);
         let by = (self.who.account.as_str(), why, self.now_us);
         if !exam::change(&mut self.tx, &self.who.tenant, row, next, by).await? {
             return Err(AppError::Conflict);
+        }
+        if is_archived {
+            let version = (row.reading_id.as_str(), row.version + 1, row.location_id.as_str());
+            archive::queue(&mut self.tx, &self.who.tenant, version, self.now_us).await?;
+        } else {
+            let (tenant, reading) = (&self.who.tenant, &row.reading_id);
+            archive::supersede(&mut self.tx, tenant, reading, self.now_us).await?;
         }
         self.counts(&row.location_id, row.captured_at_us);
         self.tell_reading(row, to.as_deref());

@@ -1,5 +1,6 @@
 //! The command line: one file per command, or per group of them.
 
+mod archive;
 mod audit;
 mod authority;
 mod fleet;
@@ -66,6 +67,9 @@ enum Admin {
     People(people::PeopleCommand),
     #[command(flatten)]
     Audit(audit::AuditCommand),
+    /// Archives that readings are sent to as DICOM objects.
+    #[command(subcommand)]
+    Archive(archive::ArchiveCommand),
 }
 
 impl Cli {
@@ -98,6 +102,9 @@ impl Cli {
             }
             Command::Admin { command: Admin::Authority(command) } => command.run(&config),
             Command::Admin { command: Admin::Audit(command) } => {
+                command.run(&open_store(&config).await?).await
+            }
+            Command::Admin { command: Admin::Archive(command) } => {
                 command.run(&open_store(&config).await?).await
             }
             Command::Admin { command: Admin::People(command) } => {

@@ -19,6 +19,15 @@ pub struct SignedReading {
     pub name: String,
 }
 
+/// An image as the signature sees it.
+#[derive(Debug, Clone, Serialize)]
+pub struct SignedImage {
+    pub instance_id: String,
+    pub version: i64,
+    /// Of the whole file.
+    pub sha256: String,
+}
+
 /// What a person typed.
 #[derive(Debug, Clone, Serialize)]
 pub struct SignedEntry {
@@ -32,6 +41,8 @@ pub struct SignedEntry {
 pub struct Content {
     pub encounter_id: String,
     pub readings: Vec<SignedReading>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<SignedImage>,
     pub entries: Vec<SignedEntry>,
     /// In words, what was left open.
     pub open: Vec<String>,

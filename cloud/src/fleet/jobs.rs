@@ -5,7 +5,7 @@
 use crate::{
     Core,
     app::report,
-    clock,
+    archive, clock,
     domain::placement::{SESSION_IDLE_MAX_US, TRAY_MAX_US},
     fleet::reconcile,
     store::{StoreError, aging, live, patient, prune, upload},
@@ -27,6 +27,8 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// How far the reports may be behind.
 const REPORT_EVERY: Duration = Duration::from_secs(20);
 const COUNT_EVERY: Duration = Duration::from_secs(600);
+/// How long a reading that was just accepted waits until it is sent to the archive.
+const EXPORT_EVERY: Duration = Duration::from_secs(5);
 const AGING_EVERY: Duration = Duration::from_secs(10);
 /// How late a page hears of what an `admin` command or a replica whose hint was lost has done.
 const HEADS_EVERY: Duration = Duration::from_secs(2);
@@ -37,6 +39,7 @@ pub fn start(core: &Core, tasks: &mut JoinSet<()>) {
     tasks.spawn(prune(core.clone()));
     tasks.spawn(count(core.clone()));
     tasks.spawn(report(core.clone()));
+    tasks.spawn(export(core.clone()));
 }
 
 async fn age(core: Core) {
@@ -149,6 +152,17 @@ async fn report(core: Core) {
         tick.tick().await;
         if let Err(error) = report::count_all(&core.db, clock::now_us()).await {
             tracing::warn!(%error, "cannot count for the reports, will try again");
+        }
+    }
+}
+
+async fn export(core: Core) {
+    let mut tick = tokio::time::interval(EXPORT_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = archive::export_once(&core, clock::now_us()).await {
+            tracing::warn!(%error, "cannot send to archives, will try again");
         }
     }
 }

@@ -299,6 +299,16 @@ fn dicomweb_routes() -> Vec<Route> {
             CLINICAL,
             wado::bulk_data,
         ),
+        get(
+            "/dicomweb/studies/{study}/series/{series}/instances/{sop}/rendered",
+            CLINICAL,
+            wado::rendered,
+        ),
+        get(
+            "/dicomweb/studies/{study}/series/{series}/instances/{sop}/frames/{frames}/rendered",
+            CLINICAL,
+            wado::rendered,
+        ),
         large("/dicomweb/studies"),
         large("/dicomweb/studies/{study}"),
     ]

@@ -50,7 +50,7 @@ pub fn start(core: &Core, endpoint: Endpoint, tasks: &mut JoinSet<()>) {
     tasks.spawn(commit::run(core.clone(), parsed, outbox.clone()));
     tasks.spawn(sessions::run(core.clone(), outbox.clone()));
     tasks.spawn(worklists::run(core.clone(), outbox.clone()));
-    tasks.spawn(worklists::every_hour(core.clone()));
+    tasks.spawn(worklists::look(core.clone()));
     if has_other_replicas {
         tasks.spawn(mqtt::publish_hints(client.clone(), core.live.clone(), replica));
     }

@@ -13,7 +13,6 @@ use chiasm_proto::{
     GatewayId,
     worklist::{ProcedureStep, ProcedureStepStatus},
 };
-use uuid::Uuid;
 
 /// Longest list of instances that is kept, in bytes of its JSON.
 const INSTANCES_BYTES_MAX: usize = 256 * 1024;
@@ -65,14 +64,13 @@ async fn visit(
     step: &ProcedureStep,
 ) -> Result<Option<String>, StoreError> {
     let mut named = Vec::new();
-    let uid = step.study_instance_uid.as_deref().and_then(|uid| uid.strip_prefix("2.25."));
-    if let Some(number) = uid.and_then(|number| number.parse().ok()) {
-        let id = Uuid::from_u128(number).to_string();
+    let of_study = step.study_instance_uid.as_deref().and_then(accession::visit_of_study);
+    if let Some(id) = of_study {
         named.extend(encounter::by_id(tx, tenant, &id).await?.map(|it| it.encounter_id));
     }
-    let accession = step.accession.as_deref().map(str::trim);
-    if let Some(accession) = accession.filter(|it| accession::is_valid(it)) {
-        named.extend(encounter::id_of_accession(tx, tenant, accession).await?);
+    let number = step.accession.as_deref().map(str::trim);
+    if let Some(number) = number.filter(|it| accession::is_valid(it)) {
+        named.extend(encounter::id_of_accession(tx, tenant, number).await?);
     }
     named.dedup();
     Ok(if named.len() == 1 { named.pop() } else { None })

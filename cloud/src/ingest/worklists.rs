@@ -1,27 +1,29 @@
 //! Telling gateways the schedule of their location, for imagers that ask for a worklist: the whole
-//! truth from yesterday to tomorrow, at each birth, whenever the schedule changes, and by the hour,
-//! because days go by.
+//! truth from yesterday to tomorrow, at each birth and whenever the schedule changes. Commands and
+//! other replicas change it too, and days go by: what is different from what was sent last is found
+//! by looking.
 
 use super::outbox::Outbox;
 use crate::{
     Core,
-    app::local_time,
+    app::{accession::study_uid, local_time},
     clock,
     store::{
         StoreError, Tx,
+        site::{self, Location},
         worklist::{self, Visit},
     },
 };
 use chiasm_proto::{
-    GatewayId, TenantId,
+    GatewayId, Sha256, TenantId,
     worklist::{ScheduledVisit, VISITS_MAX, Worklist},
 };
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
-use std::time::Duration;
-use uuid::Uuid;
+use std::{collections::HashMap, time::Duration};
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-const EVERY: Duration = Duration::from_secs(3600);
+/// How late a gateway hears of what a command has changed, and of midnight.
+const LOOK_EVERY: Duration = Duration::from_secs(20);
 
 /// Serves [`crate::core::Downlink::schedule_changed`], for ever.
 pub async fn run(core: Core, outbox: Outbox) {
@@ -36,23 +38,39 @@ pub async fn run(core: Core, outbox: Outbox) {
     }
 }
 
-/// Another day has begun somewhere, or a command has changed a schedule.
-pub async fn every_hour(core: Core) {
-    let mut tick = tokio::time::interval(EVERY);
-    tick.tick().await;
+/// Looks for schedules that are different from before, for ever.
+pub async fn look(core: Core) {
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    let mut seen = HashMap::new();
     loop {
         tick.tick().await;
-        let connected = async {
-            let mut tx = core.db.all_tenants_read().await?;
-            worklist::connected(&mut tx).await
-        };
-        match connected.await {
-            Ok(all) => {
-                all.iter().for_each(|(tenant, at)| core.downlink.schedule_changed(tenant, at));
-            }
-            Err(error) => tracing::warn!(%error, "cannot send worklists, will try again"),
+        if let Err(error) = look_once(&core, &mut seen).await {
+            tracing::warn!(%error, "cannot look for changed schedules, will try again");
         }
     }
+}
+
+/// What each location's visits were when they were looked at last.
+type Seen = HashMap<(String, String), Sha256>;
+
+async fn look_once(core: &Core, seen: &mut Seen) -> Result<(), StoreError> {
+    let mut tx = core.db.all_tenants_read().await?;
+    let connected = worklist::connected(&mut tx).await?;
+    drop(tx);
+    seen.retain(|key, _| connected.contains(key));
+    for (tenant, location) in connected {
+        let mut tx = core.db.tenant_read(&tenant).await?;
+        let Some(found) = site::location(&mut tx, &tenant, &location).await? else { continue };
+        let visits = of_location(&mut tx, &tenant, &found, clock::now_us()).await?.visits;
+        let visits = serde_json::to_vec(&visits).expect("plain data always serialises");
+        let now = Sha256::of(&visits);
+        let before = seen.insert((tenant.clone(), location.clone()), now);
+        // The first time it went with the gateway's birth.
+        if before.is_some_and(|before| before != now) {
+            core.downlink.schedule_changed(&tenant, &location);
+        }
+    }
+    Ok(())
 }
 
 async fn tell_gateways(
@@ -78,27 +96,37 @@ pub async fn of_gateway(
     (tenant, gateway): (&str, &str),
     now_us: i64,
 ) -> Result<Option<Worklist>, StoreError> {
-    let found = worklist::location_of(tx, tenant, gateway).await?;
-    let Some((location_id, location, zone)) = found else { return Ok(None) };
-    let zone = local_time::zone(&zone);
+    let Some(location) = worklist::location_of(tx, tenant, gateway).await? else {
+        return Ok(None);
+    };
+    of_location(tx, tenant, &location, now_us).await.map(Some)
+}
+
+async fn of_location(
+    tx: &mut Tx,
+    tenant: &str,
+    location: &Location,
+    now_us: i64,
+) -> Result<Worklist, StoreError> {
+    let zone = local_time::zone(&location.time_zone);
     let today = local_time::date(now_us, &zone);
     let first = today.saturating_sub(1.day()).to_string();
     let last = today.saturating_add(1.day()).to_string();
     let limit = i64::try_from(VISITS_MAX).unwrap_or(i64::MAX);
-    let visits = worklist::visits(tx, tenant, &location_id, (&first, &last), limit).await?;
-    Ok(Some(Worklist {
+    let days = (first.as_str(), last.as_str());
+    let visits = worklist::visits(tx, tenant, &location.location_id, days, limit).await?;
+    Ok(Worklist {
         generated_at: Timestamp::from_microsecond(now_us).unwrap_or_default(),
-        location,
+        location: location.name.clone(),
         visits: visits.into_iter().filter_map(|visit| scheduled(visit, &zone)).collect(),
-    }))
+    })
 }
 
 /// `None` where an older version has named the visit in a way that makes no UID.
 fn scheduled(visit: Visit, zone: &TimeZone) -> Option<ScheduledVisit> {
-    let encounter: Uuid = visit.encounter_id.parse().ok()?;
     Some(ScheduledVisit {
         accession: visit.accession,
-        study_instance_uid: format!("2.25.{}", encounter.as_u128()),
+        study_instance_uid: study_uid(&visit.encounter_id)?,
         scheduled_at: local_time::local(visit.scheduled_at_us, zone),
         reason: visit.reason,
         chart_number: visit.chart_number,

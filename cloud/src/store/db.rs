@@ -349,6 +349,7 @@ const SHARED_LANES: Step =
 const VERSIONS_BY_EXAM: Step =
     (24, "versions by exam", include_str!("../../migrations/0024_versions_by_exam.sql"));
 const IMAGES: Step = (25, "images", include_str!("../../migrations/0025_images.sql"));
+const ARCHIVE: Step = (33, "archive", include_str!("../../migrations/0033_archive.sql"));
 const SQLITE_STEPS: &[Step] = &[
     TABLES,
     CAPTURES,
@@ -363,6 +364,7 @@ const SQLITE_STEPS: &[Step] = &[
     SHARED_LANES,
     VERSIONS_BY_EXAM,
     IMAGES,
+    ARCHIVE,
 ];
 const POSTGRES_STEPS: &[Step] = &[
     TABLES,
@@ -385,6 +387,8 @@ const POSTGRES_STEPS: &[Step] = &[
     VERSIONS_BY_EXAM,
     IMAGES,
     (26, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    ARCHIVE,
+    (34, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
 ];
 const FILL_ON_POSTGRES: &str = concat!(
     include_str!("../../migrations/postgres/all_tenants.sql"),

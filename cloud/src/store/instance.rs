@@ -71,7 +71,8 @@ macro_rules! instance_rows {
                 i.received_at_us, i.filed_at_us, i.sop_instance_uid, i.sop_class_uid,
                 i.transfer_syntax_uid, i.study_instance_uid, i.series_instance_uid, i.modality,
                 i.eye, i.eye_disagreement, i.frames, i.series_number, i.instance_number,
-                i.concatenation_uid, i.acquired_at, i.patient_id, i.patient_name_folded, i.birth_date, i.accession,
+                i.concatenation_uid, i.acquired_at, i.patient_id, i.patient_name_folded,
+                i.birth_date, i.accession,
                 i.header, i.place, i.reason, i.encounter_id, i.is_late, i.contradicts, i.version,
                 i.changed_at_us, i.changed_by, i.change_reason
             FROM ",
@@ -89,7 +90,8 @@ pub async fn insert(tx: &mut Tx, tenant: &str, row: &InstanceRow) -> Result<bool
             received_at_us, filed_at_us, sop_instance_uid, sop_class_uid, transfer_syntax_uid,
             study_instance_uid, series_instance_uid, modality, eye, eye_disagreement, frames,
             series_number, instance_number, concatenation_uid, acquired_at, patient_id,
-            patient_name_folded, birth_date, accession, header, place, reason, encounter_id, is_late, contradicts)
+            patient_name_folded, birth_date, accession, header, place, reason, encounter_id,
+            is_late, contradicts)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
             $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,
             $36, $37)
@@ -156,14 +158,21 @@ pub async fn by_id(
     tx.fetch_optional(sql, args![tenant, instance]).await
 }
 
-/// The first instance that was filed with a SOP Instance UID.
-pub async fn first_of_uid(
+/// Takes a SOP Instance UID for an instance; gives the one that has it already. Waits for whoever
+/// takes the same at this moment: do this before anything is locked.
+pub async fn claim_uid(
     tx: &mut Tx,
     tenant: &str,
     sop_instance_uid: &str,
+    instance: &str,
 ) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT instance_id FROM instance WHERE tenant_id = $1 AND sop_instance_uid = $2
-        ORDER BY filed_at_us, instance_id LIMIT 1";
+    let sql = "INSERT INTO instance_uid (tenant_id, sop_instance_uid, instance_id)
+        VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    if tx.execute(sql, args![tenant, sop_instance_uid, instance]).await? == 1 {
+        return Ok(None);
+    }
+    let sql = "SELECT instance_id FROM instance_uid
+        WHERE tenant_id = $1 AND sop_instance_uid = $2";
     let row: Option<(String,)> = tx.fetch_optional(sql, args![tenant, sop_instance_uid]).await?;
     Ok(row.map(|(id,)| id))
 }
@@ -195,6 +204,21 @@ pub async fn of_day(
         ORDER BY i.encounter_id, i.series_instance_uid, i.instance_id LIMIT $4"
     );
     tx.fetch_all(sql, args![tenant, location, date, INSTANCES_MAX]).await
+}
+
+/// What carries a visit's own Study Instance UID, or came in its lane session, and is held.
+pub async fn held_of_visit(
+    tx: &mut Tx,
+    tenant: &str,
+    (encounter, study): (&str, &str),
+) -> Result<Vec<InstanceRow>, StoreError> {
+    let sql = instance_rows!(
+        "WHERE i.tenant_id = $1 AND i.place = 'held' AND (i.study_instance_uid = $3
+            OR i.lane_session_id IN (SELECT s.lane_session_id FROM lane_session s
+                WHERE s.tenant_id = $1 AND s.encounter_id = $2))
+        ORDER BY i.received_at_us, i.instance_id LIMIT $4"
+    );
+    tx.fetch_all(sql, args![tenant, encounter, study, INSTANCES_MAX]).await
 }
 
 /// What waits at a location, oldest first.

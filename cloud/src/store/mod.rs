@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod aging;
+pub mod archive;
 pub mod audit;
 pub mod audit_about;
 pub mod audit_list;

@@ -1,6 +1,6 @@
 //! What imagers say they are doing: images are on their way (D7).
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, instance::InstanceRow};
 use crate::args;
 
 /// Most steps of one exam that its page shows.
@@ -20,6 +20,22 @@ crate::row! {
         pub instances: String,
         pub begun_at_us: i64,
         pub said_at_us: i64,
+    }
+}
+
+impl StepRow {
+    /// Whether what the imager told of is not there yet: everything that it listed, or if it listed
+    /// nothing, anything of its study.
+    pub fn is_waited_for(&self, there: &[InstanceRow]) -> bool {
+        let listed: Vec<String> = serde_json::from_str(&self.instances).unwrap_or_default();
+        let is_there = match (listed.is_empty(), &self.study_instance_uid) {
+            (false, _) => {
+                listed.iter().all(|uid| there.iter().any(|row| row.sop_instance_uid == *uid))
+            }
+            (true, Some(study)) => there.iter().any(|row| row.study_instance_uid == *study),
+            (true, None) => false,
+        };
+        self.status != "discontinued" && !is_there
     }
 }
 

@@ -1,6 +1,6 @@
 //! The schedule of a gateway's location, as imagers ask for it.
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, site::Location};
 use crate::args;
 
 crate::row! {
@@ -17,12 +17,12 @@ crate::row! {
     }
 }
 
-/// Location, its name and its time zone, of a gateway that is not revoked.
+/// The location of a gateway that is not revoked.
 pub async fn location_of(
     tx: &mut Tx,
     tenant: &str,
     gateway: &str,
-) -> Result<Option<(String, String, String)>, StoreError> {
+) -> Result<Option<Location>, StoreError> {
     let sql = "SELECT l.location_id, l.name, l.time_zone FROM gateway g
         JOIN location l ON l.tenant_id = g.tenant_id AND l.location_id = g.location_id
         WHERE g.tenant_id = $1 AND g.gateway_id = $2 AND g.revoked_at_us IS NULL";

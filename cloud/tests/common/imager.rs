@@ -135,6 +135,9 @@ impl Sender {
             && progress.status == InstanceStatus::Incomplete
         {
             let at = usize::try_from(progress.offset).unwrap();
+            if at >= file.len() {
+                return answer;
+            }
             let end = (at + part_len).min(file.len());
             answer = self.part(offer.sha256, progress.offset, &file[at..end]).await;
         }

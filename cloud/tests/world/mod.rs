@@ -3,6 +3,9 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub mod carry;
+pub mod dicom;
+pub mod images;
+pub mod oct;
 pub mod past;
 pub mod readings;
 

@@ -5,6 +5,7 @@
 //! every seed and [`Knobs`] that change it. Every driver that reads values has at least one, and
 //! one test holds all of them to what the drivers read.
 
+mod dicom;
 mod haag_streit;
 mod huvitz;
 mod huvitz_files;
@@ -30,6 +31,7 @@ mod visionix_native;
 mod zeiss;
 
 pub mod dice;
+pub mod dicom_file;
 pub mod nidek_ark;
 pub mod nidek_lm;
 pub mod nidek_nt;
@@ -91,6 +93,12 @@ pub static SIMULATORS: &[&Simulator] = &[
     &myah::MYAH,
     &zeiss::IOLMASTER500,
     &oculus::PENTACAM,
+    &dicom::AR,
+    &dicom::KER,
+    &dicom::LEN,
+    &dicom::SRF,
+    &dicom::VA,
+    &dicom::OAM,
     &tomey::FORM,
     &tomey::RC800,
     &tomey::RC,

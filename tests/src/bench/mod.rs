@@ -8,6 +8,7 @@
 //! | [`backlog`] | how fast readings are filed after an outage |
 //! | [`bare`] | what the database alone can take |
 //! | [`idle`] | what a gateway costs while nobody measures |
+//! | [`imaging`] | how fast images are taken, beside other receivers |
 //! | [`pages`] | how pages and reports take more data |
 //! | [`edge`], [`gateway_log`] | the gateway, and the moments that its log tells |
 //! | [`prints`], [`load`] | what is sent |
@@ -19,6 +20,7 @@ pub mod edge;
 pub mod floor;
 pub mod gateway_log;
 pub mod idle;
+pub mod imaging;
 pub mod latency;
 pub mod load;
 pub mod machine;

@@ -10,9 +10,11 @@ use dicom_ul::{
     pdu::{PDataValue, PDataValueType},
 };
 use std::io::Cursor;
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::net::TcpStream;
 
 const PDU_LEN_MAX: u32 = 128 * 1024;
+/// Of a unit with one value: length, context, control byte.
+const PDATA_HEADER_LEN: usize = 12;
 const NO_DATA_SET: u16 = 0x0101;
 const WITH_DATA_SET: u16 = 0x0001;
 const PENDING: u16 = 0xFF00;
@@ -182,9 +184,19 @@ async fn send_command(
 }
 
 async fn send_data(association: &mut Association, context: u8, data: &[u8]) -> Result<()> {
-    let mut writer = association.send_pdata(context);
-    writer.write_all(data).await?;
-    Ok(writer.finish().await?)
+    // Not by the library's own writer: dropped, it blocks its thread.
+    let len_max = usize::try_from(association.acceptor_max_pdu_length())? - PDATA_HEADER_LEN;
+    let mut pieces = data.chunks(len_max).peekable();
+    while let Some(piece) = pieces.next() {
+        let value = PDataValue {
+            presentation_context_id: context,
+            value_type: PDataValueType::Data,
+            is_last: pieces.peek().is_none(),
+            data: piece.to_vec(),
+        };
+        association.send(&Pdu::PData { data: vec![value] }).await?;
+    }
+    Ok(())
 }
 
 /// The next message, with its data set if it has one.

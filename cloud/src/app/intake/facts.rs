@@ -11,7 +11,6 @@ use crate::{
     store::{StoreError, Tx, encounter, instance, lane_open, patient},
 };
 use jiff::tz::{Offset, TimeZone};
-use uuid::Uuid;
 
 /// Everything that was looked up; [`Gathered::facts`] gives it to the rule.
 #[derive(Debug, Default)]
@@ -54,11 +53,11 @@ impl Gathered {
         tx: &mut Tx,
         arrived: &Arrived,
         header: &Header,
-        now_us: i64,
+        (instance, now_us): (&str, i64),
     ) -> Result<Self, StoreError> {
         let tenant = arrived.tenant.as_str();
         let sop = header.sop_instance_uid.as_deref().unwrap_or_default();
-        let contradicts = instance::first_of_uid(tx, tenant, sop).await?;
+        let contradicts = instance::claim_uid(tx, tenant, sop, instance).await?;
         let zone = lane_open::time_zone(tx, tenant, &arrived.location).await?;
         let zone = local_time::zone(zone.as_deref().unwrap_or("UTC"));
         let acquired_at_us = moment(header, &zone);
@@ -121,9 +120,10 @@ async fn by_study(
     tenant: &str,
     uid: Option<&str>,
 ) -> Result<Option<Visit>, StoreError> {
-    let number = uid.and_then(|uid| uid.strip_prefix("2.25.")).and_then(|it| it.parse().ok());
-    let Some(number) = number else { return Ok(None) };
-    visit(tx, tenant, &Uuid::from_u128(number).to_string()).await
+    match uid.and_then(accession::visit_of_study) {
+        Some(encounter) => visit(tx, tenant, &encounter).await,
+        None => Ok(None),
+    }
 }
 
 async fn visit(tx: &mut Tx, tenant: &str, encounter: &str) -> Result<Option<Visit>, StoreError> {

@@ -10,8 +10,7 @@ pub mod wado;
 
 use super::Fault;
 use crate::{
-    app::look,
-    app::principal::Principal,
+    app::{about, look, principal::Principal},
     clock,
     store::{Db, audit::About, instance::InstanceRow, instance_index::Filter},
 };
@@ -58,7 +57,7 @@ async fn note_look(db: &Db, who: &Principal, rows: &[InstanceRow]) -> Result<(),
             // Of an inbox: by the study.
             None => rows.first().map_or("", |row| row.study_instance_uid.as_str()),
         };
-        let about = exam.map(About::exam).unwrap_or_default();
+        let about = exam.map(About::exam).unwrap_or_default().kinds([about::IMAGE]);
         look::look_at(db, who, ("images_read", subject), about, clock::now_us()).await?;
     }
     Ok(())

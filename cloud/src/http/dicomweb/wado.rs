@@ -2,8 +2,8 @@
 
 use super::{Address, base_url, json, multipart, note_look};
 use crate::{
-    http::{Fault, Web, Who},
-    imaging::{Charset, Header, Span, frames, walk},
+    http::{Fault, Web, Who, extract::Params, pages::instance},
+    imaging::{Charset, Header, Span, frames, header::Window, walk},
     store::{
         instance::InstanceRow,
         instance_index::{self as index, Filter},
@@ -18,6 +18,7 @@ use axum::{
 use dicom_core::Tag;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStoreExt, path::Path as Key};
+use serde::Deserialize;
 use serde_json::Value as Json;
 use std::{fs::File, io::BufReader};
 
@@ -166,6 +167,57 @@ pub async fn frames(
     });
     let body = Body::from_stream(multipart::stream(&boundary, parts));
     Ok(multipart::response(kind, &boundary, body))
+}
+
+/// How a picture is wanted.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Rendering {
+    /// Center, width and function: `127,255,linear`.
+    window: Option<String>,
+}
+
+impl Rendering {
+    fn window(&self) -> Result<Option<Window>, Fault> {
+        let Some(text) = self.window.as_deref() else { return Ok(None) };
+        let mut parts = text.split(',').map(str::trim);
+        let mut number = || parts.next().and_then(|part| part.parse().ok());
+        let (center, width) = (number(), number());
+        if !matches!(parts.next(), None | Some("" | "linear")) {
+            return Err(Fault::bad_request("Only the function `linear` is known of a window."));
+        }
+        // One of them alone is a fault, and so is none.
+        instance::window(center, Some(width.unwrap_or(f64::NAN)))
+    }
+}
+
+/// A frame, by default the first, as a picture for people.
+pub async fn rendered(
+    State(web): State<Web>,
+    who: Who,
+    Path(address): Path<Address>,
+    Params(ask): Params<Rendering>,
+) -> Result<Response, Fault> {
+    let window = ask.window()?;
+    let row = one(&web, &who, &address).await?;
+    let number: u32 = match address.frames.as_str() {
+        "" => 1,
+        text => text.parse().map_err(|_| {
+            Fault::bad_request("One frame is rendered at a time; they are numbered from 1.")
+        })?,
+    };
+    let opened = instance::opened(&web, &who, &row.instance_id).await?;
+    // Here frames are numbered as they are stored, there as they are shown.
+    let order = opened.header.frame_order.as_deref();
+    let place = match order {
+        Some(order) => order.iter().position(|frame| *frame == number).map(|at| at + 1),
+        None => usize::try_from(number).ok(),
+    };
+    let place = place.ok_or_else(|| Fault::not_found("frame"))?;
+    let name = (who.tenant.as_str(), row.instance_id.as_str());
+    let store = instance::store(&web)?;
+    let shown = web.core.pictures.frame(&store, name, &opened, (place, window)).await?;
+    Ok(([(header::CONTENT_TYPE, shown.media_type)], shown.bytes).into_response())
 }
 
 /// What a frame is outside of its object (PS3.18, table 8.7.3-5).

@@ -13,7 +13,9 @@ use crate::{
     },
     pki,
     store::{
-        StoreError, encounter, fleet, instance, live, refusal,
+        StoreError, encounter, fleet, instance,
+        live::{self, Kind, NewEvent},
+        refusal,
         upload::{self as uploads, UploadRow},
     },
 };
@@ -233,7 +235,8 @@ impl Receiving<'_> {
         let sha256 = self.offer.sha256.to_string();
         let mut tx = self.core.db.tenant(tenant).await?;
         let known = uploads::get(&mut tx, tenant, &sha256).await?;
-        if known.is_none() && uploads::count(&mut tx, tenant, gateway).await? >= UPLOADS_MAX {
+        let known_bytes = known.map(|known| known.received_bytes);
+        if known_bytes.is_none() && uploads::count(&mut tx, tenant, gateway).await? >= UPLOADS_MAX {
             return Err(Refusal::TooMany);
         }
         let encounter_id = match &self.offer.lane_session {
@@ -245,13 +248,23 @@ impl Receiving<'_> {
             gateway_id: gateway.to_owned(),
             offer: serde_json::to_string(self.offer).expect("plain data always serialises"),
             len_bytes: i64::try_from(self.offer.len_bytes).unwrap_or(i64::MAX),
-            received_bytes: known.map_or(0, |known| known.received_bytes),
+            received_bytes: known_bytes.unwrap_or(0),
             sop_instance_uid: self.offer.sop_instance_uid.clone(),
             encounter_id,
             offered_at_us: now_us,
         };
         uploads::put(&mut tx, tenant, &row).await?;
+        // The exam shows that something arrives.
+        let event = row.encounter_id.filter(|_| known_bytes.is_none()).map(|encounter| NewEvent {
+            encounter_id: Some(encounter.clone()),
+            subject: Some(encounter),
+            ..NewEvent::new(now_us, Kind::ExamChanged)
+        });
+        live::append(&mut tx, tenant, event.as_slice()).await?;
         tx.commit().await?;
+        if event.is_some() {
+            self.core.live.announce(tenant);
+        }
         Ok(())
     }
 

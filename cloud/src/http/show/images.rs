@@ -6,7 +6,7 @@ use crate::{
     store::{instance::InstanceRow, procedure_step::StepRow, upload::UploadRow},
 };
 use jiff::{civil::DateTime, tz::TimeZone};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Tiles of one series; the viewer leads to the others.
 const TILES_MAX: usize = 12;
@@ -76,21 +76,22 @@ pub struct Expected {
     pub link: String,
 }
 
-/// The series of rows that stand in the order of their studies and series.
+/// Rows by series, in the order in which each began. What people decide about separately stands
+/// apart.
 pub fn series(rows: &[InstanceRow]) -> Vec<SeriesView> {
-    let is_one = |a: &InstanceRow, b: &InstanceRow| {
-        let same = |it: &InstanceRow| {
-            (
-                it.series_instance_uid.clone(),
-                it.place.clone(),
-                it.patient_id.clone(),
-                it.birth_date.clone(),
-                it.is_late,
-            )
-        };
-        same(a) == same(b) && a.place != "quarantined"
-    };
-    rows.chunk_by(is_one).filter_map(view).collect()
+    let mut places: HashMap<_, usize> = HashMap::new();
+    let mut groups: Vec<Vec<InstanceRow>> = Vec::new();
+    for row in rows {
+        let of_itself = (row.place == "quarantined").then_some(&row.instance_id);
+        let patient = (&row.patient_id, &row.birth_date);
+        let key = (&row.series_instance_uid, &row.place, row.is_late, patient, of_itself);
+        let at = *places.entry(key).or_insert_with(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        groups[at].push(row.clone());
+    }
+    groups.iter().filter_map(|group| view(group)).collect()
 }
 
 fn view(rows: &[InstanceRow]) -> Option<SeriesView> {
@@ -176,17 +177,6 @@ fn amount(rows: &[InstanceRow], kind: ImageKind) -> String {
 
 /// What is expected by the word of imagers, but for what is there already.
 pub fn expected(steps: &[StepRow], rows: &[InstanceRow], zone: &TimeZone) -> Vec<Expected> {
-    let is_there = |step: &StepRow| {
-        let listed: Vec<String> = serde_json::from_str(&step.instances).unwrap_or_default();
-        match (listed.is_empty(), &step.study_instance_uid) {
-            (false, _) => {
-                listed.iter().all(|uid| rows.iter().any(|row| row.sop_instance_uid == *uid))
-            }
-            (true, Some(study)) => rows.iter().any(|row| row.study_instance_uid == *study),
-            (true, None) => false,
-        }
-    };
-    let waits = |step: &&StepRow| step.status != "discontinued" && !is_there(step);
     let view = |step: &StepRow| Expected {
         id: step.step_uid.clone(),
         words: match step.status.as_str() {
@@ -201,7 +191,7 @@ pub fn expected(steps: &[StepRow], rows: &[InstanceRow], zone: &TimeZone) -> Vec
         },
         link: step.link_id.clone(),
     };
-    steps.iter().filter(waits).map(view).collect()
+    steps.iter().filter(|step| step.is_waited_for(rows)).map(view).collect()
 }
 
 /// What is on its way from a gateway.

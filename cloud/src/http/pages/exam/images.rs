@@ -2,7 +2,7 @@
 
 use super::super::{Action, Fault, Web, Who, begin};
 use crate::{
-    app::assign_images,
+    app::{about, accession::study_uid, assign_images},
     http::{
         extract::Form,
         show::images::{self, Expected, SeriesView},
@@ -17,6 +17,8 @@ use jiff::tz::TimeZone;
 
 pub struct ImagesView {
     pub series: Vec<SeriesView>,
+    /// Of this visit by one sign, and not by another: shown without their pictures.
+    pub held: Vec<SeriesView>,
     pub expected: Vec<Expected>,
     pub arriving: Vec<Expected>,
 }
@@ -31,15 +33,26 @@ impl ImagesView {
         let rows = instance::of_encounter(tx, &who.tenant, encounter).await?;
         let steps = procedure_step::of_encounter(tx, &who.tenant, encounter).await?;
         let uploads = upload::of_encounter(tx, &who.tenant, encounter).await?;
+        let study = study_uid(encounter).unwrap_or_default();
+        let held = instance::held_of_visit(tx, &who.tenant, (encounter, &study)).await?;
         Ok(Self {
+            held: images::series(&held),
             series: images::series(&rows),
             expected: images::expected(&steps, &rows, zone),
             arriving: images::arriving(&uploads, zone),
         })
     }
 
+    /// What the audit calls what is shown.
+    pub fn kind(&self) -> Option<String> {
+        (!self.series.is_empty()).then(|| about::IMAGE.to_owned())
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.series.is_empty() && self.expected.is_empty() && self.arriving.is_empty()
+        self.series.is_empty()
+            && self.held.is_empty()
+            && self.expected.is_empty()
+            && self.arriving.is_empty()
     }
 }
 

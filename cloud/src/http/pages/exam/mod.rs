@@ -133,6 +133,7 @@ pub async fn show(
     drop(tx);
     let typed = record.kinds();
     let shown = rows.iter().chain(&earlier).flat_map(|row| about::kinds_of(&row.body)).chain(typed);
+    let shown = shown.chain(pictures.kind());
     let about = About::exam(&id).kinds(shown);
     look::look_at(&web.core.db, &who, ("exam_seen", &id), about, now_us).await?;
     let view = |row| {

@@ -87,7 +87,10 @@ impl Ask {
 }
 
 /// Both or neither, and something that can be seen through.
-fn window(center: Option<f64>, width: Option<f64>) -> Result<Option<Window>, Fault> {
+pub(in crate::http) fn window(
+    center: Option<f64>,
+    width: Option<f64>,
+) -> Result<Option<Window>, Fault> {
     match (center, width) {
         (None, None) => Ok(None),
         (Some(center), Some(width))
@@ -99,12 +102,12 @@ fn window(center: Option<f64>, width: Option<f64>) -> Result<Option<Window>, Fau
     }
 }
 
-fn store(web: &Web) -> Result<Arc<dyn ObjectStore>, Fault> {
+pub(in crate::http) fn store(web: &Web) -> Result<Arc<dyn ObjectStore>, Fault> {
     web.core.archive.store().map_err(|error| Fault::ours(&error))
 }
 
 /// An instance of the tenant.
-async fn opened(web: &Web, who: &Who, id: &str) -> Result<Arc<Opened>, Fault> {
+pub(in crate::http) async fn opened(web: &Web, who: &Who, id: &str) -> Result<Arc<Opened>, Fault> {
     let pictures = &web.core.pictures;
     let found = match pictures.known(&who.tenant, id) {
         Some(found) => found,
