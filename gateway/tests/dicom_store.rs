@@ -13,11 +13,11 @@ use support::{
     dicom::{EXPLICIT, IMPLICIT, J2K, OPT, Object, RLE, Sender, World, dcmtk, said},
     fixture, free_port, until,
 };
-use uuid::Uuid;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use uuid::Uuid;
 
 #[tokio::test]
 async fn dcmtk_sends_in_four_syntaxes_and_the_bytes_are_kept() {
