@@ -3,17 +3,21 @@
 mod support;
 
 use chiasm_gateway::dicom::command::{ERROR_COMMENT, STATUS};
-use chiasm_proto::fleet::LinkStatus;
+use chiasm_proto::{
+    Body, LaneId, LaneSessionId,
+    fleet::{LinkStatus, OpenSession},
+};
 use dicom_dictionary_std::uids;
 use std::{fs, path::Path, time::Duration};
 use support::{
     dicom::{EXPLICIT, IMPLICIT, J2K, OPT, Object, RLE, Sender, World, dcmtk, said},
-    free_port, until,
+    fixture, free_port, until,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use uuid::Uuid;
 
 #[tokio::test]
 async fn dcmtk_sends_in_four_syntaxes_and_the_bytes_are_kept() {
@@ -256,6 +260,32 @@ async fn many_at_once_are_served_and_more_are_told_to_come_again() {
     assert_eq!(world.instances.counts().await.unwrap().waiting, ASSOCIATIONS_MAX as u64);
     until("room again", async || Sender::calling("OCT", world.port, OPT, EXPLICIT).await.ok())
         .await;
+}
+
+/// An object of measurements is a reading like that of a serial instrument, once.
+#[tokio::test]
+async fn an_autorefraction_becomes_one_reading_of_its_lane() {
+    let world = World::new().await;
+    let session = LaneSessionId(Uuid::from_u128(7));
+    world.lanes.lock().unwrap().replace(vec![OpenSession {
+        lane: LaneId::new("lane-1").unwrap(),
+        session,
+        opened_at: jiff::Timestamp::now(),
+        idle_timeout_s: 900,
+    }]);
+    let path = world.dir.path().join("ar.dcm");
+    fs::write(&path, fixture("dicom_measurements/01_ar_both_eyes.raw")).unwrap();
+    for _ in 0..2 {
+        let sent = world.dcmtk("storescu", "OCT", &["-R", path.to_str().unwrap()]).await;
+        assert!(sent.status.success(), "{}", said(&sent));
+    }
+    let documents = world.documents().await;
+    let [Body::Reading(reading)] = &documents[..] else { panic!("{documents:?}") };
+    assert_eq!((reading.link.as_str(), reading.lane.as_str()), ("oct-1", "lane-1"));
+    assert_eq!(reading.lane_session, Some(session));
+    assert_eq!(reading.driver.id, "dicom_measurements");
+    assert!(!reading.decoded.measurements.is_empty());
+    assert_eq!(world.instances.counts().await.unwrap().waiting, 1, "the object is kept too");
 }
 
 /// Readings go before images: the last GiB of the disk is not for them.

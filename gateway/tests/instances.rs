@@ -63,7 +63,10 @@ async fn small_and_large_instances_are_kept_as_they_came_and_survive_a_restart()
     drop(instances);
     let instances = Instances::open(&root).await.unwrap();
     for (held, bytes) in kept {
-        assert_eq!(instances.held(&held.head.sop_instance_uid).await.unwrap(), [held.clone()]);
+        assert_eq!(
+            instances.held(&held.head.sop_instance_uid).await.unwrap(),
+            std::slice::from_ref(&held)
+        );
         let file = whole(&instances.content(&held).await.unwrap(), &held);
         assert_eq!(Sha256::of(&file), held.sha256);
         assert_eq!(&file[128..132], b"DICM");

@@ -35,6 +35,13 @@ const MEASUREMENTS: &[&str] = &[
     uids::MACULAR_GRID_THICKNESS_AND_VOLUME_REPORT_STORAGE,
 ];
 
+/// Reports of many kinds, some of which hold measurements too.
+const REPORTS: &[&str] = &[
+    "1.2.840.10008.5.1.4.1.1.88.22", // Enhanced, Comprehensive, Comprehensive 3D SR
+    "1.2.840.10008.5.1.4.1.1.88.33",
+    "1.2.840.10008.5.1.4.1.1.88.34",
+];
+
 /// What eye imagers send, by the conformance statements of their makers and the standard.
 const STORAGE: &[&str] = &[
     uids::OPHTHALMIC_PHOTOGRAPHY8_BIT_IMAGE_STORAGE,
@@ -97,6 +104,11 @@ pub fn service(abstract_syntax: &str) -> Option<Service> {
 
 pub fn holds_measurements(sop_class_uid: &str) -> bool {
     MEASUREMENTS.contains(&sop_class_uid)
+}
+
+/// Whether an object may hold measurements, and nothing is wrong if it does not.
+pub fn may_hold_measurements(sop_class_uid: &str) -> bool {
+    REPORTS.contains(&sop_class_uid)
 }
 
 /// The classes that are known by name, for the conformance statement.

@@ -26,9 +26,10 @@ pub(super) async fn read(
     imager: &Imager,
     held: &Held,
 ) -> Result<(), AssociationError> {
-    if !classes::holds_measurements(&held.head.sop_class_uid)
-        || held.len_bytes > MEASUREMENTS_LEN_MAX
-    {
+    let class = held.head.sop_class_uid.as_str();
+    let is_report = classes::may_hold_measurements(class);
+    let is_read = is_report || classes::holds_measurements(class);
+    if !is_read || held.len_bytes > MEASUREMENTS_LEN_MAX {
         return Ok(());
     }
     let Some(driver) = drivers::find(DRIVER) else { return Ok(()) };
@@ -46,6 +47,8 @@ pub(super) async fn read(
     let source = Source { link: &imager.id, lane: &imager.lane, driver };
     let documents: Vec<Document> = events(driver, bytes)
         .into_iter()
+        // A report about something else is no fault; it goes to the cloud as an object.
+        .filter(|event| !(is_report && matches!(event, Event::Rejected { .. })))
         .filter_map(|event| document::from_event(source, &node.shared, arrival, event))
         .collect();
     let entry = Entry {

@@ -13,7 +13,7 @@ use chiasm_gateway::{
     health::Health,
     instances::{Held, Instances},
     session::Shared,
-    spool::Spool,
+    spool::{SharedLanes, Spool},
 };
 use chiasm_proto::{Body, LinkId, ScheduledVisit, Worklist};
 use dicom_core::VR;
@@ -43,6 +43,7 @@ pub struct World {
     pub worklist: WorklistCache,
     pub spool: Spool,
     pub health: Arc<Health>,
+    pub lanes: SharedLanes,
     task: JoinHandle<()>,
 }
 
@@ -72,6 +73,7 @@ impl World {
             lanes: Arc::new(Mutex::new(Lanes::default())),
             journal_dir: dir.path().join("journal").into(),
         };
+        let lanes = shared.lanes.clone();
         let instances = Instances::open(&dir.path().join("instances")).await.unwrap();
         let worklist = WorklistCache::open(dir.path());
         let node = Node::new(
@@ -84,7 +86,7 @@ impl World {
         let task = tokio::spawn(Arc::new(node).run());
         until("the node to listen", async || TcpStream::connect(("127.0.0.1", port)).await.ok())
             .await;
-        Self { dir, port, instances, worklist, spool, health, task }
+        Self { dir, port, instances, worklist, spool, health, lanes, task }
     }
 
     /// Stops in the middle of everything.
