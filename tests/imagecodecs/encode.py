@@ -68,5 +68,5 @@ for pixels, bits, name in [(grey, 8, "8 bits"), (deep, 16, "16 bits")]:
     show(f"JPEG lossless, {name}", "70", pixels, bits, frame)
 
 for pixels, name in [(grey, "grey"), (colour, "colour")]:
-    frame = imagecodecs.jpeg8_encode(pixels, level=95)
+    frame = imagecodecs.jpeg8_encode(pixels, level=95, subsampling="444" if pixels.ndim == 3 else None)
     show(f"JPEG baseline, {name}", "50", pixels, 8, frame, 40)

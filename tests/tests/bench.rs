@@ -16,6 +16,8 @@ fn the_benchmark_program_measures_everything() {
             "backlog, 1 gateway(s), SQLite",
             "backlog, 5 gateway(s), PostgreSQL",
             "gateway, 8 links, idle, PSS",
+            "small objects, one association, our gateway",
+            "frames kept in the cloud: scrolling",
         ] {
             assert!(table.contains(line), "no `{line}` in\n{table}");
         }

@@ -72,7 +72,10 @@ pub async fn searched(
 /// Looks that this replica has just noted, so that the hundred frames of one volume do not ask the
 /// database a hundred times. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Recent(Arc<Mutex<Kept<(String, String, String), i64>>>);
+pub struct Recent(Arc<Mutex<Noted>>);
+
+/// When it was noted, by tenant, account, and action with subject.
+type Noted = Kept<(String, String, String), i64>;
 
 /// People and things that are remembered.
 const RECENT_MAX: usize = 4096;

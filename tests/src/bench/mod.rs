@@ -10,6 +10,7 @@
 //! | [`idle`] | what a gateway costs while nobody measures |
 //! | [`imaging`] | how fast images are taken, beside other receivers |
 //! | [`pages`] | how pages and reports take more data |
+//! | [`viewer`] | how soon a scan is seen, and how fast a volume is scrolled through |
 //! | [`edge`], [`gateway_log`] | the gateway, and the moments that its log tells |
 //! | [`prints`], [`load`] | what is sent |
 //! | [`machine`], [`report`] | what the figures were measured on, and the table |
@@ -27,6 +28,7 @@ pub mod machine;
 pub mod pages;
 pub mod prints;
 pub mod report;
+pub mod viewer;
 
 use crate::{gateway::Gateway, mqtt::Identity};
 use anyhow::Result;
@@ -49,6 +51,8 @@ pub struct Plan {
     pub idle_warm_up: Duration,
     pub idle_samples: u64,
     pub idle_sample_every: Duration,
+    /// Frames, rows and columns of the volume that is looked at.
+    pub volume: (u32, u16, u16),
 }
 
 impl Plan {
@@ -59,6 +63,7 @@ impl Plan {
         idle_warm_up: Duration::from_secs(30),
         idle_samples: 6,
         idle_sample_every: Duration::from_secs(10),
+        volume: (128, 1024, 512),
     };
     /// Enough to show that the program works; the figures say nothing.
     pub const QUICK: Self = Self {
@@ -67,5 +72,6 @@ impl Plan {
         idle_warm_up: Duration::from_secs(1),
         idle_samples: 2,
         idle_sample_every: Duration::from_secs(1),
+        volume: (16, 128, 96),
     };
 }

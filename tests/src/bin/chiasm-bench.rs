@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use chiasm_testbed::{
-    bench::{Plan, backlog, idle, imaging, latency, machine, pages, report},
+    bench::{Plan, backlog, idle, imaging, latency, machine, pages, report, viewer},
     story,
 };
 use clap::{Parser, ValueEnum};
@@ -43,6 +43,8 @@ enum Measurement {
     Idle,
     /// How fast a gateway takes images, beside other receivers
     Imaging,
+    /// How soon a scan is seen in the browser, and how fast a volume is scrolled through.
+    Viewer,
     /// How long pages take with little and with much data; only if it is named.
     Pages,
 }
@@ -70,6 +72,9 @@ async fn run(args: &Args) -> Result<ExitCode> {
     }
     if is_wanted(Measurement::Imaging) {
         figures.extend(imaging::measure(args.quick, &args.folder).await?);
+    }
+    if is_wanted(Measurement::Viewer) {
+        figures.extend(viewer::measure(&plan, &args.folder).await?);
     }
     if args.measurements.contains(&Measurement::Pages) {
         figures.extend(pages::measure(&args.sizes, args.only.as_deref(), &args.folder).await?);

@@ -16,13 +16,16 @@ pub fn decode(format: &PixelFormat, bytes: &[u8]) -> Result<Frame, CodecError> {
     if components.iter().any(|component| component.samples().len() != count) {
         return Err(damaged(SYNTAX, "its components differ in size"));
     }
+    // The decoder moves signed samples up to begin with 0; back to two's complement.
+    let flip = if is_signed(bytes) && format.signed { 1u16 << (format.bits_stored - 1) } else { 0 };
     let pixels = match (components, format.samples_per_pixel) {
         ([gray], 1) if format.bits_stored <= 8 => {
-            Pixels::Gray8(gray.samples().iter().map(|value| whole(*value, 255.0) as u8).collect())
+            let value = |value: &f32| whole(*value, 255.0) ^ flip;
+            Pixels::Gray8(gray.samples().iter().map(|it| value(it) as u8).collect())
         }
         ([gray], 1) => {
             let most = ((1u32 << format.bits_stored) - 1) as f32;
-            Pixels::Gray16(gray.samples().iter().map(|value| whole(*value, most)).collect())
+            Pixels::Gray16(gray.samples().iter().map(|value| whole(*value, most) ^ flip).collect())
         }
         ([red, green, blue], 3) => {
             let byte = |component: &hayro_jpeg2000::ComponentData, pixel: usize| {
@@ -38,6 +41,13 @@ pub fn decode(format: &PixelFormat, bytes: &[u8]) -> Result<Frame, CodecError> {
         }
     };
     Ok(frame(format, pixels))
+}
+
+/// Whether the codestream's first component has a sign (ISO/IEC 15444-1, A.5.1).
+fn is_signed(bytes: &[u8]) -> bool {
+    const SSIZ: usize = 42;
+    let start = bytes.windows(4).position(|four| four == [0xFF, 0x4F, 0xFF, 0x51]);
+    start.and_then(|start| bytes.get(start + SSIZ)).is_some_and(|ssiz| ssiz & 0x80 != 0)
 }
 
 fn whole(value: f32, most: f32) -> u16 {

@@ -29,7 +29,9 @@ const SMALL_PER_S_MIN: f64 = 800.0;
 
 /// Measures every receiver that is installed.
 pub async fn measure(is_quick: bool, folder: &Path) -> Result<Vec<Figure>> {
-    let sender = process::system_program("storescu", "apt-get install dcmtk")?;
+    // By its path: pynetdicom puts a program of the same name on PATH.
+    let sender = PathBuf::from("/usr/bin/storescu");
+    ensure!(sender.exists(), "{} is not installed: apt-get install dcmtk", sender.display());
     let folder = tempfile::Builder::new().prefix("chiasm-imaging-").tempdir_in(folder)?;
     let bench = Bench { sender, folder: folder.path().into() };
     let volume = if is_quick { LARGE_QUICK } else { LARGE };
@@ -122,7 +124,7 @@ impl Bench {
     async fn send(&self, receiver: &Receiver, what: &Path) -> Result<Run> {
         let before = receiver.memory_bytes()?;
         let mut command = Command::new(&self.sender);
-        command.args(["-aet", "OCT", "-aec", "CHIASM", "+sd", "+r", "-xe", "127.0.0.1"]);
+        command.args(["-aet", "OCT", "-aec", "CHIASM", "+sd", "+r", "-R", "-xe", "127.0.0.1"]);
         command.arg(receiver.port.to_string()).arg(what);
         let began = Instant::now();
         tokio::task::spawn_blocking(move || process::output(command)).await??;

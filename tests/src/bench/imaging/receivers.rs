@@ -55,7 +55,8 @@ impl Kind {
             }
             Self::Chiasm => return gateway(folder, port).map(Some),
             Self::Pynetdicom => {
-                let target = std::env::var("CARGO_TARGET_DIR").unwrap_or("target".into());
+                let here = concat!(env!("CARGO_MANIFEST_DIR"), "/../target");
+                let target = std::env::var("CARGO_TARGET_DIR").unwrap_or(here.into());
                 let python = PathBuf::from(target).join("pynetdicom/bin/python");
                 let mut command = Command::new(python);
                 command.args(["-m", "pynetdicom", "storescp", &port.to_string(), "-od"]);
