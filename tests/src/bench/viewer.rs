@@ -1,5 +1,5 @@
-//! How soon the first scan of a volume is seen, and how fast it is scrolled through, in a real browser
-//! from the real cloud: with nothing kept anywhere, and with the frames kept in the cloud only.
+//! How soon the first scan of a volume is seen, and how fast it is scrolled through, in a real
+//! browser from the real cloud: with nothing kept anywhere, and with frames kept in the cloud only.
 
 use super::{
     Plan,

@@ -214,7 +214,9 @@ fn deflated_data_sets_are_read_and_bombs_are_refused() {
 proptest! {
     #[test]
     fn no_file_makes_it_panic(
-        cut in 0usize..1200, at in 132usize..1200, bytes in proptest::collection::vec(any::<u8>(), 1..12)
+        cut in 0usize..1200,
+        at in 132usize..1200,
+        bytes in proptest::collection::vec(any::<u8>(), 1..12),
     ) {
         for syntax in [EXPLICIT, IMPLICIT] {
             let mut file = volume().file(syntax);
