@@ -181,7 +181,8 @@ impl Upload<'_> {
         loop {
             let chunk = tokio::select! {
                 chunk = body.next() => chunk,
-                _ = turn.newest.wait_for(|newest| *newest != number) => {
+                // Where nobody can ask any more, nobody has.
+                Ok(_) = turn.newest.wait_for(|newest| *newest != number) => {
                     return Err(PartError::Cut("another connection goes on with it".into()));
                 }
             };
