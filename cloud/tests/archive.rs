@@ -50,7 +50,7 @@ struct Archive {
 }
 
 impl Archive {
-    fn start(port: u16, more: &[&str]) -> Self {
+    async fn start(port: u16, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(STORESCP);
         command.args(["--aetitle", "PACS", "--output-directory"]).arg(folder.path()).args(more);
@@ -59,7 +59,7 @@ impl Archive {
         let begun = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(begun.elapsed() < READY_MAX, "storescp does not listen");
-            std::thread::sleep(Duration::from_millis(20));
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Self { process, folder }
     }
@@ -177,7 +177,7 @@ fn sent_refraction(decoded: &Decoded, eye: Eye) -> RefractionValue {
 
 async fn an_accepted_reading_is_sent_once_and_a_corrected_one_again(mut site: Site) {
     let port = free_port();
-    let archive = Archive::start(port, &[]);
+    let archive = Archive::start(port, &[]).await;
     let visit = site.visits["A-11203"].clone();
     let before = site.accepted(readings::lensmeter(), &visit).await;
     assert!(site.exports(&before).await.is_empty(), "there was no archive yet");
@@ -218,7 +218,7 @@ async fn an_accepted_reading_is_sent_once_and_a_corrected_one_again(mut site: Si
 
 async fn every_kind_of_object_is_valid(mut site: Site) {
     let port = free_port();
-    let archive = Archive::start(port, &[]);
+    let archive = Archive::start(port, &[]).await;
     site.archive_at(port).await;
     let visit = site.visits["A-11203"].clone();
     let refractor = past::refractor("-4.25 -0.75 175", "-3.75 -1.25 5");
@@ -260,13 +260,13 @@ async fn what_an_archive_does_not_take_is_tried_again(mut site: Site) {
     assert!(!export.detail.contains("11203"), "no patient: {}", export.detail);
 
     // One that is there but wants nothing of us.
-    let refusing = Archive::start(port, &["--refuse"]);
+    let refusing = Archive::start(port, &["--refuse"]).await;
     assert_eq!(site.export(1_000_000).await, 0, "not before its time");
     assert_eq!(site.export(RETRY_MIN_US + 5_000_000).await, 0);
     assert_eq!(site.exports(&reading).await[0].attempts, 2);
     drop(refusing);
 
-    let archive = Archive::start(port, &["--prefer-little"]);
+    let archive = Archive::start(port, &["--prefer-little"]).await;
     assert_eq!(site.export(4 * RETRY_MIN_US).await, 1);
     assert!(!archive.files().is_empty());
     let [export] = &site.exports(&reading).await[..] else { panic!() };
@@ -274,7 +274,7 @@ async fn what_an_archive_does_not_take_is_tried_again(mut site: Site) {
 
     // Implicit VR only: what is sent is encoded anew, and the values stay.
     drop(archive);
-    let implicit = Archive::start(port, &["--implicit"]);
+    let implicit = Archive::start(port, &["--implicit"]).await;
     let second = site.accepted(readings::ark_low(), &visit).await;
     site.export(5 * RETRY_MIN_US).await;
     assert_eq!(site.exports(&second).await[0].state, "sent");
