@@ -134,6 +134,20 @@ async fn a_look_is_noted_once_for_all_frames(site: Site) {
         tx.fetch_all(sql, chiasm_cloud::args![TENANT, &id]).await.unwrap();
     let encounter = site.visits["A-10977"].clone();
     assert_eq!(found, [(format!("{TENANT}-okafor"), Some(encounter), "image".into())]);
+    // Moved to another patient while its frames are still in memory.
+    let other = site.visits["A-11203"].clone();
+    let mut tx = site.world.core.db.tenant(TENANT).await.unwrap();
+    let sql = "UPDATE instance SET encounter_id = $3 WHERE tenant_id = $1 AND instance_id = $2";
+    tx.execute(sql, chiasm_cloud::args![TENANT, &id, &other]).await.unwrap();
+    tx.commit().await.unwrap();
+    let token = site.token("ana").await;
+    get(&site, &token, &format!("/instances/{id}/frames/2"), "").await;
+    let mut tx = site.world.core.db.tenant_read(TENANT).await.unwrap();
+    let sql = "SELECT encounter_id FROM audit_entry
+        WHERE tenant_id = $1 AND action = 'image_seen' AND account_id = $2";
+    let found: Vec<(String,)> =
+        tx.fetch_all(sql, chiasm_cloud::args![TENANT, format!("{TENANT}-ana")]).await.unwrap();
+    assert_eq!(found, [(other,)], "the look is the new patient's");
 }
 
 async fn what_cannot_be_shown_is_said(mut site: Site) {

@@ -17,7 +17,7 @@ use askama::Template;
 use axum::{
     Json,
     extract::{FromRequestParts, Query, State},
-    http::{Extensions, HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -194,6 +194,10 @@ async fn attempt(
     sign_in::sign_in(&web.core.db, &web.attempts, credentials, address.place(), now_us).await
 }
 
+/// Pictures of patients leave the cache of a browser that others use next.
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+const FORGET_PICTURES: HeaderValue = HeaderValue::from_static("\"cache\"");
+
 pub async fn sign_out_by_form(
     State(web): State<Web>,
     who: Who,
@@ -201,7 +205,8 @@ pub async fn sign_out_by_form(
 ) -> Result<Response, Fault> {
     sign_in::sign_out(&web.core.db, &who, clock::now_us()).await?;
     let cookie = set_cookie(COOKIE, "", 0, &headers);
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/sign-in")).into_response())
+    let answer = [(header::SET_COOKIE, cookie), (CLEAR_SITE_DATA, FORGET_PICTURES)];
+    Ok((answer, Redirect::to("/sign-in")).into_response())
 }
 
 /// Who wants to sign in.

@@ -54,7 +54,6 @@ pub struct Shown {
 pub struct Opened {
     pub header: Header,
     pub sha256: String,
-    pub encounter_id: Option<String>,
     key: Key,
     len_bytes: u64,
     index: Result<FrameIndex, ViewError>,
@@ -67,7 +66,6 @@ pub struct Stored {
     pub object_key: String,
     pub len_bytes: u64,
     pub sha256: String,
-    pub encounter_id: Option<String>,
     pub header: Header,
 }
 
@@ -137,7 +135,7 @@ impl Pictures {
         (tenant, instance): (&str, &str),
         stored: Stored,
     ) -> Result<Arc<Opened>, ViewError> {
-        let Stored { object_key, len_bytes, sha256, encounter_id, header } = stored;
+        let Stored { object_key, len_bytes, sha256, header } = stored;
         let key = Key::parse(&object_key).map_err(|error| ViewError::Store(error.to_string()))?;
         let reader = ObjectReader::new(store.clone(), key.clone(), len_bytes);
         let (header, index) = blocking(move || {
@@ -146,7 +144,7 @@ impl Pictures {
         })
         .await?;
         let window = OnceCell::new();
-        let opened = Opened { header, sha256, encounter_id, key, len_bytes, index, window };
+        let opened = Opened { header, sha256, key, len_bytes, index, window };
         let opened = Arc::new(opened);
         let name = (tenant.to_owned(), instance.to_owned());
         lock(&self.opened).put(name, opened.clone(), 1);

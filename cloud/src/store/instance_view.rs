@@ -40,3 +40,15 @@ pub async fn of_patient(
         LIMIT $3";
     tx.fetch_all(sql, args![tenant, patient, OFFERED_MAX]).await
 }
+
+/// The exam that an instance is in; none for what waits, is held or was taken out.
+pub async fn exam_of(
+    tx: &mut Tx,
+    tenant: &str,
+    instance: &str,
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT encounter_id FROM instance
+        WHERE tenant_id = $1 AND instance_id = $2 AND place = 'exam'";
+    let found: Option<(Option<String>,)> = tx.fetch_optional(sql, args![tenant, instance]).await?;
+    Ok(found.and_then(|(encounter,)| encounter))
+}

@@ -1,6 +1,6 @@
 //! What the viewer asks for: frames, thumbnails, documents, and the file itself.
 
-use super::{Ask, note_look, opened, store};
+use super::{Ask, exam_of, note_look, opened, store};
 use crate::{
     http::{Fault, Web, Who, extract::Params},
     imaging::pictures::{Shown, ViewError},
@@ -30,7 +30,7 @@ pub async fn frame(
     let number = place.strip_suffix(".png").unwrap_or(&place).parse().ok();
     let opened = opened(&web, &who, &id).await?;
     let number = number.ok_or_else(|| Fault::not_found("frame"))?;
-    note_look(&web, &who, &id, opened.encounter_id.as_deref()).await?;
+    note_look(&web, &who, &id, exam_of(&web, &who, &id).await?.as_deref()).await?;
     let bits = window.map_or((0, 0), |it| (it.center.to_bits(), it.width.to_bits()));
     let tag = format!("\"{}-{number}-{:x}-{:x}\"", &opened.sha256, bits.0, bits.1);
     if let Some(unchanged) = unchanged(&headers, &tag) {
@@ -50,10 +50,10 @@ pub async fn thumbnail(
 ) -> Result<Response, Fault> {
     let opened = opened(&web, &who, &id).await?;
     // Pages that list images have noted the look at the exam; thumbnails are part of it.
-    match &opened.encounter_id {
+    match exam_of(&web, &who, &id).await? {
         Some(encounter) => {
             let what = ("exam_seen", encounter.as_str());
-            let about = About::exam(encounter).kinds(["image"]);
+            let about = About::exam(&encounter).kinds(["image"]);
             let now_us = crate::clock::now_us();
             web.core.looks.look_at(&web.core.db, &who, what, about, now_us).await?;
         }
@@ -99,7 +99,7 @@ pub async fn document(
     Path(id): Path<String>,
 ) -> Result<Response, Fault> {
     let opened = opened(&web, &who, &id).await?;
-    note_look(&web, &who, &id, opened.encounter_id.as_deref()).await?;
+    note_look(&web, &who, &id, exam_of(&web, &who, &id).await?.as_deref()).await?;
     let bytes = web.core.pictures.document(&store(&web)?, &opened).await?;
     if !bytes.starts_with(b"%PDF-") {
         let message = "This document is no PDF and cannot be shown here. It is stored as received.";

@@ -122,13 +122,19 @@ pub(in crate::http) async fn opened(web: &Web, who: &Who, id: &str) -> Result<Ar
                 object_key: row.object_key,
                 len_bytes: row.len_bytes.cast_unsigned(),
                 sha256: row.sha256,
-                encounter_id: row.encounter_id.filter(|_| row.place == "exam"),
                 header: serde_json::from_str(&row.header).unwrap_or_default(),
             };
             pictures.open(&store(web)?, (&who.tenant, id), stored).await?
         }
     };
     Ok(found)
+}
+
+/// The exam that an instance is in now. Asked anew each time: an image that was moved is another
+/// patient's from then on, and so is every look at it.
+async fn exam_of(web: &Web, who: &Who, id: &str) -> Result<Option<String>, Fault> {
+    let mut tx = web.core.db.tenant_read(&who.tenant).await?;
+    Ok(instance_view::exam_of(&mut tx, &who.tenant, id).await?)
 }
 
 /// Notes that somebody looks at an instance: once for all of its frames.
