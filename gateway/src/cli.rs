@@ -80,7 +80,7 @@ pub enum Command {
         The other way round, from the imager: its DICOM settings have a test, which asks the \
         running gateway. Exit code 1 if the imager does not answer.")]
     Echo {
-        /// The id of an [[imager]] that has an address
+        /// The id of an imager that has an address
         #[arg(value_name = "IMAGER")]
         imager: String,
     },

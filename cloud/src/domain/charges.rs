@@ -96,7 +96,7 @@ pub struct Mark {
     pub code: String,
     pub say: Say,
     pub note: String,
-    /// [`names_of`] the evidence at that time.
+    /// `names_of` the evidence at that time.
     pub evidence: String,
     pub at_us: i64,
     pub by: String,
