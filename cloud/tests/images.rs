@@ -254,6 +254,10 @@ async fn only_a_gateway_that_is_let_in_sends(kind: Kind) {
     sender.offer(&it).await;
     let (_, begun) = sender.part(it.sha256, 0, &file[..100]).await;
     assert_eq!(begun.unwrap().offset, 100);
+    // Another gateway of the practice does not go on with it in its own name.
+    let colleague = Sender::new(&cloud, &enrol(&cloud, "acme", "gw-2").await);
+    assert_eq!(colleague.part(it.sha256, 100, &file[100..]).await.0, 404);
+    assert_eq!(sender.offer(&it).await.1.unwrap().offset, 100);
     // Another practice's gateway sees nothing of it and files its own.
     let theirs = enrol(&cloud, "other", "gw-1").await;
     let them = Sender::new(&cloud, &theirs);

@@ -59,10 +59,12 @@ impl Forward {
                 self.delete_expired().await;
             }
             match self.send_all().await {
-                Ok(()) => {
+                // The way is good. Instances that failed by themselves hold up none that comes now.
+                Ok(left) => {
                     pause = RETRY_MIN;
                     last_fault.clear();
-                    let _ = tokio::time::timeout(LOOK_INTERVAL, changes.changed()).await;
+                    let wait = if left == 0 { LOOK_INTERVAL } else { RETRY_MAX };
+                    let _ = tokio::time::timeout(wait, changes.changed()).await;
                 }
                 Err(fault) => {
                     if fault != last_fault {
@@ -77,18 +79,24 @@ impl Forward {
     }
 
     async fn delete_expired(&self) {
-        match self.instances.delete_expired(clock::wall()).await {
-            Ok(0) => {}
-            Ok(deleted) => tracing::info!(deleted, "instances deleted after their retention"),
-            Err(error) => tracing::warn!(%error, "cannot delete instances after their retention"),
+        // One round deletes so many at most; there may be more.
+        loop {
+            match self.instances.delete_expired(clock::wall()).await {
+                Ok(0) => return,
+                Ok(deleted) => tracing::info!(deleted, "instances deleted after their retention"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot delete instances after their retention");
+                    return;
+                }
+            }
         }
     }
 
     /// Until nothing waits, or the first fault of the way. One instance that fails by itself does
-    /// not hold up the others: it is left out of this round.
-    async fn send_all(&self) -> Result<(), String> {
+    /// not hold up the others: it is left out of this round. Gives how many were.
+    async fn send_all(&self) -> Result<usize, String> {
         if self.next(&[]).await?.is_none() {
-            return Ok(());
+            return Ok(0);
         }
         let Some(client) = client(&self.data_dir)? else {
             return Err("not enrolled; run `chiasm-gateway enrol`".into());
@@ -112,11 +120,7 @@ impl Forward {
                 Err(error) => return Err(format!("an upload failed: {error}")),
             }
         }
-        match fault {
-            Some(fault) => Err(fault),
-            None if taken.is_empty() => Ok(()),
-            None => Err(format!("{} instances could not be sent", taken.len())),
-        }
+        fault.map_or(Ok(taken.len()), Err)
     }
 
     async fn next(&self, taken: &[uuid::Uuid]) -> Result<Option<Held>, String> {

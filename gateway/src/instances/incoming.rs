@@ -33,6 +33,8 @@ pub struct Incoming {
     /// What is not yet with the writer; the whole instance as long as it is small.
     block: Vec<u8>,
     writer: Option<Writer>,
+    /// A file of it lies in `incoming`, to be removed unless it is settled.
+    has_file: bool,
 }
 
 impl Incoming {
@@ -49,7 +51,8 @@ impl Incoming {
         instances.check_reserve()?;
         let block = file_header(&head)?;
         let len_bytes = block.len() as u64;
-        Ok(Self { instances, head, id: Uuid::now_v7(), len_bytes, block, writer: None })
+        let id = Uuid::now_v7();
+        Ok(Self { instances, head, id, len_bytes, block, writer: None, has_file: false })
     }
 
     /// Takes the next bytes of the data set, exactly as they came.
@@ -86,9 +89,8 @@ impl Incoming {
             self.writer.take().expect("a large instance has a writer").finish().await?
         };
         let result = self.enter(sha256, is_small, lane_session, clock).await;
-        if !is_small && !matches!(result, Ok(Stored::New(_) | Stored::Contradicts(_))) {
-            let _ = fs::remove_file(self.instances.incoming(self.id));
-            let _ = fs::remove_file(self.instances.file(self.id));
+        if matches!(result, Ok(Stored::New(_) | Stored::Contradicts(_))) {
+            self.has_file = false;
         }
         result
     }
@@ -134,7 +136,11 @@ impl Incoming {
     async fn hand_over(&mut self) -> Result<(), InstancesError> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            none => none.insert(Writer::start(self.instances.incoming(self.id))?),
+            none => {
+                let writer = Writer::start(self.instances.incoming(self.id))?;
+                self.has_file = true;
+                none.insert(writer)
+            }
         };
         let next = Vec::with_capacity(BLOCK_LEN + BLOCK_LEN / 8);
         let block = std::mem::replace(&mut self.block, next);
@@ -152,9 +158,11 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        if self.writer.take().is_some() {
-            // The thread may still write to it; the name is gone, and with its end the bytes.
+        if self.has_file {
+            // The thread may still write to it; the name is gone, and with its end the bytes. It was
+            // renamed already if only its row failed.
             let _ = fs::remove_file(self.instances.incoming(self.id));
+            let _ = fs::remove_file(self.instances.file(self.id));
         }
     }
 }
@@ -202,9 +210,13 @@ impl Writer {
             path: path.clone(),
             source,
         })?;
+        Ok(Self::over(file, path))
+    }
+
+    fn over(file: File, path: PathBuf) -> Self {
         let (blocks, queue) = mpsc::channel(BLOCKS_MAX);
         let thread = tokio::task::spawn_blocking(move || write_blocks(file, path, queue));
-        Ok(Self { blocks, thread })
+        Self { blocks, thread }
     }
 
     /// Ends when everything is written and durable.
@@ -230,4 +242,53 @@ fn write_blocks(
     }
     file.sync_all().map_err(|source| InstancesError::File { what: "sync", path, source })?;
     Ok(Sha256(hasher.finalize().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chiasm_proto::{LaneId, LinkId};
+
+    fn head() -> Head {
+        Head {
+            link: LinkId::new("oct-1").unwrap(),
+            lane: LaneId::new("lane-1").unwrap(),
+            calling_ae: "OCT".into(),
+            sop_class_uid: "1.2".into(),
+            sop_instance_uid: "1.2.3".into(),
+            transfer_syntax_uid: "1.2.840.10008.1.2.1".into(),
+        }
+    }
+
+    /// A disk that fails in the middle must not stay full of what was never kept.
+    #[tokio::test]
+    async fn what_could_not_be_written_is_removed() {
+        for fails_at_the_end in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let instances = Instances::open(dir.path()).await.unwrap();
+            let mut incoming = instances.begin(head()).await.unwrap();
+            let path = instances.incoming(incoming.id);
+            fs::write(&path, "begun").unwrap();
+            // Opened for reading only: every write to it fails.
+            incoming.writer = Some(Writer::over(File::open(&path).unwrap(), path.clone()));
+            incoming.has_file = true;
+            let block = vec![7; BLOCK_LEN];
+            let result = if fails_at_the_end {
+                incoming.write(&block).await.unwrap();
+                incoming.finish(None, ClockState::Synced).await.map(|_| ())
+            } else {
+                let mut result = Ok(());
+                for _ in 0..BLOCKS_MAX + 4 {
+                    result = incoming.write(&block).await;
+                    if result.is_err() {
+                        break;
+                    }
+                }
+                drop(incoming);
+                result
+            };
+            assert!(matches!(result, Err(InstancesError::File { .. })), "{result:?}");
+            assert!(!path.exists(), "at the end: {fails_at_the_end}");
+        }
+    }
 }

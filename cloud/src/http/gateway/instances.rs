@@ -200,20 +200,35 @@ pub(super) async fn part(
         return Err(PartError::TooLong.into());
     }
     let tenant = sender.identity.tenant.as_str();
+    // Before the turn is asked for: that would cut whoever writes it now.
+    own_offer(core, &sender, &sha256).await?;
     let mut turn = core.uploads.lock(tenant, sha256).await;
-    let mut tx = core.db.tenant_read(tenant).await?;
-    let row = uploads::get(&mut tx, tenant, &sha256.to_string()).await?;
-    drop(tx);
-    let offer = row.and_then(|row| serde_json::from_str(&row.offer).ok());
-    let Some(offer) = offer else {
+    // It may have been filed while this one waited.
+    let offer = own_offer(core, &sender, &sha256).await;
+    if matches!(offer, Err(Refusal::NotOffered)) {
         core.uploads.forget(tenant, sha256);
-        return Err(Refusal::NotOffered);
-    };
+    }
+    let offer = offer?;
     let at = Receiving { core, sender: &sender, offer: &offer };
     let path = core.archive.incoming(tenant, &sha256).await?;
     let upload = Upload { path: &path, sha256, len_bytes: offer.len_bytes };
     let taken = upload.write(&mut turn, (offset, part_sha256), body.into_data_stream()).await?;
     at.answer(taken).await.map(Json)
+}
+
+/// What this gateway has offered. Another one of the practice may offer the same bytes, but not go
+/// on with this one's upload.
+async fn own_offer(
+    core: &Core,
+    sender: &Sender,
+    sha256: &Sha256,
+) -> Result<InstanceOffer, Refusal> {
+    let Identity { tenant, gateway, .. } = &sender.identity;
+    let mut tx = core.db.tenant_read(tenant.as_str()).await?;
+    let row = uploads::get(&mut tx, tenant.as_str(), &sha256.to_string()).await?;
+    row.filter(|row| row.gateway_id == gateway.as_str())
+        .and_then(|row| serde_json::from_str(&row.offer).ok())
+        .ok_or(Refusal::NotOffered)
 }
 
 fn progress(status: InstanceStatus, offset: u64) -> InstanceProgress {
