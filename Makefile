@@ -3,6 +3,7 @@
 #   make demo              the simulated clinic, until you press Ctrl-C
 #   make demo ARGS=--once  one patient through every instrument; exit 0 if every value was filed
 #   make test              installs what the tests need and runs all of them
+#   make package           the gateway's Debian package into target/package (release build)
 #   make check             format, lints, documentation, dependencies
 #   make bench             performance, release build, prints a table
 #   make screenshots     every page of a made-up practice into target/screenshots
@@ -14,7 +15,7 @@ ARGS ?=
 # Seconds for each fuzz target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test test-packages build check fmt clippy doc deny bench fuzz api-fuzz screenshots
+.PHONY: demo test test-packages build package check fmt clippy doc deny bench fuzz api-fuzz screenshots
 
 demo: build
 	$(CARGO) run --quiet --package chiasm-testbed --bin chiasm-demo -- $(ARGS)
@@ -22,6 +23,10 @@ demo: build
 # Libraries and programs at once, so that the tests find the programs beside themselves.
 build:
 	$(CARGO) build --workspace --locked
+
+package:
+	$(CARGO) build --workspace --locked --release
+	deploy/gateway/build-package.sh target/release/chiasm-gateway target/package
 
 test-packages:
 	tests/install-packages.sh

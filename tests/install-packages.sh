@@ -32,6 +32,11 @@ need npm npm
 need "$browser" chromium chromium-browser
 need "$driver" chromedriver
 need dcmtk storescp
+# The gateway's own package is built, checked, and installed on a machine that is booted for it.
+need debhelper dh
+need bash-completion dh_bash-completion
+need lintian lintian
+need systemd-container systemd-nspawn
 if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
     need postgresql initdb
 fi

@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_example_is_right() {
-        let example = include_str!("../../../deploy/gateway/gateway.toml");
+        let example = include_str!("../../../deploy/gateway/example-gateway.toml");
         assert_eq!(parse(Path::new("gateway.toml"), example).unwrap().imagers.len(), 1);
     }
 
