@@ -38,6 +38,11 @@ pub enum Command {
         Code and hash stand beside each other on the cloud's page of the gateway."
     )]
     Enrol(EnrolArgs),
+    /// Ask for a new key and certificate now; a running gateway puts them in use within seconds
+    #[command(after_help = "Example:\n  sudo -u chiasm-gateway chiasm-gateway renew\n\n\
+        Certificates are renewed by themselves after a third of their time. The old one is refused \
+        when the new one has been seen to work.")]
+    Renew,
     /// List the serial ports by the names that stay
     #[command(after_help = "Example:\n  chiasm-gateway ports")]
     Ports,

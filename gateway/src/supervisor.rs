@@ -5,7 +5,7 @@ use crate::{
     binding::Lanes,
     config::{Config, Link},
     dicom::{Node, worklist::WorklistCache},
-    enrol::{self, IdentityError},
+    enrol::{self, IdentityError, renewal::Renewal},
     forward::Forward,
     health::Health,
     instances::Instances,
@@ -82,6 +82,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     }
     drop(shared);
     links.spawn(show_spool_fault(spool.progress(), health.clone()));
+    let (renewal, renewed) = watch::channel(0);
+    links.spawn(Renewal { data_dir: config.data_dir.clone(), renewed: renewal }.run());
     let uplink = Uplink {
         data_dir: config.data_dir,
         telemetry_interval: Duration::from_secs(config.uplink.telemetry_interval_s.into()),
@@ -90,6 +92,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         lanes,
         worklist,
         owner,
+        renewed,
     };
     let uplink = tokio::spawn(uplink.run(stop.clone()));
     finish(links, uplink, writer, stop).await

@@ -1,8 +1,8 @@
 //! The Debian package on a machine that systemd booted: installed, upgraded, removed, and the unit's
 //! sandbox around a gateway that reads an instrument and reaches its cloud (stories I1, I8).
 //!
-//! The machine is a container over the files of this one (overlayfs in memory, so nothing of it stays).
-//! That needs root, as continuous integration has it.
+//! The machine is a container over the files of this one (overlayfs in memory, so nothing of it
+//! stays). That needs root, as continuous integration has it.
 
 use anyhow::{Context, Result, ensure};
 use std::{
@@ -70,10 +70,7 @@ fn i1_i8_the_package_is_installed_upgraded_and_removed_with_its_readings() -> Re
     build(&shared, "1.1.0", "new.deb")?;
     let (programs, root) = places()?;
     fs::copy(programs.join("chiasm-cloud"), shared.join("chiasm-cloud"))?;
-    fs::copy(
-        root.join("device-drivers/fixtures/nidek_ark/01_full.raw"),
-        shared.join("print.raw"),
-    )?;
+    fs::copy(root.join("device-drivers/fixtures/nidek_ark/01_full.raw"), shared.join("print.raw"))?;
     fs::copy(root.join("tests/package/inside.sh"), shared.join("inside.sh"))?;
     let output = Command::new("unshare")
         .args(["--mount", "sh"])

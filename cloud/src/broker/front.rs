@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     pki,
-    store::{Db, StoreError, fleet},
+    store::{Db, StoreError, certificate},
 };
 use std::{collections::HashSet, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -99,15 +99,15 @@ impl Front {
         }
     }
 
-    /// The gateway that the verified certificate names, if it is the one it should have now.
+    /// The gateway that the verified certificate names, if it is one that is let in now.
     async fn identify(&self, stream: &TlsStream<TcpStream>) -> Result<Identity, Ended> {
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let name = certificate.and_then(pki::peer_name).ok_or(Ended::Nameless)?;
         let identity = Identity::parse(&name.common_name, &name.serial).ok_or(Ended::Nameless)?;
         let (tenant, gateway) = (identity.tenant.as_str(), identity.gateway.as_str());
         let mut tx = self.db.tenant_read(tenant).await?;
-        let known = fleet::certificate_serial(&mut tx, tenant, gateway).await?;
-        if known.is_none_or(|serial| serial != identity.serial) {
+        let known = certificate::known(&mut tx, (tenant, gateway)).await?;
+        if !known.is_some_and(|known| known.lets_in(&identity.serial)) {
             self.refusals.note(&identity, "connect", "");
             let (tenant, gateway) = (tenant.to_owned(), gateway.to_owned());
             return Err(Ended::NotLetIn { tenant, gateway });
@@ -136,7 +136,7 @@ impl Front {
 
     async fn valid_serials(&self) -> Result<HashSet<String>, StoreError> {
         let mut tx = self.db.all_tenants_read().await?;
-        let serials = fleet::certificate_serials(&mut tx).await?;
+        let serials = certificate::serials_let_in(&mut tx).await?;
         Ok(serials.into_iter().map(|(serial,)| serial).collect())
     }
 }

@@ -100,57 +100,13 @@ pub async fn revoke_gateway(
 ) -> Result<bool, StoreError> {
     let touched = tx
         .execute(
-            "UPDATE gateway SET revoked_at_us = $3, certificate_serial = NULL
+            "UPDATE gateway SET revoked_at_us = $3, certificate_serial = NULL,
+                 next_certificate_serial = NULL
              WHERE tenant_id = $1 AND gateway_id = $2 AND revoked_at_us IS NULL",
             args![tenant, gateway, at_us],
         )
         .await?;
     Ok(touched > 0)
-}
-
-/// The gateway's certificate from now on; an earlier one is no longer let in.
-pub async fn enrol_gateway(
-    tx: &mut Tx,
-    (tenant, gateway): (&str, &str),
-    serial: &str,
-    expires_at_us: i64,
-    at_us: i64,
-) -> Result<bool, StoreError> {
-    let touched = tx
-        .execute(
-            "UPDATE gateway SET certificate_serial = $3, certificate_expires_at_us = $4,
-                 enrolled_at_us = $5
-             WHERE tenant_id = $1 AND gateway_id = $2 AND revoked_at_us IS NULL",
-            args![tenant, gateway, serial, expires_at_us, at_us],
-        )
-        .await?;
-    Ok(touched == 1)
-}
-
-/// Serial of the certificate with which the gateway may connect now.
-pub async fn certificate_serial(
-    tx: &mut Tx,
-    tenant: &str,
-    gateway: &str,
-) -> Result<Option<String>, StoreError> {
-    let row: Option<(Option<String>,)> = tx
-        .fetch_optional(
-            "SELECT certificate_serial FROM gateway
-             WHERE tenant_id = $1 AND gateway_id = $2 AND revoked_at_us IS NULL",
-            args![tenant, gateway],
-        )
-        .await?;
-    Ok(row.and_then(|(serial,)| serial))
-}
-
-/// Serials of all certificates with which gateways may connect now, of all tenants.
-pub async fn certificate_serials(tx: &mut Tx) -> Result<Vec<(String,)>, StoreError> {
-    tx.fetch_all(
-        "SELECT certificate_serial FROM gateway
-         WHERE revoked_at_us IS NULL AND certificate_serial IS NOT NULL",
-        args![],
-    )
-    .await
 }
 
 /// A gateway as the fleet sees it.

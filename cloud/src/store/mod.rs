@@ -9,6 +9,7 @@ pub mod audit_about;
 pub mod audit_list;
 pub mod batch;
 pub mod capture;
+pub mod certificate;
 pub mod charge;
 pub mod claim;
 pub mod db;

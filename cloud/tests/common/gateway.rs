@@ -4,7 +4,7 @@ use super::{Cloud, PATIENCE};
 use chiasm_cloud::{
     app::claim_code::code_sha256,
     pki::Authority,
-    store::{claim, fleet},
+    store::{certificate, claim, fleet},
 };
 use chiasm_proto::{
     Ack, Body, ClaimedPatient, ClockState, Decoded, Down, DriverRef, Envelope, Epoch, GatewayId,
@@ -68,7 +68,7 @@ pub async fn enrol(cloud: &Cloud, tenant: &str, gateway: &str) -> Credentials {
     let mut tx = cloud.core.db.tenant(tenant).await.unwrap();
     fleet::put_gateway(&mut tx, tenant, gateway, "main", gateway, 1).await.unwrap();
     let key = (tenant, gateway);
-    fleet::enrol_gateway(&mut tx, key, &credentials.1, i64::MAX, 1).await.unwrap();
+    certificate::put_enrolled(&mut tx, key, &credentials.1, i64::MAX, 1).await.unwrap();
     tx.commit().await.unwrap();
     credentials.0
 }

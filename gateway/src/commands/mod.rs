@@ -31,6 +31,7 @@ pub async fn execute(cli: Cli) -> ExitCode {
         Command::Run => run(&cli.config).await,
         Command::CheckConfig => check_config(&cli.config),
         Command::Enrol(args) => enrol(&cli.config, args).await,
+        Command::Renew => renew(&cli.config).await,
         Command::Ports => ports(),
         Command::Listen(args) => listen::listen(&cli.config, args).await,
         Command::Decode(args) => return decode::decode(&args),
@@ -96,6 +97,13 @@ async fn run(path: &Path) -> anyhow::Result<()> {
     let links = config.links.len();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), links, "starting");
     supervisor::run(config, stop).await?;
+    Ok(())
+}
+
+async fn renew(path: &Path) -> anyhow::Result<()> {
+    let config = config::load(path)?;
+    enrol::renewal::ask(&config.data_dir).await?;
+    println!("a new certificate is here; the running gateway, or its next start, puts it in use");
     Ok(())
 }
 

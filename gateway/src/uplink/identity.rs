@@ -1,6 +1,6 @@
 //! The gateway's certificate and key as enrolment left them, and the TLS configuration they make.
 
-use crate::enrol::{self, Identity, IdentityError};
+use crate::enrol::{self, Identity, IdentityError, Stored};
 use jiff::Timestamp;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
@@ -31,32 +31,38 @@ fn unusable<E: ToString>(what: &'static str) -> impl FnOnce(E) -> CredentialsErr
 
 /// Reads the credentials; none if the gateway is not enrolled.
 pub fn load(data_dir: &Path) -> Result<Option<Credentials>, CredentialsError> {
-    let Some(stored) = enrol::load(data_dir)? else { return Ok(None) };
-    let (host, port) = broker_address(&stored.identity.broker_url)?;
-    let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(stored.certificate_pem.as_bytes())
-            .collect::<Result<_, _>>()
-            .map_err(unusable("certificate.pem cannot be read"))?;
-    let leaf = chain.first().ok_or_else(|| CredentialsError::Unusable {
-        what: "certificate.pem",
-        detail: "holds no certificate".into(),
-    })?;
-    let (valid_from, expires_at) = validity(leaf)?;
-    let key = PrivateKeyDer::from_pem_slice(stored.key_pem.as_bytes())
-        .map_err(unusable("key.pem cannot be read"))?;
-    let mut roots = RootCertStore::empty();
-    for authority in CertificateDer::pem_slice_iter(stored.authority_pem.as_bytes()) {
-        let authority = authority.map_err(unusable("authority.pem cannot be read"))?;
-        roots.add(authority).map_err(unusable("authority.pem is no authority"))?;
+    enrol::load(data_dir)?.map(Credentials::new).transpose()
+}
+
+impl Credentials {
+    /// Reads what an enrolment holds.
+    pub fn new(stored: Stored) -> Result<Self, CredentialsError> {
+        let (host, port) = broker_address(&stored.identity.broker_url)?;
+        let chain: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_slice_iter(stored.certificate_pem.as_bytes())
+                .collect::<Result<_, _>>()
+                .map_err(unusable("certificate.pem cannot be read"))?;
+        let leaf = chain.first().ok_or_else(|| CredentialsError::Unusable {
+            what: "certificate.pem",
+            detail: "holds no certificate".into(),
+        })?;
+        let (valid_from, expires_at) = validity(leaf)?;
+        let key = PrivateKeyDer::from_pem_slice(stored.key_pem.as_bytes())
+            .map_err(unusable("key.pem cannot be read"))?;
+        let mut roots = RootCertStore::empty();
+        for authority in CertificateDer::pem_slice_iter(stored.authority_pem.as_bytes()) {
+            let authority = authority.map_err(unusable("authority.pem cannot be read"))?;
+            roots.add(authority).map_err(unusable("authority.pem is no authority"))?;
+        }
+        let tls = ClientConfig::builder_with_provider(enrol::crypto_provider())
+            .with_safe_default_protocol_versions()
+            .map_err(unusable("TLS"))?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain, key)
+            .map_err(unusable("key and certificate do not fit"))?;
+        let tls = Arc::new(tls);
+        Ok(Credentials { identity: stored.identity, host, port, tls, valid_from, expires_at })
     }
-    let tls = ClientConfig::builder_with_provider(enrol::crypto_provider())
-        .with_safe_default_protocol_versions()
-        .map_err(unusable("TLS"))?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(chain, key)
-        .map_err(unusable("key and certificate do not fit"))?;
-    let tls = Arc::new(tls);
-    Ok(Some(Credentials { identity: stored.identity, host, port, tls, valid_from, expires_at }))
 }
 
 fn validity(leaf: &CertificateDer<'_>) -> Result<(Timestamp, Timestamp), CredentialsError> {

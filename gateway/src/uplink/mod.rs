@@ -24,7 +24,8 @@ use identity::Credentials;
 use rand::Rng;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use talk::Ending;
-use tokio::time::sleep;
+pub use talk::try_out;
+use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Shortest and longest pause before the next attempt to connect.
@@ -43,6 +44,8 @@ pub struct Uplink {
     pub worklist: WorklistCache,
     /// Whose documents the spool holds, if it was enrolled when it was opened.
     pub owner: Option<Owner>,
+    /// Changes when a renewed certificate is in use.
+    pub renewed: watch::Receiver<u32>,
 }
 
 impl Uplink {

@@ -75,22 +75,7 @@ pub struct QueueFull;
 
 /// Begins to connect. The outcome comes as [`Incoming`].
 pub fn connect(credentials: &Credentials, state: &Topic, will: Vec<u8>) -> Connection {
-    let identity = &credentials.identity;
-    let client_id = format!("{}/{}", identity.tenant, identity.gateway);
-    let mut options = MqttOptions::new(client_id, credentials.host.clone(), credentials.port);
-    options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(
-        credentials.tls.clone(),
-    )));
-    let mut network = NetworkOptions::new();
-    // Without it every acknowledgement waits for a timer of the other end.
-    network.set_tcp_nodelay(true);
-    network.set_connection_timeout(CONNECT_WAIT_MAX_S);
-    options.set_network_options(network);
-    options.set_connection_timeout(CONNECT_WAIT_MAX_S);
-    options.set_keep_alive(KEEP_ALIVE);
-    options.set_clean_start(true);
-    options.set_max_packet_size(Some(PACKET_LEN_MAX));
-    options.set_outgoing_inflight_upper_limit(LIBRARY_INFLIGHT_MAX);
+    let mut options = options(credentials, "");
     let delay = LastWillProperties {
         delay_interval: Some(WILL_DELAY_S),
         payload_format_indicator: None,
@@ -109,6 +94,36 @@ pub fn connect(credentials: &Credentials, state: &Topic, will: Vec<u8>) -> Conne
         false,
         Some(delay),
     ));
+    begin(options)
+}
+
+/// Begins a connection beside the one in use that only shows whether the broker takes us.
+pub fn connect_for_trial(credentials: &Credentials) -> Connection {
+    begin(options(credentials, "/trial"))
+}
+
+/// `suffix` makes a client of its own of a connection, under the gateway's name.
+fn options(credentials: &Credentials, suffix: &str) -> MqttOptions {
+    let identity = &credentials.identity;
+    let client_id = format!("{}/{}{suffix}", identity.tenant, identity.gateway);
+    let mut options = MqttOptions::new(client_id, credentials.host.clone(), credentials.port);
+    options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(
+        credentials.tls.clone(),
+    )));
+    let mut network = NetworkOptions::new();
+    // Without it every acknowledgement waits for a timer of the other end.
+    network.set_tcp_nodelay(true);
+    network.set_connection_timeout(CONNECT_WAIT_MAX_S);
+    options.set_network_options(network);
+    options.set_connection_timeout(CONNECT_WAIT_MAX_S);
+    options.set_keep_alive(KEEP_ALIVE);
+    options.set_clean_start(true);
+    options.set_max_packet_size(Some(PACKET_LEN_MAX));
+    options.set_outgoing_inflight_upper_limit(LIBRARY_INFLIGHT_MAX);
+    options
+}
+
+fn begin(options: MqttOptions) -> Connection {
     let (client, event_loop) = AsyncClient::new(options, REQUESTS_MAX);
     let (sender, incoming) = mpsc::channel(INCOMING_MAX);
     Connection { client, incoming, poll: tokio::spawn(poll(event_loop, sender)) }

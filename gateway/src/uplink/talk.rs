@@ -75,6 +75,15 @@ impl Uplink {
     }
 }
 
+/// Whether the broker takes a connection with these credentials; if not, why.
+pub async fn try_out(credentials: &Credentials) -> Result<(), String> {
+    let mut connection = mqtt::connect_for_trial(credentials);
+    let tried = timeout(HANDSHAKE_WAIT_MAX, handshake(&mut connection, credentials)).await;
+    tried.map_err(|_| "the broker took the connection but says nothing".to_owned())??;
+    let _ = connection.disconnect();
+    Ok(())
+}
+
 async fn handshake(
     connection: &mut Connection,
     credentials: &Credentials,
@@ -118,6 +127,8 @@ impl Talk<'_> {
         let mut progress = self.uplink.spool.progress();
         let mut told = progress.borrow_and_update().last_seq;
         let mut changes = self.uplink.health.changes();
+        let mut renewed = self.uplink.renewed.clone();
+        renewed.mark_unchanged();
         if let Err(reason) = self.birth().await {
             return lost(reason);
         }
@@ -150,6 +161,7 @@ impl Talk<'_> {
                 }
                 _ = telemetry.tick() => self.tell().await,
                 () = at(wake) => Ok(()),
+                Ok(()) = renewed.changed() => Err("the certificate was renewed".into()),
                 () = stop.cancelled() => {
                     self.say_goodbye().await;
                     return Ending::Stopped;

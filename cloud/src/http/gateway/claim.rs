@@ -1,11 +1,11 @@
 //! Enrolment: a claim code and a certificate request against a certificate.
 
-use super::{super::serve::Peer, Endpoint};
+use super::{super::serve::Peer, Endpoint, peer::append_changed};
 use crate::{
     app::claim_code::code_sha256,
     clock,
     pki::PkiError,
-    store::{StoreError, claim, fleet, live},
+    store::{StoreError, certificate, claim},
 };
 use axum::{
     Extension, Json,
@@ -116,14 +116,11 @@ async fn claim(endpoint: &Endpoint, body: &[u8]) -> Result<ClaimResponse, Refusa
     if !claim::spend(&mut tx, names.0, &code, now_us).await? {
         return Err(Refusal::Used);
     }
-    if !fleet::enrol_gateway(&mut tx, names, &issued.serial, issued.expires_at_us, now_us).await? {
+    let (serial, expires_at_us) = (&issued.serial, issued.expires_at_us);
+    if !certificate::put_enrolled(&mut tx, names, serial, expires_at_us, now_us).await? {
         return Err(Refusal::UnknownCode);
     }
-    let event = live::NewEvent {
-        gateway_id: Some(names.1.to_owned()),
-        ..live::NewEvent::new(now_us, live::Kind::GatewayChanged)
-    };
-    live::append(&mut tx, names.0, &[event]).await?;
+    append_changed(&mut tx, names, now_us).await?;
     tx.commit().await?;
     core.live.announce(names.0);
     Ok(ClaimResponse {

@@ -1,7 +1,11 @@
 //! DICOM instances from gateways: offered, sent in parts, filed. Who sends is what the verified
 //! certificate says, and nothing else.
 
-use super::{super::serve::PeerCertificate, Endpoint};
+use super::{
+    super::serve::PeerCertificate,
+    Endpoint,
+    peer::{NotLetIn, Peer, identify},
+};
 use crate::{
     Core,
     app::intake::{self, Arrived, Source},
@@ -11,11 +15,9 @@ use crate::{
         archive::{Archive, ArchiveError},
         upload::{self, Arrived as Part, PartError, Turn, Upload},
     },
-    pki,
     store::{
-        StoreError, encounter, fleet, instance,
+        StoreError, encounter, instance,
         live::{self, Kind, NewEvent},
-        refusal,
         upload::{self as uploads, UploadRow},
     },
 };
@@ -45,10 +47,8 @@ const TEXT_LEN_MAX: usize = 200;
 /// Why nothing was taken. The gateway keeps what it has.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
-    #[error("show a gateway's certificate: enrol the gateway first")]
-    NoCertificate,
-    #[error("the certificate of {0} is revoked, replaced or unknown: enrol the gateway again")]
-    NotLetIn(String),
+    #[error(transparent)]
+    Peer(#[from] NotLetIn),
     #[error("{0}")]
     Malformed(String),
     #[error("offer it first: nobody here knows of such an upload")]
@@ -68,8 +68,7 @@ pub(super) enum Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, code) = match &self {
-            Refusal::NoCertificate => (StatusCode::UNAUTHORIZED, "no_certificate"),
-            Refusal::NotLetIn(_) => (StatusCode::FORBIDDEN, "not_let_in"),
+            Refusal::Peer(refusal) => refusal.status(),
             Refusal::Malformed(_) | Refusal::Part(PartError::Cut(_)) => {
                 (StatusCode::BAD_REQUEST, "malformed")
             }
@@ -90,46 +89,6 @@ impl IntoResponse for Refusal {
         };
         (status, Json(ClaimError { code: code.into(), message })).into_response()
     }
-}
-
-/// A gateway whose certificate is the one it should have now, and its location.
-struct Sender {
-    identity: Identity,
-    location: String,
-}
-
-async fn identify(core: &Core, shown: &PeerCertificate) -> Result<Sender, Refusal> {
-    let certificate = shown.0.as_ref().ok_or(Refusal::NoCertificate)?;
-    let name = pki::peer_name(certificate).ok_or(Refusal::NoCertificate)?;
-    let identity = Identity::parse(&name.common_name, &name.serial);
-    let identity = identity.ok_or(Refusal::NoCertificate)?;
-    let (tenant, gateway) = (identity.tenant.as_str(), identity.gateway.as_str());
-    let mut tx = core.db.tenant_read(tenant).await?;
-    let serial = fleet::certificate_serial(&mut tx, tenant, gateway).await?;
-    let locations = fleet::gateway_locations(&mut tx, tenant, &[gateway]).await?;
-    drop(tx);
-    match locations.get(gateway) {
-        Some(location) if serial.as_ref() == Some(&identity.serial) => {
-            Ok(Sender { location: location.clone(), identity })
-        }
-        _ => {
-            note_refusal(core, (tenant, gateway)).await?;
-            Err(Refusal::NotLetIn(name.common_name))
-        }
-    }
-}
-
-/// The fleet page shows who is turned away.
-async fn note_refusal(core: &Core, key: (&str, &str)) -> Result<(), StoreError> {
-    let mut tx = core.db.tenant(key.0).await?;
-    if !fleet::tenant_exists(&mut tx, key.0).await? {
-        return Ok(());
-    }
-    let event = refusal::count(&mut tx, key, "upload", "", clock::now_us(), 1).await?;
-    live::append(&mut tx, key.0, &[event]).await?;
-    tx.commit().await?;
-    core.live.announce(key.0);
-    Ok(())
 }
 
 pub(super) async fn offer(
@@ -218,11 +177,7 @@ pub(super) async fn part(
 
 /// What this gateway has offered. Another one of the practice may offer the same bytes, but not go
 /// on with this one's upload.
-async fn own_offer(
-    core: &Core,
-    sender: &Sender,
-    sha256: &Sha256,
-) -> Result<InstanceOffer, Refusal> {
+async fn own_offer(core: &Core, sender: &Peer, sha256: &Sha256) -> Result<InstanceOffer, Refusal> {
     let Identity { tenant, gateway, .. } = &sender.identity;
     let mut tx = core.db.tenant_read(tenant.as_str()).await?;
     let row = uploads::get(&mut tx, tenant.as_str(), &sha256.to_string()).await?;
@@ -238,7 +193,7 @@ fn progress(status: InstanceStatus, offset: u64) -> InstanceProgress {
 /// One upload of one gateway, under its lock.
 struct Receiving<'a> {
     core: &'a Core,
-    sender: &'a Sender,
+    sender: &'a Peer,
     offer: &'a InstanceOffer,
 }
 
@@ -328,13 +283,13 @@ impl Receiving<'_> {
     }
 
     async fn file(&self) -> Result<InstanceProgress, Refusal> {
-        let Sender { identity, location } = self.sender;
+        let (identity, location) = (&self.sender.identity, self.sender.location());
         let offer = self.offer;
         let arrived = Arrived {
             tenant: identity.tenant.to_string(),
             source: Source::Dicom,
             sender: identity.gateway.to_string(),
-            location: location.clone(),
+            location: location.to_owned(),
             link: offer.link.to_string(),
             lane: offer.lane.to_string(),
             lane_session: offer.lane_session.map(|session| session.to_string()),

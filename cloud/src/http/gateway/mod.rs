@@ -1,8 +1,10 @@
-//! The gateways' endpoint: enrolment for those who have no certificate yet, and the images of those
-//! who have one.
+//! The gateways' endpoint: enrolment for those who have no certificate yet, renewal and images for
+//! those who have one.
 
 mod claim;
 mod instances;
+mod peer;
+mod renew;
 
 use super::{
     attempts::Attempts,
@@ -15,7 +17,10 @@ use axum::{
     middleware,
     routing::{post, put},
 };
-use chiasm_proto::{enrol::CLAIM_PATH, instance::INSTANCES_PATH};
+use chiasm_proto::{
+    enrol::{CLAIM_PATH, CONFIRM_PATH, RENEW_PATH},
+    instance::INSTANCES_PATH,
+};
 use std::{sync::Arc, time::Duration};
 
 /// Connections at the same time: some for each gateway of a large group that sends images.
@@ -34,6 +39,8 @@ pub fn router(core: Core, authority: Arc<Authority>) -> Router {
     let endpoint = Endpoint { core, authority, attempts: Arc::default() };
     let claims = Router::new()
         .route(CLAIM_PATH, post(claim::handle_claim))
+        .route(RENEW_PATH, post(renew::renew))
+        .route(CONFIRM_PATH, post(renew::confirm))
         .layer(DefaultBodyLimit::max(claim::BODY_BYTES_MAX))
         // Anybody may ask here: nobody holds a connection with a body that never comes.
         .layer(middleware::from_fn_with_state(BODY_TIME_MAX, limit_body_time));
