@@ -69,11 +69,16 @@ async fn rejects_without_blocking(kind: Kind) {
     let mut same_id = gateway.reading(5);
     same_id.id = first.id;
     gateway.send(&same_id).await;
+    let mut filed_before = gateway.reading(7);
+    filed_before.id = first.id;
+    filed_before.time = first.time;
+    filed_before.body = first.body.clone();
+    gateway.send(&filed_before).await;
     let mut other_content = gateway.reading(1);
     inner(&mut other_content).decoded.running_number = Some("other".into());
     gateway.send(&other_content).await;
     gateway.send(&gateway.reading(6)).await;
-    let ack = gateway.ack(|ack| ack.upto == 6 && ack.rejected.len() == 5).await;
+    let ack = gateway.ack(|ack| ack.upto == 7 && ack.rejected.len() == 6).await;
     assert!(ack.missing.is_empty());
     let mut codes: Vec<_> =
         ack.rejected.iter().map(|rejection| (rejection.seq, &*rejection.code)).collect();
@@ -85,11 +90,12 @@ async fn rejects_without_blocking(kind: Kind) {
             (2, "unknown_lane"),
             (3, "hash_mismatch"),
             (4, "malformed"),
-            (5, "malformed")
+            (5, "malformed"),
+            (7, "filed_before"),
         ]
     );
     assert_eq!(cloud.count("SELECT COUNT(*) FROM document").await, 2);
-    assert_eq!(cloud.count("SELECT COUNT(*) FROM rejected_document").await, 5);
+    assert_eq!(cloud.count("SELECT COUNT(*) FROM rejected_document").await, 6);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

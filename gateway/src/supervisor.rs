@@ -18,7 +18,7 @@ use rustix::fs::{FlockOperation, flock};
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 use tokio::{sync::watch, task::JoinSet, time::sleep};
@@ -92,6 +92,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         lanes,
         worklist,
         owner,
+        has_numbered_anew: AtomicBool::new(false),
         renewed,
     };
     let uplink = tokio::spawn(uplink.run(stop.clone()));

@@ -2,7 +2,7 @@
 
 use chiasm_gateway::{
     journal::Position,
-    spool::{Document, Entry, Owner, Spool},
+    spool::{Again, Document, Entry, Owner, Spool},
 };
 use chiasm_proto::{Ack, Body, GatewayEvent, GatewayId, LinkId, Rejection, Seq, Sha256, TenantId};
 use proptest::prelude::*;
@@ -109,7 +109,7 @@ async fn check(steps: Vec<Step>) {
                     .into_iter()
                     .map(|seq| Rejection { seq, code: "x".into(), detail: String::new() })
                     .collect();
-                let ack = Ack { epoch, upto, missing, above: vec![], rejected };
+                let ack = Ack { epoch, upto, missing, above: vec![], ids: None, rejected };
                 open.spool.acknowledge(ack, false).await.unwrap();
                 open.settle(consumed).await;
             }
@@ -215,9 +215,10 @@ async fn a_running_spool_begins_an_epoch_with_what_is_pending() {
     let dir = tempfile::tempdir().unwrap();
     let open = filled(dir.path(), 3).await;
     let old = open.spool.progress().borrow().epoch;
-    let ack = Ack { epoch: old, upto: 2, missing: vec![], above: vec![], rejected: vec![] };
+    let ack =
+        Ack { epoch: old, upto: 2, missing: vec![], above: vec![], ids: None, rejected: vec![] };
     open.spool.acknowledge(ack.clone(), true).await.unwrap();
-    open.spool.begin_epoch("the cloud is ahead".into()).await.unwrap();
+    open.spool.begin_epoch("the cloud is ahead".into(), Again::Pending).await.unwrap();
     // Of the old epoch: says nothing about the new numbers.
     open.spool.acknowledge(ack, false).await.unwrap();
     open.settle(2).await;
@@ -231,14 +232,16 @@ async fn what_is_settled_beyond_a_gap_is_filed_and_stays_so() {
     let dir = tempfile::tempdir().unwrap();
     let open = filled(dir.path(), 6).await;
     let epoch = open.spool.progress().borrow().epoch;
-    let ack = Ack { epoch, upto: 2, missing: vec![2], above: vec![(4, 5)], rejected: vec![] };
+    let ack =
+        Ack { epoch, upto: 2, missing: vec![2], above: vec![(4, 5)], ids: None, rejected: vec![] };
     open.spool.acknowledge(ack.clone(), false).await.unwrap();
     open.settle(6).await;
     assert_eq!(open.all_pending().await, [2, 3, 6]);
     // The first word of a new connection puts back only what the cloud does not have.
     open.spool.acknowledge(ack, true).await.unwrap();
     assert_eq!(open.all_pending().await, [2, 3, 6]);
-    let lost = Ack { epoch, upto: 1, missing: vec![], above: vec![(5, 5)], rejected: vec![] };
+    let lost =
+        Ack { epoch, upto: 1, missing: vec![], above: vec![(5, 5)], ids: None, rejected: vec![] };
     open.spool.acknowledge(lost, true).await.unwrap();
     assert_eq!(open.all_pending().await, [2, 3, 4, 6]);
     open.close().await;

@@ -28,6 +28,7 @@ pub mod postgres;
 pub mod practice;
 pub mod process;
 pub mod pty;
+pub mod simulation;
 pub mod station;
 pub mod stats;
 pub mod story;

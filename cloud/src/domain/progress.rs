@@ -3,20 +3,28 @@
 
 use chiasm_proto::{
     Ack, Epoch, Rejection, Seq,
-    ack::{ABOVE_MAX, MISSING_MAX},
+    ack::{ABOVE_MAX, IdDigest, MISSING_MAX},
 };
-use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Separate gaps that are kept for one epoch. A document that would open one more is not taken; the
 /// gateway sends it again when the earlier ones have come.
 pub const GAPS_MAX: usize = 1024;
 
 /// The numbers from 1 to `highest` but for the gaps.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     highest: Seq,
     /// First and last missing number of each gap, ascending.
     gaps: Vec<(Seq, Seq)>,
+    /// Of the documents with these numbers. None once one came whose identifier is not known.
+    ids: Option<IdDigest>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { highest: 0, gaps: Vec::new(), ids: Some(IdDigest::default()) }
+    }
 }
 
 /// There are [`GAPS_MAX`] gaps already.
@@ -25,8 +33,11 @@ pub struct Progress {
 pub struct TooManyGaps;
 
 impl Progress {
-    pub fn new(highest: Seq, gaps: Vec<(Seq, Seq)>) -> Self {
-        Self { highest, gaps }
+    pub fn new(highest: Seq, gaps: Vec<(Seq, Seq)>, ids: Option<IdDigest>) -> Self {
+        Self { highest, gaps, ids }
+    }
+    pub fn ids(&self) -> Option<IdDigest> {
+        self.ids
     }
     pub fn highest(&self) -> Seq {
         self.highest
@@ -58,8 +69,17 @@ impl Progress {
         })
     }
 
-    /// Notes that a number has arrived (from 1); nothing changes if it had.
-    pub fn add(&mut self, seq: Seq) -> Result<(), TooManyGaps> {
+    /// Notes that a number has arrived (from 1), with the identifier of its document; nothing changes
+    /// if it had.
+    pub fn add(&mut self, seq: Seq, id: Option<Uuid>) -> Result<(), TooManyGaps> {
+        if !self.contains(seq) {
+            self.add_number(seq)?;
+            self.ids = self.ids.zip(id).map(|(ids, id)| ids.with(id));
+        }
+        Ok(())
+    }
+
+    fn add_number(&mut self, seq: Seq) -> Result<(), TooManyGaps> {
         if seq > self.highest {
             if seq > self.highest + 1 {
                 if self.gaps.len() >= GAPS_MAX {
@@ -91,7 +111,9 @@ impl Progress {
         let mut numbers = self.gaps.iter().flat_map(|(first, last)| *first..=*last);
         let missing: Vec<Seq> = numbers.by_ref().take(MISSING_MAX).collect();
         let upto = numbers.next().map_or(self.highest, |next| next - 1);
-        Ack { epoch, upto, missing, above: self.ranges_above(upto), rejected }
+        // Where the list of missing numbers ends early, nobody could say of which documents it is.
+        let ids = self.ids.filter(|_| upto == self.highest);
+        Ack { epoch, upto, missing, above: self.ranges_above(upto), ids, rejected }
     }
 
     /// What lies between the gaps beyond `upto`, the highest ranges first found.
@@ -124,7 +146,7 @@ mod tests {
             let mut progress = Progress::default();
             let mut model = BTreeSet::new();
             for seq in arrived {
-                progress.add(seq).unwrap();
+                progress.add(seq, Some(Uuid::from_u128(seq.into()))).unwrap();
                 model.insert(seq);
             }
             let highest = model.last().copied().unwrap_or(0);
@@ -135,6 +157,10 @@ mod tests {
             let ack = progress.ack(Epoch(uuid::Uuid::nil()), vec![]);
             let missing: Vec<Seq> = (1..=ack.upto).filter(|seq| !model.contains(seq)).collect();
             prop_assert_eq!(&ack.missing, &missing, "complete up to `upto`");
+            let ids = model.iter().fold(IdDigest::default(), |ids, seq| {
+                ids.with(Uuid::from_u128((*seq).into()))
+            });
+            prop_assert_eq!(ack.ids, (ack.upto == highest).then_some(ids));
             prop_assert!(ack.missing.len() <= MISSING_MAX);
             prop_assert!(ack.upto == highest || ack.missing.len() == MISSING_MAX);
             for seq in 1..=highest + 2 {
@@ -149,11 +175,11 @@ mod tests {
     fn gaps_are_limited() {
         let mut progress = Progress::default();
         for n in 1..=GAPS_MAX as u64 {
-            progress.add(2 * n).unwrap();
+            progress.add(2 * n, None).unwrap();
         }
-        assert_eq!(progress.add(2 * GAPS_MAX as u64 + 2), Err(TooManyGaps));
-        progress.add(1).unwrap();
-        progress.add(2 * GAPS_MAX as u64 + 2).unwrap();
+        assert_eq!(progress.add(2 * GAPS_MAX as u64 + 2, None), Err(TooManyGaps));
+        progress.add(1, None).unwrap();
+        progress.add(2 * GAPS_MAX as u64 + 2, None).unwrap();
         assert_eq!(progress.upto(), 2);
     }
 }

@@ -5,10 +5,13 @@ use super::{
     BATCH_MAX,
     filing::{self, Answers},
     outbox::Outbox,
-    parse::{Content, Document, Parsed, Rejected},
+    parse::{Content, Parsed, Rejected},
 };
-use crate::{Core, clock, store::StoreError};
-use chiasm_proto::{GatewayId, TenantId};
+use crate::{
+    Core, clock,
+    store::{StoreError, document},
+};
+use chiasm_proto::{Envelope, GatewayId, TenantId, ack::FILED_BEFORE};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::mpsc;
 
@@ -53,10 +56,12 @@ async fn file(core: &Core, tenant: &TenantId, mut batch: Batch, outbox: &Outbox)
             }
         }
         Err(error) if error.is_about_content() => {
-            if let Some((_, Content::Document(document))) = batch.first_mut()
-                && document.checked.is_ok()
+            if let Some((gateway, Content::Document(document))) = batch.first_mut()
+                && let Ok(checked) = &document.checked
             {
-                poison(document, &error);
+                let key = (tenant.as_str(), gateway.as_str());
+                let sent = (checked.document_id.as_str(), document.body.as_str());
+                document.checked = Err(why_not(core, key, sent, &error).await);
                 return Box::pin(file(core, tenant, batch, outbox)).await;
             }
             tracing::error!(%tenant, %error, "the database refuses a message");
@@ -67,9 +72,32 @@ async fn file(core: &Core, tenant: &TenantId, mut batch: Batch, outbox: &Outbox)
     }
 }
 
-/// A document that the database cannot take must not hold up the others.
-fn poison(document: &mut Document, error: &StoreError) {
-    document.checked = Err(Rejected::new("malformed", format!("the database refuses it: {error}")));
+/// A document that the database cannot take must not hold up the others. Most often it is filed under
+/// another number: a gateway that was restored sends everything again.
+async fn why_not(
+    core: &Core,
+    key: (&str, &str),
+    (document_id, body): (&str, &str),
+    error: &StoreError,
+) -> Rejected {
+    let filed = async {
+        let mut tx = core.db.tenant_read(key.0).await?;
+        document::body_of(&mut tx, key, document_id).await
+    };
+    match filed.await {
+        Ok(Some(filed)) if differ_in_number_only(&filed, body) => {
+            Rejected::new(FILED_BEFORE, "it is filed under another number")
+        }
+        _ => Rejected::new("malformed", format!("the database refuses it: {error}")),
+    }
+}
+
+fn differ_in_number_only(filed: &str, sent: &str) -> bool {
+    let parsed = |text| serde_json::from_str::<Envelope>(text);
+    match (parsed(filed), parsed(sent)) {
+        (Ok(filed), Ok(sent)) => filed == Envelope { epoch: filed.epoch, seq: filed.seq, ..sent },
+        _ => false,
+    }
 }
 
 async fn try_often(core: &Core, tenant: &TenantId, batch: &Batch) -> Result<Answers, StoreError> {

@@ -168,7 +168,8 @@ impl<'b> Filing<'b> {
             }
             (Err(rejected), None) => Some(Err(rejected.clone())),
         };
-        let is_counted = document.seq == 0 || stream.progress.add(document.seq).is_ok();
+        let is_counted =
+            document.seq == 0 || stream.progress.add(document.seq, document.id).is_ok();
         match checked {
             _ if !is_counted => {
                 tracing::warn!(tenant = key.0, gateway = key.1, "too many gaps, a number waits");

@@ -32,6 +32,8 @@ pub enum Content {
 pub struct Document {
     pub epoch: Epoch,
     pub seq: u64,
+    /// None if it cannot be read.
+    pub id: Option<Uuid>,
     /// Of the bytes as sent.
     pub sha256: String,
     pub body: String,
@@ -155,6 +157,7 @@ fn document(topic: &Topic, payload: &[u8], received_at_us: i64) -> Document {
         Err(_) => serde_json::from_slice(payload)
             .map_or((Epoch(Uuid::nil()), 0), |Number { epoch, seq }| (epoch, seq)),
     };
+    let id = parsed.as_ref().ok().map(|envelope| envelope.id.0);
     let numbered = (1..=i64::MAX as u64).contains(&seq);
     let checked = match parsed {
         Err(err) => Err(Rejected::new("malformed", err.to_string())),
@@ -163,7 +166,7 @@ fn document(topic: &Topic, payload: &[u8], received_at_us: i64) -> Document {
     };
     let seq = if numbered { seq } else { 0 };
     let sha256 = Sha256::of(payload).to_string();
-    Document { epoch, seq, sha256, body: text(payload), received_at_us, checked }
+    Document { epoch, seq, id, sha256, body: text(payload), received_at_us, checked }
 }
 
 fn check(topic: &Topic, envelope: &Envelope) -> Result<Checked, Rejected> {

@@ -159,12 +159,15 @@ const LOCATIONS: Words = Words {
                    AND gateway_id = ANY (ARRAY(SELECT json_array_elements_text($2::json)))",
 };
 
+/// Gateway, epoch, highest number, gaps, rejections, and the digest of identifiers.
+pub(super) type StreamColumns = (String, String, i64, String, i64, Option<String>);
+
 /// Makes the streams that are not there and locks them all until the commit.
 pub(super) async fn lock_streams(
     tx: &mut Tx,
     tenant: &str,
     keys: &[StreamKey<'_>],
-) -> Result<Vec<(String, String, i64, String, i64)>, StoreError> {
+) -> Result<Vec<StreamColumns>, StoreError> {
     LOCK_STREAMS.ask(tx, tenant, keys).await
 }
 
@@ -176,14 +179,14 @@ const LOCK_STREAMS: Words = Words {
              FROM json_each($2) WHERE TRUE
              ON CONFLICT (tenant_id, gateway_id, epoch)
              DO UPDATE SET last_at_us = excluded.last_at_us
-             RETURNING gateway_id, epoch, highest, gaps, rejected",
+             RETURNING gateway_id, epoch, highest, gaps, rejected, ids",
     postgres: "INSERT INTO stream (tenant_id, gateway_id, epoch, upto, highest, first_at_us,
                    last_at_us)
                SELECT $1, gateway_id, epoch, 0, 0, now_us, now_us
                FROM json_to_recordset($2::json) AS r(gateway_id TEXT, epoch TEXT, now_us BIGINT)
                ON CONFLICT (tenant_id, gateway_id, epoch)
                DO UPDATE SET last_at_us = excluded.last_at_us
-               RETURNING gateway_id, epoch, highest, gaps, rejected",
+               RETURNING gateway_id, epoch, highest, gaps, rejected, ids",
 };
 
 /// Writes how far streams have come.
@@ -197,13 +200,14 @@ pub(super) async fn save_streams(
 
 const SAVE_STREAMS: Words = Words {
     sqlite: "UPDATE stream SET upto = value->>'upto', highest = value->>'highest',
-                 gaps = value->>'gaps', rejected = value->>'rejected'
+                 gaps = value->>'gaps', rejected = value->>'rejected',
+                 ids = value->>'ids'
              FROM json_each($2)
              WHERE tenant_id = $1 AND gateway_id = value->>'gateway_id'
                  AND epoch = value->>'epoch'",
     postgres: "UPDATE stream s SET upto = r.upto, highest = r.highest, gaps = r.gaps,
-                   rejected = r.rejected
+                   rejected = r.rejected, ids = r.ids
                FROM json_to_recordset($2::json) AS r(gateway_id TEXT, epoch TEXT, upto BIGINT,
-                   highest BIGINT, gaps TEXT, rejected BIGINT)
+                   highest BIGINT, gaps TEXT, rejected BIGINT, ids TEXT)
                WHERE s.tenant_id = $1 AND s.gateway_id = r.gateway_id AND s.epoch = r.epoch",
 };

@@ -352,6 +352,7 @@ const IMAGES: Step = (25, "images", include_str!("../../migrations/0025_images.s
 const ARCHIVE: Step = (33, "archive", include_str!("../../migrations/0033_archive.sql"));
 const CERTIFICATE_RENEWAL: Step =
     (38, "certificate renewal", include_str!("../../migrations/0038_certificate_renewal.sql"));
+const ID_DIGEST: Step = (39, "id digest", include_str!("../../migrations/0039_id_digest.sql"));
 const SQLITE_STEPS: &[Step] = &[
     TABLES,
     CAPTURES,
@@ -368,6 +369,7 @@ const SQLITE_STEPS: &[Step] = &[
     IMAGES,
     ARCHIVE,
     CERTIFICATE_RENEWAL,
+    ID_DIGEST,
 ];
 const POSTGRES_STEPS: &[Step] = &[
     TABLES,
@@ -393,6 +395,7 @@ const POSTGRES_STEPS: &[Step] = &[
     ARCHIVE,
     (34, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     CERTIFICATE_RENEWAL,
+    ID_DIGEST,
 ];
 const FILL_ON_POSTGRES: &str = concat!(
     include_str!("../../migrations/postgres/all_tenants.sql"),

@@ -103,6 +103,19 @@ pub async fn sha256(
     Ok(row.map(|(sha256,)| sha256))
 }
 
+/// A gateway's document with this identifier, whatever its number: its bytes.
+pub async fn body_of(
+    tx: &mut Tx,
+    (tenant, gateway): (&str, &str),
+    document_id: &str,
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT body FROM document
+        WHERE tenant_id = $1 AND document_id = $3 AND gateway_id = $2";
+    let row: Option<(String,)> =
+        tx.fetch_optional(sql, args![tenant, gateway, document_id]).await?;
+    Ok(row.map(|(body,)| body))
+}
+
 /// Keeps a document that cannot be filed; false if it is kept already.
 pub async fn reject(
     tx: &mut Tx,

@@ -52,7 +52,7 @@ pub async fn epochs(tx: &mut Tx, tenant: &str) -> Result<Vec<Epoch>, StoreError>
             what: "list of gaps",
             value: gaps,
         })?;
-        let progress = Progress::new(u64::try_from(highest).unwrap_or(0), gaps);
+        let progress = Progress::new(u64::try_from(highest).unwrap_or(0), gaps, None);
         let counted = serde_json::from_str(&counted).map_err(|_| StoreError::Corrupt {
             table: "stream",
             what: "count",

@@ -2,7 +2,7 @@
 
 use super::{StoreError, Tx, batch};
 use crate::{args, domain::progress::Progress};
-use chiasm_proto::{Epoch, Rejection};
+use chiasm_proto::{Epoch, Rejection, ack::IdDigest};
 use serde::Serialize;
 
 /// Rejections that an acknowledgement repeats.
@@ -15,15 +15,21 @@ pub struct Stream {
     pub rejected: i64,
 }
 
-type Row = (i64, String, i64);
+type Row = (i64, String, i64, Option<String>);
 
-fn stream((highest, gaps, rejected): Row) -> Result<Stream, StoreError> {
+fn stream((highest, gaps, rejected, ids): Row) -> Result<Stream, StoreError> {
     let gaps = serde_json::from_str(&gaps).map_err(|_| StoreError::Corrupt {
         table: "stream",
         what: "list of gaps",
         value: gaps,
     })?;
-    let progress = Progress::new(u64::try_from(highest).unwrap_or(0), gaps);
+    let highest = u64::try_from(highest).unwrap_or(0);
+    let ids = match ids {
+        // Made by the question that locks it, and empty.
+        None if highest == 0 => Some(IdDigest::default()),
+        ids => ids.and_then(|ids| ids.parse().ok()),
+    };
+    let progress = Progress::new(highest, gaps, ids);
     Ok(Stream { progress, rejected })
 }
 
@@ -43,11 +49,11 @@ pub async fn lock_all(
     keys: &[StreamKey<'_>],
 ) -> Result<Vec<(String, Epoch, Stream)>, StoreError> {
     let rows = batch::lock_streams(tx, tenant, keys).await?;
-    let parse = |(gateway, epoch, highest, gaps, rejected): (String, String, i64, String, i64)| {
+    let parse = |(gateway, epoch, highest, gaps, rejected, ids): batch::StreamColumns| {
         let corrupt =
             |_| StoreError::Corrupt { table: "stream", what: "epoch", value: epoch.clone() };
         let parsed = epoch.parse().map_err(corrupt)?;
-        Ok((gateway, parsed, stream((highest, gaps, rejected))?))
+        Ok((gateway, parsed, stream((highest, gaps, rejected, ids))?))
     };
     rows.into_iter().map(parse).collect()
 }
@@ -59,7 +65,7 @@ pub async fn get(
 ) -> Result<Stream, StoreError> {
     let row: Option<Row> = tx
         .fetch_optional(
-            "SELECT highest, gaps, rejected FROM stream
+            "SELECT highest, gaps, rejected, ids FROM stream
              WHERE tenant_id = $1 AND gateway_id = $2 AND epoch = $3",
             args![tenant, gateway, epoch.to_string()],
         )
@@ -76,6 +82,7 @@ pub struct StreamRow<'a> {
     highest: i64,
     gaps: String,
     rejected: i64,
+    ids: Option<String>,
 }
 
 impl<'a> StreamRow<'a> {
@@ -89,6 +96,7 @@ impl<'a> StreamRow<'a> {
             highest: number(progress.highest()),
             gaps: serde_json::to_string(progress.gaps()).expect("numbers always serialise"),
             rejected: *rejected,
+            ids: progress.ids().map(|ids| ids.to_string()),
         }
     }
 }

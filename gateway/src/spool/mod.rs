@@ -16,7 +16,7 @@ mod reader;
 mod writer;
 
 pub use document::{Document, Entry, StoredDocument};
-pub use open::{OpenError, Owner};
+pub use open::{Again, OpenError, Owner};
 pub use sqlx::Error as DatabaseError;
 
 use crate::journal::Position;
@@ -140,9 +140,15 @@ impl Spool {
         self.send(Command::Quarantine { seq, reason }).await
     }
 
-    /// Begins a new epoch: everything pending gets a new number.
-    pub async fn begin_epoch(&self, reason: String) -> Result<(), SpoolError> {
-        self.send(Command::BeginEpoch { reason }).await
+    /// Begins a new epoch: what is to be sent again gets a new number.
+    pub async fn begin_epoch(&self, reason: String, again: Again) -> Result<(), SpoolError> {
+        self.send(Command::BeginEpoch { reason, again }).await
+    }
+
+    /// Whether an acknowledgement speaks of other documents than those that have these numbers here.
+    /// False where that cannot be told.
+    pub async fn contradicts(&self, ack: &Ack) -> Result<bool, SpoolError> {
+        reader::contradicts(&mut *self.reader.lock().await, ack).await
     }
 
     /// Remembers which lane sessions are open.

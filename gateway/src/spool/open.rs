@@ -2,7 +2,7 @@
 
 use super::mark::Mark;
 use crate::clock;
-use chiasm_proto::{Epoch, GatewayId, Seq, TenantId};
+use chiasm_proto::{Epoch, GatewayId, Seq, TenantId, ack::IdDigest};
 use sqlx::{
     Connection, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -16,6 +16,8 @@ use uuid::Uuid;
 
 const DATABASE: &str = "spool.sqlite";
 const MARK: &str = "spool.mark";
+/// Digest of the identifiers of all documents of the epoch. Absent in spools from before.
+pub(super) const IDS: &str = "ids";
 
 const SCHEMA: &[&str] = &[
     "create table if not exists meta (key text primary key, value text not null) without rowid",
@@ -95,7 +97,8 @@ pub(super) async fn open(dir: &Path, owner: Option<&Owner>) -> Result<Opened, Op
     {
         tracing::error!(reason = doubt.reason, "a new epoch begins");
         if doubt.must_renumber {
-            (epoch, last_seq) = renumber(&mut writer, dir).await.map_err(database)?;
+            (epoch, last_seq) =
+                renumber(&mut writer, dir, Again::Pending).await.map_err(database)?;
         }
         epoch_reason = Some(doubt.reason);
     }
@@ -210,6 +213,7 @@ async fn read_meta(connection: &mut SqliteConnection) -> Result<(Epoch, Seq), sq
             let epoch = Epoch(Uuid::now_v7());
             set_meta(&mut transaction, "epoch", &epoch.to_string()).await?;
             set_meta(&mut transaction, "last_seq", "0").await?;
+            set_meta(&mut transaction, IDS, &IdDigest::default().to_string()).await?;
             (epoch, 0)
         }
     };
@@ -217,7 +221,7 @@ async fn read_meta(connection: &mut SqliteConnection) -> Result<(Epoch, Seq), sq
     Ok(meta)
 }
 
-async fn meta_value(
+pub(super) async fn meta_value(
     connection: &mut SqliteConnection,
     key: &str,
 ) -> Result<Option<String>, sqlx::Error> {
@@ -258,11 +262,20 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// Begins a new epoch in the same database: what is pending is numbered anew from 1. The database
-/// as it was is copied aside first.
+/// What is sent again in a new epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    Pending,
+    /// Also what counts as filed or refused: it may be something else that was.
+    Everything,
+}
+
+/// Begins a new epoch in the same database: what is to be sent again is numbered anew from 1. The
+/// database as it was is copied aside first.
 pub(super) async fn renumber(
     connection: &mut SqliteConnection,
     dir: &Path,
+    again: Again,
 ) -> Result<(Epoch, Seq), sqlx::Error> {
     let stamp = clock::wall().strftime("%Y%m%dT%H%M%S%3f").to_string();
     let copy = dir.join(format!("spool.{stamp}.set-aside"));
@@ -272,7 +285,11 @@ pub(super) async fn renumber(
         .await?;
     let epoch = Epoch(Uuid::now_v7());
     let mut transaction = connection.begin().await?;
-    sqlx::query("delete from document where state <> 'pending'").execute(&mut *transaction).await?;
+    let unless_pending = match again {
+        Again::Pending => "delete from document where state <> 'pending'",
+        Again::Everything => "update document set state = 'pending', settled_at = null",
+    };
+    sqlx::query(unless_pending).execute(&mut *transaction).await?;
     // Negative numbers first: the primary key must stay unique at every step.
     sqlx::query("update document set seq = -seq").execute(&mut *transaction).await?;
     sqlx::query(
@@ -282,8 +299,14 @@ pub(super) async fn renumber(
     )
     .execute(&mut *transaction)
     .await?;
-    let (count,): (i64,) =
-        sqlx::query_as("select count(*) from document").fetch_one(&mut *transaction).await?;
+    let documents: Vec<(String,)> =
+        sqlx::query_as("select id from document").fetch_all(&mut *transaction).await?;
+    let count = i64::try_from(documents.len()).unwrap_or(i64::MAX);
+    let mut ids = IdDigest::default();
+    for (id,) in documents {
+        ids = ids.with(id.parse().map_err(|_| sqlx::Error::Decode("no identifier".into()))?);
+    }
+    set_meta(&mut transaction, IDS, &ids.to_string()).await?;
     set_meta(&mut transaction, "epoch", &epoch.to_string()).await?;
     set_meta(&mut transaction, "last_seq", &count.to_string()).await?;
     transaction.commit().await?;

@@ -1,10 +1,15 @@
 //! Questions to the spool.
 
-use super::{SpoolError, StoredDocument};
+use super::{
+    SpoolError, StoredDocument,
+    open::{IDS, meta_value},
+};
 use crate::journal::Position;
-use chiasm_proto::{LaneId, LinkId, Seq, Sha256, Up, fleet::OpenSession, fleet::SpoolState};
+use chiasm_proto::{
+    Ack, LaneId, LinkId, Seq, Sha256, Up, ack::IdDigest, fleet::OpenSession, fleet::SpoolState,
+};
 use jiff::Timestamp;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Connection, Row, SqliteConnection, sqlite::SqliteRow};
 
 fn read(what: &'static str) -> impl FnOnce(sqlx::Error) -> SpoolError {
     move |source| SpoolError::Read { what, source }
@@ -150,4 +155,54 @@ pub(super) async fn state(connection: &mut SqliteConnection) -> Result<SpoolStat
     }
     .await;
     result.map_err(read("tell its state"))
+}
+
+/// Documents beyond an acknowledgement for which it is still compared: while a backlog is sent, every
+/// acknowledgement would cost a look at all that is left of it.
+const BEYOND_MAX: u64 = 256;
+
+pub(super) async fn contradicts(
+    connection: &mut SqliteConnection,
+    ack: &Ack,
+) -> Result<bool, SpoolError> {
+    let Some(theirs) = ack.ids else { return Ok(false) };
+    let ours = ids_of(connection, ack).await.map_err(read("compare an acknowledgement"))?;
+    Ok(ours.is_some_and(|ours| ours != theirs))
+}
+
+/// The digest of the documents that an acknowledgement speaks of, as far as they are here.
+async fn ids_of(
+    connection: &mut SqliteConnection,
+    ack: &Ack,
+) -> Result<Option<IdDigest>, sqlx::Error> {
+    // One state of the database for all questions.
+    let mut transaction = connection.begin().await?;
+    let epoch = meta_value(&mut transaction, "epoch").await?;
+    let last_seq = meta_value(&mut transaction, "last_seq").await?;
+    let all = meta_value(&mut transaction, IDS).await?;
+    let (Some(last_seq), Some(all)) = (last_seq, all) else { return Ok(None) };
+    let (last_seq, mut ids): (Seq, IdDigest) = (decode(&last_seq)?, decode(&all)?);
+    let beyond = last_seq.checked_sub(ack.upto);
+    let is_comparable =
+        epoch == Some(ack.epoch.to_string()) && beyond.is_some_and(|beyond| beyond <= BEYOND_MAX);
+    if !is_comparable {
+        return Ok(None);
+    }
+    let missing = serde_json::to_string(&ack.missing).expect("numbers always serialise");
+    let others: Vec<(String,)> = sqlx::query_as(
+        "select id from document
+         where seq > $1 or seq in (select value from json_each($2))",
+    )
+    .bind(from_seq(ack.upto))
+    .bind(missing)
+    .fetch_all(&mut *transaction)
+    .await?;
+    let expected = beyond.unwrap_or(0) + ack.missing.len() as u64;
+    if others.len() as u64 != expected {
+        return Ok(None);
+    }
+    for (id,) in &others {
+        ids = ids.with(decode(id)?);
+    }
+    Ok(Some(ids))
 }

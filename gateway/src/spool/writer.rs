@@ -4,11 +4,15 @@ use super::{
     BATCH_MAX, Document, Entry, Progress, RETENTION,
     document::link_of,
     mark::Mark,
-    open::{renumber, set_meta},
+    open::{Again, IDS, meta_value, renumber, set_meta},
     reader::from_seq,
 };
 use crate::clock;
-use chiasm_proto::{Ack, Body, Epoch, GatewayEvent, Seq, fleet::OpenSession};
+use chiasm_proto::{
+    Ack, Body, Epoch, GatewayEvent, Seq,
+    ack::{FILED_BEFORE, IdDigest},
+    fleet::OpenSession,
+};
 use sqlx::{Connection, SqliteConnection};
 use std::{path::PathBuf, time::Duration};
 use tokio::{
@@ -31,7 +35,7 @@ pub(super) enum Command {
     Acknowledge { ack: Ack, is_first: bool, done: Option<oneshot::Sender<()>> },
     Quarantine { seq: Seq, reason: String },
     Sessions(Vec<OpenSession>),
-    BeginEpoch { reason: String },
+    BeginEpoch { reason: String, again: Again },
 }
 
 pub(super) struct Writer {
@@ -115,9 +119,12 @@ impl Writer {
     /// All of the batch in one transaction, or nothing.
     async fn commit(&mut self, batch: &[Command]) -> sqlx::Result<()> {
         let mut last_seq = self.last_seq;
-        let renews = batch.iter().any(|command| matches!(command, Command::BeginEpoch { .. }));
-        if renews {
-            (self.epoch, self.last_seq) = renumber(&mut self.connection, &self.dir).await?;
+        let again = batch.iter().find_map(|command| match command {
+            Command::BeginEpoch { again, .. } => Some(*again),
+            _ => None,
+        });
+        if let Some(again) = again {
+            (self.epoch, self.last_seq) = renumber(&mut self.connection, &self.dir, again).await?;
             last_seq = self.last_seq;
         }
         let mut transaction = self.connection.begin().await?;
@@ -182,7 +189,7 @@ async fn apply(
             let json = serde_json::to_string(sessions).expect("plain data always serialises");
             set_meta(connection, "sessions", &json).await
         }
-        Command::BeginEpoch { reason } => {
+        Command::BeginEpoch { reason, .. } => {
             let event =
                 GatewayEvent { code: "epoch_started".into(), link: None, detail: reason.clone() };
             insert(connection, last_seq, &Document::new(clock::wall(), Body::Event(event))).await
@@ -252,10 +259,14 @@ async fn insert(
     .bind(document.body.up().as_str())
     .bind(link_of(&document.body).map(|link| link.as_str()))
     .bind(body)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
     *last_seq = seq;
-    Ok(())
+    let ids = meta_value(connection, IDS).await?;
+    match ids.and_then(|ids| ids.parse::<IdDigest>().ok()) {
+        Some(ids) => set_meta(connection, IDS, &ids.with(document.id.0).to_string()).await,
+        None => Ok(()),
+    }
 }
 
 async fn acknowledge(
@@ -263,7 +274,8 @@ async fn acknowledge(
     ack: &Ack,
     is_first: bool,
 ) -> sqlx::Result<()> {
-    for rejection in &ack.rejected {
+    // One that is filed under another number is settled by `upto` like those that were filed now.
+    for rejection in ack.rejected.iter().filter(|it| it.code != FILED_BEFORE) {
         let reason = format!("{}: {}", rejection.code, rejection.detail);
         reject(connection, rejection.seq, &reason).await?;
     }

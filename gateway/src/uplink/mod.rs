@@ -22,7 +22,11 @@ use crate::{
 };
 use identity::Credentials;
 use rand::Rng;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 use talk::Ending;
 pub use talk::try_out;
 use tokio::{sync::watch, time::sleep};
@@ -44,6 +48,9 @@ pub struct Uplink {
     pub worklist: WorklistCache,
     /// Whose documents the spool holds, if it was enrolled when it was opened.
     pub owner: Option<Owner>,
+    /// Whether everything was sent again in this run because the cloud had other documents under
+    /// the same numbers. It cannot be so twice, and must not go on for ever.
+    pub has_numbered_anew: AtomicBool,
     /// Changes when a renewed certificate is in use.
     pub renewed: watch::Receiver<u32>,
 }

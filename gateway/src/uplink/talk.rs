@@ -6,14 +6,19 @@ use super::{
     identity::Credentials,
     mqtt::{self, Connection, Incoming, Offer},
 };
-use crate::clock;
+use crate::{clock, spool::Again};
 use chiasm_proto::{
     Ack, Down, Epoch, Seq, Topic, Up, Worklist,
+    ack::FILED_BEFORE,
     fleet::{Sessions, State, Status},
     topic::Leaf,
     worklist::VISITS_MAX,
 };
-use std::{future::pending, sync::PoisonError, time::Duration};
+use std::{
+    future::pending,
+    sync::{PoisonError, atomic::Ordering},
+    time::Duration,
+};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -29,6 +34,9 @@ const GOODBYE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// A connection that lived so long, or carried an acknowledgement, was a good one: the next attempt
 /// need not wait.
 const GOOD_AFTER: Duration = Duration::from_secs(30);
+/// Without the cloud's first word for so long the birth is published again: brokers may drop it, and
+/// with it everything that the cloud would tell us.
+const BIRTH_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// Room that topic and header take in a packet.
 const PACKET_OVERHEAD: usize = 512;
 
@@ -137,6 +145,7 @@ impl Talk<'_> {
         let mut telemetry = interval_at(Instant::now() + period, period);
         telemetry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tell_changes_at: Option<Instant> = None;
+        let mut birth_again_at = Instant::now() + BIRTH_AGAIN_AFTER;
         let reason = loop {
             let wake = match self.send_what_is_due().await {
                 Ok(wake) => wake,
@@ -160,6 +169,10 @@ impl Talk<'_> {
                     self.tell().await
                 }
                 _ = telemetry.tick() => self.tell().await,
+                () = sleep_until(birth_again_at), if !self.delivery.has_first_ack() => {
+                    birth_again_at = Instant::now() + BIRTH_AGAIN_AFTER;
+                    self.birth().await
+                }
                 () = at(wake) => Ok(()),
                 Ok(()) = renewed.changed() => Err("the certificate was renewed".into()),
                 () = stop.cancelled() => {
@@ -289,10 +302,17 @@ impl Talk<'_> {
                  from a backup",
                 highest
             );
-            spool.begin_epoch(reason.clone()).await.map_err(|error| error.to_string())?;
+            let begun = spool.begin_epoch(reason.clone(), Again::Pending).await;
+            begun.map_err(|error| error.to_string())?;
             return Err(reason);
         }
-        for rejection in &ack.rejected {
+        if spool.contradicts(&ack).await.map_err(|error| error.to_string())? {
+            if !self.uplink.has_numbered_anew.swap(true, Ordering::Relaxed) {
+                return self.number_anew().await;
+            }
+            tracing::error!("the cloud still has other documents under the numbers of this spool");
+        }
+        for rejection in ack.rejected.iter().filter(|it| it.code != FILED_BEFORE) {
             tracing::error!(
                 seq = rejection.seq,
                 code = rejection.code,
@@ -306,6 +326,18 @@ impl Talk<'_> {
         self.delivery.acknowledged(&ack, clock::monotonic());
         tracing::debug!(upto = ack.upto, missing = ?ack.missing, "the cloud has filed");
         Ok(())
+    }
+
+    /// The cloud has other documents under our numbers: the disk was put back to an earlier state and
+    /// the numbers were given out twice. Everything that is kept here is sent again under new ones; the
+    /// cloud knows by their identifiers what it has.
+    async fn number_anew(&mut self) -> Result<(), String> {
+        let reason = "the cloud has other documents under the numbers of this spool: the spool was \
+                      restored from a backup, or its disk forgot what it had written";
+        tracing::error!(reason, "everything that is kept is sent again");
+        let begun = self.uplink.spool.begin_epoch(reason.into(), Again::Everything).await;
+        begun.map_err(|error| error.to_string())?;
+        Err(reason.into())
     }
 
     async fn sessions(&mut self, sessions: Sessions) -> Result<(), String> {

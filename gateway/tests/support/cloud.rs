@@ -213,5 +213,5 @@ fn take(filed: &Mutex<Filed>, publish: &Publish) -> Option<Ack> {
         .filter(|seq| **seq <= upto)
         .map(|seq| Rejection { seq: *seq, code: "malformed".into(), detail: "test".into() })
         .collect();
-    Some(Ack { epoch, upto, missing, above: vec![], rejected })
+    Some(Ack { epoch, upto, missing, above: vec![], ids: None, rejected })
 }

@@ -10,7 +10,14 @@ fn ack(upto: Seq, missing: &[Seq], rejected: &[Seq]) -> Ack {
         .iter()
         .map(|seq| Rejection { seq: *seq, code: "malformed".into(), detail: String::new() })
         .collect();
-    Ack { epoch: Epoch(Uuid::nil()), upto, missing: missing.to_vec(), above: vec![], rejected }
+    Ack {
+        epoch: Epoch(Uuid::nil()),
+        upto,
+        missing: missing.to_vec(),
+        above: vec![],
+        ids: None,
+        rejected,
+    }
 }
 
 /// Spool, network and cloud around the machine.

@@ -7,6 +7,7 @@ use super::{
 };
 use chiasm_proto::{
     Ack, ClockState, Epoch, GatewayId, LaneSessionId, Rejection, TenantId,
+    ack::IdDigest,
     enrol::{ClaimError, ClaimRequest, ClaimResponse},
     fleet::{LinkState, LinkStatus, OpenSession, Sessions, SpoolState, State, Status, Telemetry},
 };
@@ -20,10 +21,11 @@ pub fn ack() -> impl Strategy<Value = Ack> {
     });
     let numbers = vec(any::<u64>(), 0..5);
     let ranges = vec(any::<(u64, u64)>(), 0..3);
-    (uuid(), any::<u64>(), numbers, ranges, vec(rejection, 0..3)).prop_map(
-        |(epoch, upto, missing, above, rejected)| {
+    let ids = option::of(uuid().prop_map(|id| IdDigest::default().with(id)));
+    (uuid(), any::<u64>(), numbers, ranges, ids, vec(rejection, 0..3)).prop_map(
+        |(epoch, upto, missing, above, ids, rejected)| {
             let epoch = Epoch(epoch);
-            Ack { epoch, upto, missing, above, rejected }
+            Ack { epoch, upto, missing, above, ids, rejected }
         },
     )
 }
