@@ -8,14 +8,16 @@
 #   make bench             performance, release build, prints a table
 #   make screenshots     every page of a made-up practice into target/screenshots
 #   make api-fuzz          the API against its own document (CHIASM_API_SEED=… repeats a run)
-#   make fuzz              drivers and DICOM node on random input (needs a nightly toolchain)
+#   make fuzz              10,000 schedules of faults; drivers and DICOM node on random input
 
 CARGO ?= cargo
 ARGS ?=
+# Schedules of faults in virtual time.
+SCHEDULES ?= 10000
 # Seconds for each fuzz target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test test-packages build package check fmt clippy doc deny bench fuzz api-fuzz screenshots
+.PHONY: demo test test-packages build package check fmt clippy doc deny bench fuzz simulation api-fuzz screenshots
 
 demo: build
 	$(CARGO) run --quiet --package chiasm-testbed --bin chiasm-demo -- $(ARGS)
@@ -68,10 +70,14 @@ screenshots: build
 # A seed of chance unless one is given.
 API_SEED = $${CHIASM_API_SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
 
+# CHIASM_SEED=42 SCHEDULES=1 runs one again.
+simulation:
+	CHIASM_SCHEDULES=$(SCHEDULES) $(CARGO) test --workspace --locked --test simulation -- --nocapture
+
 api-fuzz: test-packages build
 	CHIASM_API_SEED=$(API_SEED) $(CARGO) test --locked --package chiasm-testbed --test api -- --nocapture
 
-fuzz:
+fuzz: simulation
 	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
 	sh device-drivers/fuzz/seed.sh
 	for folder in device-drivers gateway; do (cd $$folder && \

@@ -7,6 +7,7 @@ mod fleet;
 mod gateway;
 mod people;
 mod reconcile;
+mod restored;
 pub mod serve;
 
 use crate::{config::Config, store::Db};
@@ -70,6 +71,18 @@ enum Admin {
     /// Archives that readings are sent to as DICOM objects.
     #[command(subcommand)]
     Archive(archive::ArchiveCommand),
+    /// Once after the database was restored from a backup, before `serve`: ends the lane sessions
+    /// that stand open in it.
+    #[command(
+        after_help = "Example:\n  chiasm-cloud admin restored --backup-from 2026-12-01T02:00:00Z\n\n\
+        Gateways send again by themselves what the backup does not have. Who sat in which lane \
+        since then nobody knows: what was measured waits for a person."
+    )]
+    Restored {
+        /// When the backup was made.
+        #[arg(long, value_name = "TIME")]
+        backup_from: jiff::Timestamp,
+    },
 }
 
 impl Cli {
@@ -106,6 +119,9 @@ impl Cli {
             }
             Command::Admin { command: Admin::Archive(command) } => {
                 command.run(&open_store(&config).await?).await
+            }
+            Command::Admin { command: Admin::Restored { backup_from } } => {
+                restored::run(&open_store(&config).await?, backup_from).await
             }
             Command::Admin { command: Admin::People(command) } => {
                 command.run(&open_store(&config).await?, &config).await

@@ -133,11 +133,30 @@ pub async fn close_idle(
 ) -> Result<Vec<NewEvent>, StoreError> {
     let rows: Vec<(String, String, String)> =
         tx.fetch_all(CLOSE_IDLE.of(tx), args![tenant, idle_since_us, now_us]).await?;
-    let event = |(session, lane, encounter)| NewEvent {
+    Ok(rows.into_iter().map(|row| closed(row, now_us)).collect())
+}
+
+/// Ends every open lane session at the moment: who sat where is not known of a database that was
+/// restored, and what was measured since must not go to who sat there then.
+pub async fn end_all_sessions(
+    tx: &mut Tx,
+    tenant: &str,
+    at_us: i64,
+    now_us: i64,
+) -> Result<Vec<NewEvent>, StoreError> {
+    let sql = "UPDATE lane_session SET closed_by = 'system', close_reason = 'restored',
+            closed_at_us = CASE WHEN opened_at_us > $2 THEN opened_at_us ELSE $2 END
+        WHERE tenant_id = $1 AND closed_at_us IS NULL
+        RETURNING lane_session_id, lane_id, encounter_id";
+    let rows: Vec<(String, String, String)> = tx.fetch_all(sql, args![tenant, at_us]).await?;
+    Ok(rows.into_iter().map(|row| closed(row, now_us)).collect())
+}
+
+fn closed((session, lane, encounter): (String, String, String), now_us: i64) -> NewEvent {
+    NewEvent {
         lane_id: Some(lane),
         encounter_id: Some(encounter),
         subject: Some(session),
         ..NewEvent::new(now_us, Kind::SessionClosed)
-    };
-    Ok(rows.into_iter().map(event).collect())
+    }
 }

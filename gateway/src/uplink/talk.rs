@@ -34,8 +34,8 @@ const GOODBYE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// A connection that lived so long, or carried an acknowledgement, was a good one: the next attempt
 /// need not wait.
 const GOOD_AFTER: Duration = Duration::from_secs(30);
-/// Without the cloud's first word for so long the birth is published again: brokers may drop it, and
-/// with it everything that the cloud would tell us.
+/// Without the cloud's first word for so long the birth is published again: brokers may drop it,
+/// and with it everything that the cloud would tell us.
 const BIRTH_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// Room that topic and header take in a packet.
 const PACKET_OVERHEAD: usize = 512;
@@ -328,9 +328,9 @@ impl Talk<'_> {
         Ok(())
     }
 
-    /// The cloud has other documents under our numbers: the disk was put back to an earlier state and
-    /// the numbers were given out twice. Everything that is kept here is sent again under new ones; the
-    /// cloud knows by their identifiers what it has.
+    /// The cloud has other documents under our numbers: the disk was put back to an earlier state
+    /// and the numbers were given out twice. Everything that is kept here is sent again under new
+    /// ones; the cloud knows by their identifiers what it has.
     async fn number_anew(&mut self) -> Result<(), String> {
         let reason = "the cloud has other documents under the numbers of this spool: the spool was \
                       restored from a backup, or its disk forgot what it had written";

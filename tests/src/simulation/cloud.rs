@@ -194,7 +194,7 @@ impl Cloud {
         self.queue.clear();
     }
 
-    /// The database as it was, with the sessions ended that stand open in it.
+    /// The database as it was, with the sessions ended that stand open in it (`admin restored`).
     pub fn restore_backup(&mut self) -> bool {
         let Some((mut database, at_us)) = self.backup.take() else { return false };
         for session in &mut database.sessions {

@@ -1,10 +1,12 @@
-//! Gateways, a broker and a cloud in virtual time, with the state machines of the product and disks, a
-//! network and people of ours. One seed is one schedule of faults; the same seed is the same schedule.
+//! Gateways, a broker and a cloud in virtual time, with the state machines of the product and
+//! disks, a network and people of ours. One seed is one schedule of faults; the same seed is the
+//! same schedule.
 //!
 //! Of the product: what to send next ([`chiasm_gateway::uplink::delivery`]), which session stamps a
 //! reading ([`chiasm_gateway::binding`]), what has arrived and what is acknowledged
-//! ([`chiasm_cloud::domain::progress`]), and where a reading goes ([`chiasm_cloud::domain::placement`]).
-//! Disks are models: what was committed is there after a crash, unless the disk lies or is restored.
+//! ([`chiasm_cloud::domain::progress`]), and where a reading goes
+//! ([`chiasm_cloud::domain::placement`]). Disks are models: what was committed is there after a
+//! crash, unless the disk lies or is restored.
 //!
 //! | module | holds |
 //! |---|---|
@@ -14,10 +16,10 @@
 //! | `world` | people, instruments, faults, time |
 //! | `oracle` | what has to hold in the end |
 //!
-//! Assumed: who sits at an instrument is whose session is open (a person's wrong choice is not what is
-//! tried here); nobody measures within two seconds of a change of patients; a clock that says it is
-//! synchronised is right within half a second; whoever restores the cloud's database from a backup ends
-//! the sessions that stand open in it.
+//! Assumed: who sits at an instrument is whose session is open (a person's wrong choice is not what
+//! is tried here); nobody measures within two seconds of a change of patients; a clock that says it
+//! is synchronised is right within half a second; whoever restores the cloud's database from a
+//! backup ends the sessions that stand open in it.
 
 pub mod cloud;
 pub mod gateway;

@@ -1,4 +1,5 @@
-//! What has to hold when everything works again: conservation (C5), once, and nobody else's exam (R31).
+//! What has to hold when everything works again: conservation (C5), once, and nobody else's exam
+//! (R31).
 
 use super::{
     Outcome, Print,
@@ -61,7 +62,8 @@ pub fn judge(
         if highest != gateway.spool.last_seq || missing > 0 {
             let last = gateway.spool.last_seq;
             return Err(format!(
-                "conservation: gateway {number} gave out {last}, the cloud has {highest} but for {missing}"
+                "conservation: gateway {number} gave out {last}, the cloud has {highest} but for \
+                 {missing}"
             ));
         }
     }
