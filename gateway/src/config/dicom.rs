@@ -258,7 +258,7 @@ mod tests {
             (format!("[dicom]\n{OCT}{twice}"), "tell them apart by peer_ip"),
             (format!("[dicom]\n{OCT}{}", apart(OCT, "10.0.0.1")), "is another imager's too"),
             (format!("[dicom]\n{OCT}address = \"oct\"\n"), "is not host:port"),
-            (format!("[dicom]\n{OCT}tls = true\n"), "unknown variant"),
+            (format!("[dicom]\n{OCT}tls = \"on\"\n"), "unknown variant"),
             (format!("[dicom]\n{OCT}tls = \"required\"\n"), "add a [dicom.tls] table"),
             (format!("[dicom.tls]\nlisten = \"0.0.0.0:11112\"\n{OCT}"), "is the plain port"),
             (format!("[dicom.tls]\nkey_file = \"/k\"\n{OCT}"), "or neither"),
