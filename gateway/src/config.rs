@@ -5,7 +5,7 @@ mod check;
 mod dicom;
 mod tables;
 
-pub use dicom::{Dicom, IMAGERS_MAX, Imager};
+pub use dicom::{ClientCertificate, Dicom, DicomTls, IMAGERS_MAX, Imager, ImagerTls};
 
 use check::Check;
 use chiasm_drivers::{DateOrder, DriverOptions, DriverSpec, LineSettings};

@@ -4,7 +4,7 @@
 use crate::{
     binding::Lanes,
     config::{Config, Link},
-    dicom::{Node, worklist::WorklistCache},
+    dicom::{Node, tls::Tls, worklist::WorklistCache},
     enrol::{self, IdentityError, renewal::Renewal},
     forward::Forward,
     health::Health,
@@ -69,7 +69,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     if let Some(instances) = open_instances(&config.data_dir).await {
         if let Some(dicom) = config.dicom {
             let (instances, worklist) = (instances.clone(), worklist.clone());
-            let node = Node::new(dicom, config.imagers, instances, worklist, shared.clone());
+            let tls = Tls::new(dicom.tls.clone(), &config.data_dir);
+            let node = Node::new(dicom, tls, config.imagers, instances, worklist, shared.clone());
             links.spawn(keep_node(Arc::new(node)));
         }
         let forward =

@@ -132,6 +132,28 @@ async fn what_is_not_here_fails_and_the_rest_is_committed() {
     assert_eq!(told["failed"], json!([["1.2.3.404", 0x0112]]));
 }
 
+/// Some ask long after. What the cloud has is known for 400 days.
+#[tokio::test]
+async fn what_was_deleted_here_after_its_retention_is_still_committed() {
+    let port = free_port();
+    let world = World::with(&imager(port)).await;
+    store(&world, &["1.2.3.1"]).await;
+    world.file("1.2.3.1").await;
+    let day = jiff::SignedDuration::from_hours(24);
+    let now = jiff::Timestamp::now();
+    assert_eq!(world.instances.delete_expired(now + day * 8).await.unwrap(), 1);
+    assert!(world.held("1.2.3.1").await.is_empty());
+    let mut asker = Asker::start(&world, port, 0, &["1.2.3.1", "1.2.3.404"]);
+    assert_eq!(asker.line().await, json!({"asked": 0}));
+    let told = asker.line().await;
+    assert_eq!(told["committed"], json!(["1.2.3.1"]));
+    assert_eq!(told["failed"], json!([["1.2.3.404", 0x0112]]));
+    world.instances.delete_expired(now + day * 407).await.unwrap();
+    assert_eq!(world.instances.committed("1.2.3.1").await.unwrap(), [OPT]);
+    world.instances.delete_expired(now + day * 409).await.unwrap();
+    assert!(world.instances.committed("1.2.3.1").await.unwrap().is_empty());
+}
+
 /// The imager is switched off, the gateway starts again, and still it is told.
 #[tokio::test]
 async fn a_request_outlives_a_restart_and_an_imager_that_is_off() {

@@ -3,7 +3,7 @@
 mod support;
 
 use chiasm_proto::{Body, ProcedureStepStatus};
-use support::dicom::{World, python, said, visit, worklist};
+use support::dicom::{OCT, World, python, said, visit, worklist};
 
 #[tokio::test]
 async fn a_procedure_that_begins_and_ends_is_passed_on() {
@@ -36,6 +36,32 @@ async fn a_procedure_that_begins_and_ends_is_passed_on() {
         assert_eq!(step.accession.as_deref(), Some("ACC0000001"));
         assert_eq!(step.study_instance_uid.as_deref(), Some("2.25.7"));
     }
+}
+
+/// The end names neither patient nor study: they are known from the beginning.
+#[tokio::test]
+async fn a_procedure_that_ends_after_a_restart_is_still_known() {
+    let world = World::new().await;
+    let ask = async |world: &World, part: &str| {
+        let output = python("step.py")
+            .args([&world.port.to_string(), "1.2.50", "2.25.7", "ACC0000001", "1.2.3.1"])
+            .env("STEP_PART", part)
+            .output()
+            .await
+            .unwrap();
+        serde_json::from_slice::<Vec<u16>>(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", said(&output)))
+    };
+    assert_eq!(ask(&world, "begin").await, [0x0000]);
+    let dir = world.kill().await;
+    let world = World::in_dir(dir, OCT).await;
+    assert_eq!(ask(&world, "end").await, [0x0000, 0x0110], "it ends once");
+    let steps = world.documents().await;
+    let Some(Body::ProcedureStep(end)) = steps.last() else { panic!("{steps:?}") };
+    assert_eq!(end.status, ProcedureStepStatus::Completed);
+    assert_eq!(end.accession.as_deref(), Some("ACC0000001"));
+    assert_eq!(end.study_instance_uid.as_deref(), Some("2.25.7"));
+    assert_eq!(end.instances, ["1.2.3.1"]);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use chiasm_proto::{
 use dicom_dictionary_std::uids;
 use std::{fs, path::Path, time::Duration};
 use support::{
-    dicom::{EXPLICIT, IMPLICIT, J2K, OPT, Object, RLE, Sender, World, dcmtk, said},
+    dicom::{EXPLICIT, IMPLICIT, J2K, OCT, OPT, Object, RLE, Sender, World, dcmtk, said},
     fixture, free_port, until,
 };
 use tokio::{
@@ -279,6 +279,7 @@ async fn an_autorefraction_becomes_one_reading_of_its_lane() {
         let sent = world.dcmtk("storescu", "OCT", &["-R", path.to_str().unwrap()]).await;
         assert!(sent.status.success(), "{}", said(&sent));
     }
+    world.until_followed_up().await;
     let documents = world.documents().await;
     let [Body::Reading(reading)] = &documents[..] else { panic!("{documents:?}") };
     assert_eq!((reading.link.as_str(), reading.lane.as_str()), ("oct-1", "lane-1"));
@@ -286,6 +287,74 @@ async fn an_autorefraction_becomes_one_reading_of_its_lane() {
     assert_eq!(reading.driver.id, "dicom_measurements");
     assert!(!reading.decoded.measurements.is_empty());
     assert_eq!(world.instances.counts().await.unwrap().waiting, 1, "the object is kept too");
+}
+
+/// Killed when the spool has the reading and the mark still stands, the gateway makes it again, and
+/// the spool does not take it again; killed before, nothing is forgotten.
+#[tokio::test]
+async fn a_reading_is_made_once_however_the_gateway_ends() {
+    let mut world = World::new().await;
+    let path = world.dir.path().join("ar.dcm");
+    fs::write(&path, fixture("dicom_measurements/01_ar_both_eyes.raw")).unwrap();
+    let sent = world.dcmtk("storescu", "OCT", &["-R", path.to_str().unwrap()]).await;
+    assert!(sent.status.success(), "{}", said(&sent));
+    world.until_followed_up().await;
+    for spool_is_lost in [false, true] {
+        let dir = world.kill().await;
+        mark_all_again(&dir.path().join("instances/index.sqlite")).await;
+        if spool_is_lost {
+            fs::remove_dir_all(dir.path().join("spool")).unwrap();
+        }
+        world = World::in_dir(dir, OCT).await;
+        world.until_followed_up().await;
+        let readings = world.documents().await;
+        let readings = readings.iter().filter(|body| matches!(body, Body::Reading(_))).count();
+        assert_eq!(readings, 1, "spool lost: {spool_is_lost}");
+    }
+}
+
+async fn mark_all_again(index: &Path) {
+    use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+    let options = SqliteConnectOptions::new().filename(index);
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    let marked = sqlx::query("update instance set follow_up = 1").execute(&mut connection).await;
+    assert_eq!(marked.unwrap().rows_affected(), 1);
+    connection.close().await.unwrap();
+}
+
+/// A real sender that is killed in the middle of a large object.
+#[tokio::test]
+async fn a_killed_storescu_leaves_nothing_and_sends_again() {
+    let world = World::new().await;
+    let pixels: Vec<u8> = (0..150_000_000_u32).map(|at| (at / 251) as u8).collect();
+    let object = Object::with_pixels("1.2.3.1", EXPLICIT, &pixels);
+    let path = object.write(world.dir.path());
+    let incoming = world.dir.path().join("instances/incoming");
+    let mut sending = tokio::process::Command::new("/usr/bin/storescu")
+        // Small units make it slow enough to be hit in the middle.
+        .args(["-aet", "OCT", "-aec", "CHIASM", "--max-send-pdu", "4096", "-xe", "127.0.0.1"])
+        .arg(world.port.to_string())
+        .arg(&path)
+        .kill_on_drop(true)
+        .spawn()
+        .expect("dcmtk is installed (apt-get install dcmtk)");
+    until("some of it to be on the disk", async || {
+        let partial = fs::read_dir(&incoming).unwrap().next()?.unwrap();
+        (partial.metadata().ok()?.len() > 2_000_000).then_some(())
+    })
+    .await;
+    sending.kill().await.unwrap();
+    let told = world.until_event("instance_broken_off").await;
+    assert!(told.contains("broke off after") && told.contains(OPT), "{told}");
+    until("the partial file to be gone", async || {
+        (fs::read_dir(&incoming).unwrap().count() == 0).then_some(())
+    })
+    .await;
+    assert_eq!(fs::read_dir(world.dir.path().join("instances/files")).unwrap().count(), 0);
+    assert!(world.held(&object.uid).await.is_empty(), "nothing partial is indexed");
+    let sent = world.dcmtk("storescu", "OCT", &["-xe", path.to_str().unwrap()]).await;
+    assert!(sent.status.success(), "{}", said(&sent));
+    assert!(world.file_of(&object.uid).await.ends_with(&object.data_set));
 }
 
 /// Readings go before images: the last GiB of the disk is not for them.

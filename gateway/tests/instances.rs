@@ -141,6 +141,51 @@ async fn a_damaged_index_is_set_aside_with_its_images() {
     assert_eq!(names(&dir.path().join(aside).join("files")).len(), 1, "nothing is deleted");
 }
 
+/// A page that was torn by a power cut is found at the next start; a clean end needs no look.
+#[tokio::test]
+async fn the_index_is_checked_after_an_end_that_was_not_clean() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("instances");
+    let instances = Instances::open(&root).await.unwrap();
+    for number in 0..200 {
+        store(&instances, &format!("1.2.{number}"), &data_set(2_000, number)).await;
+    }
+    assert!(root.join("index.running").exists());
+    drop(instances);
+    assert!(!root.join("index.running").exists());
+    while root.join("index.sqlite-wal").exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let mut bytes = std::fs::read(root.join("index.sqlite")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 40_000].fill(0x55);
+    std::fs::write(root.join("index.sqlite"), bytes).unwrap();
+    // As after a kill.
+    std::fs::write(root.join("index.running"), "").unwrap();
+    let instances = Instances::open(&root).await.unwrap();
+    assert_eq!(instances.counts().await.unwrap().waiting, 0);
+    assert!(names(dir.path()).iter().any(|name| name.contains("damaged")));
+}
+
+/// An index from before there were marks for what follows is taken over.
+#[tokio::test]
+async fn an_older_index_is_taken_over() {
+    use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+    let dir = tempfile::tempdir().unwrap();
+    let instances = Instances::open(dir.path()).await.unwrap();
+    let kept = store(&instances, "1.2.3", &data_set(900, 1)).await;
+    drop(instances);
+    let options = SqliteConnectOptions::new().filename(dir.path().join("index.sqlite"));
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    for sql in ["drop index instance_follow_up", "alter table instance drop column follow_up"] {
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    let instances = Instances::open(dir.path()).await.unwrap();
+    assert_eq!(&instances.held("1.2.3").await.unwrap()[0], kept.held());
+    assert!(instances.next_follow_ups().await.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn uids_never_become_part_of_a_path() {
     let dir = tempfile::tempdir().unwrap();

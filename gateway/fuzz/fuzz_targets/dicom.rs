@@ -3,11 +3,11 @@
 #![no_main]
 
 use chiasm_gateway::{
-    config::{Dicom, Imager},
+    config::{Dicom, Imager, ImagerTls},
     dicom::{
         command::Command,
         data_set::{DataSet, Syntax},
-        negotiation,
+        negotiation::{self, Caller},
         query::{self, Asker, Model},
         units::{Received, Units},
     },
@@ -61,10 +61,12 @@ fn take_unit(unit: &Pdu) {
         calling_ae: "OCT".into(),
         address: None,
         peer_ip: None,
+        tls: ImagerTls::Required,
+        certificate_sha256: None,
     };
-    let peer = [127, 0, 0, 1].into();
-    if let Err(refusal) = negotiation::admit(request, peer, &Dicom::default(), &[Arc::new(imager)])
-    {
+    let caller = Caller { ip: [127, 0, 0, 1].into(), is_tls: true, certificate: None };
+    let admitted = negotiation::admit(request, caller, &Dicom::default(), &[Arc::new(imager)]);
+    if let Err(refusal) = admitted {
         write(&Pdu::AssociationRJ(refusal.unit()));
     }
     write(&Pdu::AssociationAC(negotiation::agree(request).0));

@@ -6,7 +6,9 @@ use crate::{
     dicom::{
         data_set::DataSet,
         query::{self, Asker, Model},
-        requestor, worklist,
+        requestor,
+        tls::Tls,
+        worklist,
     },
 };
 use anyhow::{Context, bail};
@@ -73,7 +75,9 @@ pub(super) async fn echo(path: &Path, id: &str) -> anyhow::Result<()> {
         );
     };
     let begun = std::time::Instant::now();
-    requestor::echo(&config.dicom.unwrap_or_default(), imager).await?;
+    let dicom = config.dicom.clone().unwrap_or_default();
+    let tls = Tls::new(dicom.tls.clone(), &config.data_dir);
+    requestor::echo(&dicom, &tls, imager).await?;
     println!("{id} ({}) answers after {} ms", imager.calling_ae, begun.elapsed().as_millis());
     Ok(())
 }

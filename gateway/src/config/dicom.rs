@@ -1,9 +1,9 @@
 //! The DICOM node and its imagers.
 
 use super::{ConfigError, check::Check};
-use chiasm_proto::{LaneId, LinkId};
+use chiasm_proto::{LaneId, LinkId, Sha256};
 use serde::Deserialize;
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, net::IpAddr, path::PathBuf};
 
 /// Most imagers of one gateway.
 pub const IMAGERS_MAX: usize = 64;
@@ -18,12 +18,77 @@ pub struct Dicom {
     pub ae_title: String,
     /// Also take associations that call another AE title than ours.
     pub any_called_ae: bool,
+    /// None: nothing listens for TLS.
+    pub tls: Option<DicomTls>,
 }
 
 impl Default for Dicom {
     fn default() -> Self {
-        Self { listen: "0.0.0.0:11112".into(), ae_title: "CHIASM".into(), any_called_ae: false }
+        Self {
+            listen: "0.0.0.0:11112".into(),
+            ae_title: "CHIASM".into(),
+            any_called_ae: false,
+            tls: None,
+        }
     }
+}
+
+/// DICOM over TLS (PS3.15 B.9 and B.10), on a port of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DicomTls {
+    pub listen: String,
+    /// Our certificate and its chain, and its key, in PEM. Without them the gateway makes its own.
+    pub certificate_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+    /// Who signs the imagers' certificates, or these themselves, in PEM.
+    pub authority_file: Option<PathBuf>,
+    /// Whether imagers that call must show a certificate: required if there is an
+    /// `authority_file`, unless this says otherwise.
+    client_certificate: Option<ClientCertificate>,
+}
+
+impl Default for DicomTls {
+    fn default() -> Self {
+        Self {
+            listen: "0.0.0.0:2762".into(),
+            certificate_file: None,
+            key_file: None,
+            authority_file: None,
+            client_certificate: None,
+        }
+    }
+}
+
+impl DicomTls {
+    pub fn client_certificate(&self) -> ClientCertificate {
+        self.client_certificate.unwrap_or(match self.authority_file {
+            Some(_) => ClientCertificate::Required,
+            None => ClientCertificate::None,
+        })
+    }
+}
+
+/// What an imager that calls by TLS shows of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientCertificate {
+    /// It is not asked.
+    None,
+    /// It may have none; one that it shows must be right.
+    Optional,
+    Required,
+}
+
+/// Whether an imager speaks TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImagerTls {
+    /// It may call either port; we call it without.
+    #[default]
+    Optional,
+    /// It is refused on the plain port, and we call it by TLS.
+    Required,
 }
 
 /// An instrument that speaks DICOM.
@@ -37,6 +102,10 @@ pub struct Imager {
     pub address: Option<String>,
     /// The only address that it may call from.
     pub peer_ip: Option<IpAddr>,
+    #[serde(default)]
+    pub tls: ImagerTls,
+    /// The only certificate that it may show: SHA-256 of its DER.
+    pub certificate_sha256: Option<Sha256>,
 }
 
 impl Check<'_> {
@@ -57,6 +126,9 @@ impl Check<'_> {
         };
         self.address("dicom.listen", &dicom.listen)?;
         self.ae_title("dicom.ae_title", &dicom.ae_title)?;
+        if let Some(tls) = &dicom.tls {
+            self.dicom_tls(tls, &dicom.listen)?;
+        }
         if imagers.len() > IMAGERS_MAX {
             let problem = format!("{} imagers, at most {IMAGERS_MAX} are allowed", imagers.len());
             return Err(self.fail("imager", problem, "split them among several gateways"));
@@ -64,6 +136,49 @@ impl Check<'_> {
         let mut callers = BTreeSet::new();
         for imager in imagers {
             self.imager(imager, &mut callers)?;
+            self.imager_tls(imager, dicom.tls.as_ref())?;
+        }
+        Ok(())
+    }
+
+    fn dicom_tls(&self, tls: &DicomTls, plain: &str) -> Result<(), ConfigError> {
+        self.address("dicom.tls.listen", &tls.listen)?;
+        if tls.listen == plain {
+            let problem = format!("`{plain}` is the plain port");
+            return Err(self.fail("dicom.tls.listen", problem, "2762 is usual for TLS"));
+        }
+        if tls.certificate_file.is_some() != tls.key_file.is_some() {
+            let remedy = "give certificate_file and key_file, or neither";
+            return Err(self.fail("dicom.tls", "one file does not do", remedy));
+        }
+        if tls.client_certificate() != ClientCertificate::None && tls.authority_file.is_none() {
+            let problem = "nothing says which certificates are right";
+            let remedy = "give authority_file";
+            return Err(self.fail("dicom.tls.client_certificate", problem, remedy));
+        }
+        Ok(())
+    }
+
+    fn imager_tls(&self, imager: &Imager, tls: Option<&DicomTls>) -> Result<(), ConfigError> {
+        let key = |word: &str| format!("imager \"{}\".{word}", imager.id);
+        let is_required = imager.tls == ImagerTls::Required;
+        let tls = match tls {
+            None if is_required => {
+                let problem = "nothing listens for TLS";
+                return Err(self.fail(&key("tls"), problem, "add a [dicom.tls] table"));
+            }
+            other => other.filter(|_| is_required),
+        };
+        if tls.is_some_and(|tls| imager.address.is_some() && tls.authority_file.is_none()) {
+            let problem = "its certificate could not be checked when we call it";
+            return Err(self.fail(&key("tls"), problem, "give dicom.tls.authority_file"));
+        }
+        let shows_one =
+            tls.is_some_and(|tls| tls.client_certificate() == ClientCertificate::Required);
+        if imager.certificate_sha256.is_some() && !shows_one {
+            let problem = "it could call without a certificate";
+            let remedy = "set tls = \"required\" and dicom.tls.authority_file";
+            return Err(self.fail(&key("certificate_sha256"), problem, remedy));
         }
         Ok(())
     }
@@ -143,7 +258,25 @@ mod tests {
             (format!("[dicom]\n{OCT}{twice}"), "tell them apart by peer_ip"),
             (format!("[dicom]\n{OCT}{}", apart(OCT, "10.0.0.1")), "is another imager's too"),
             (format!("[dicom]\n{OCT}address = \"oct\"\n"), "is not host:port"),
-            (format!("[dicom]\n{OCT}tls = true\n"), "unknown field `tls`"),
+            (format!("[dicom]\n{OCT}tls = \"on\"\n"), "unknown variant"),
+            (format!("[dicom]\n{OCT}tls = \"required\"\n"), "add a [dicom.tls] table"),
+            (format!("[dicom.tls]\nlisten = \"0.0.0.0:11112\"\n{OCT}"), "is the plain port"),
+            (format!("[dicom.tls]\nkey_file = \"/k\"\n{OCT}"), "or neither"),
+            (
+                format!("[dicom.tls]\nclient_certificate = \"optional\"\n{OCT}"),
+                "give authority_file",
+            ),
+            (
+                format!("[dicom.tls]\n{OCT}tls = \"required\"\naddress = \"10.0.0.7:104\"\n"),
+                "give dicom.tls.authority_file",
+            ),
+            (
+                format!(
+                    "[dicom.tls]\nauthority_file = \"/a\"\n{OCT}certificate_sha256 = \"{}\"\n",
+                    "0".repeat(64)
+                ),
+                "could call without a certificate",
+            ),
         ] {
             let message = check(&tables).unwrap_err();
             assert!(message.contains(words), "{message}");

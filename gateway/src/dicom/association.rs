@@ -10,15 +10,14 @@ use super::{
     commitment::{self, Claims},
     find,
     messages::{Message, MessageError, Messages, Next},
-    negotiation::{self, Refusal},
+    negotiation::{self, Caller, Refusal},
     procedure_step, storage,
     units::Received,
-    wire::Connection,
+    wire::{Connection, Stream, WireError},
 };
 use crate::{config::Imager, instances::InstancesError, spool::SpoolError};
 use dicom_ul::pdu::{AbortRQServiceProviderReason, AbortRQSource, AssociationRQ, Pdu};
 use std::{sync::Arc, time::Duration};
-use tokio::net::TcpStream;
 
 /// Longest wait for the request after the connection.
 pub const REQUEST_WAIT_MAX: Duration = Duration::from_secs(15);
@@ -40,8 +39,8 @@ pub enum AssociationError {
     Instances(#[from] InstancesError),
 }
 
-impl From<super::wire::WireError> for AssociationError {
-    fn from(error: super::wire::WireError) -> Self {
+impl From<WireError> for AssociationError {
+    fn from(error: WireError) -> Self {
         AssociationError::Message(error.into())
     }
 }
@@ -54,17 +53,30 @@ pub struct Association {
 }
 
 /// Serves one connection to its end.
-pub async fn serve(node: Arc<Node>, stream: TcpStream) {
+pub async fn serve(node: Arc<Node>, stream: Stream) {
     let Ok(mut connection) = Connection::new(stream) else { return };
     let peer = connection.peer;
     let request = match request(&mut connection).await {
         Ok(request) => request,
         Err(error) => {
+            if matches!(&error, AssociationError::Message(MessageError::Wire(it)) if it.is_tls()) {
+                let from = peer.ip();
+                let detail = format!(
+                    "a call from {from} by TLS came to the plain port; set the port of dicom.tls \
+                     at the imager"
+                );
+                node.tell_once(None, detail).await;
+            }
             tracing::warn!(%peer, %error, "a connection to the DICOM node gave no association");
             return;
         }
     };
-    let admitted = negotiation::admit(&request, peer.ip(), &node.dicom, &node.imagers);
+    let caller = Caller {
+        ip: peer.ip(),
+        is_tls: connection.is_tls(),
+        certificate: connection.certificate(),
+    };
+    let admitted = negotiation::admit(&request, caller, &node.dicom, &node.imagers);
     let permit = node.associations.clone().try_acquire_owned();
     let imager = match (admitted, &permit) {
         (Ok(imager), Ok(_)) => imager.clone(),
@@ -82,7 +94,10 @@ pub async fn serve(node: Arc<Node>, stream: TcpStream) {
     let messages = Messages::new(connection, agreed);
     let mut association = Association { node, imager, messages };
     match association.run().await {
-        Ok(()) => tracing::debug!(%link, %peer, "released"),
+        Ok(()) => {
+            tracing::debug!(%link, %peer, "released");
+            association.messages.close().await;
+        }
         Err(error) => {
             tracing::warn!(%link, %peer, %error, "the association ended without a release");
             let fault = match error {

@@ -100,7 +100,15 @@ async fn verdict(
         let mut of_class =
             held.iter().filter(|held| held.head.sop_class_uid == wanted.sop_class_uid);
         if held.is_empty() {
-            verdict.failed.push((wanted.clone(), status::NO_SUCH_INSTANCE));
+            // No longer here, but known to be at the cloud.
+            let classes = instances.committed(&wanted.sop_instance_uid).await?;
+            if classes.contains(&wanted.sop_class_uid) {
+                verdict.committed.push(wanted.clone());
+            } else if classes.is_empty() {
+                verdict.failed.push((wanted.clone(), status::NO_SUCH_INSTANCE));
+            } else {
+                verdict.failed.push((wanted.clone(), status::CLASS_INSTANCE_CONFLICT));
+            }
         } else if of_class.clone().next().is_none() {
             verdict.failed.push((wanted.clone(), status::CLASS_INSTANCE_CONFLICT));
         } else if of_class.all(|held| held.is_filed) {
@@ -326,7 +334,9 @@ async fn round(
         }
         let Some(verdict) = verdict(&node.instances, &commitment).await? else { continue };
         let data_set = verdict.data_set(uid);
-        match requestor::report(&node.dicom, imager, verdict.event_type(), &data_set).await {
+        match requestor::report(&node.dicom, &node.tls, imager, verdict.event_type(), &data_set)
+            .await
+        {
             Ok(()) => close(node, &commitment).await?,
             Err(error) => {
                 let pause = pauses.get(uid).map_or(RETRY_MIN, |(_, pause)| *pause);

@@ -1,17 +1,16 @@
 //! Small objects that hold measurements become readings, as what a serial instrument sends. The
 //! object itself goes to the cloud like every other.
 
-use super::{Node, association::AssociationError, classes};
+use super::{Node, classes};
 use crate::{
-    clock,
-    config::Imager,
-    drivers,
+    clock, drivers,
     instances::Held,
-    journal::{Arrival, Position},
+    journal::Arrival,
     session::document::{self, Source},
-    spool::{Document, Entry},
+    spool::Document,
 };
 use chiasm_drivers::{DriverOptions, DriverSpec, Event};
+use chiasm_proto::Body;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Longest object that is read, in bytes: real ones have some thousands.
@@ -19,46 +18,45 @@ pub const MEASUREMENTS_LEN_MAX: u64 = 1024 * 1024;
 /// The driver that reads a whole DICOM file.
 pub const DRIVER: &str = "dicom_measurements";
 
-/// Puts an object's readings into the spool, once: the file's hash is noted with them, so that an
-/// object that comes again, after a crash or out of habit, gives no second reading.
-pub(super) async fn read(
-    node: &Node,
-    imager: &Imager,
-    held: &Held,
-) -> Result<(), AssociationError> {
+/// Whether an object is read.
+pub(super) fn is_read(sop_class_uid: &str) -> bool {
+    classes::may_hold_measurements(sop_class_uid) || classes::holds_measurements(sop_class_uid)
+}
+
+/// An object's readings, and what of it could not be read.
+pub(super) async fn documents(node: &Node, held: &Held, small: Option<Vec<u8>>) -> Vec<Document> {
     let class = held.head.sop_class_uid.as_str();
-    let is_report = classes::may_hold_measurements(class);
-    let is_read = is_report || classes::holds_measurements(class);
-    if !is_read || held.len_bytes > MEASUREMENTS_LEN_MAX {
-        return Ok(());
+    if !is_read(class) || held.len_bytes > MEASUREMENTS_LEN_MAX {
+        return vec![];
     }
-    let Some(driver) = drivers::find(DRIVER) else { return Ok(()) };
-    if node.shared.spool.is_imported(&imager.id, held.sha256).await? {
-        return Ok(());
-    }
-    let bytes = match whole(node, held).await {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            tracing::error!(link = %imager.id, %error, "an object cannot be read back");
-            return Ok(());
-        }
+    let Some(driver) = drivers::find(DRIVER) else { return vec![] };
+    let (link, lane) = (&held.head.link, &held.head.lane);
+    let bytes = match small {
+        Some(bytes) => bytes,
+        None => match whole(node, held).await {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::error!(%link, %error, "an object cannot be read back");
+                return vec![];
+            }
+        },
     };
     let arrival = Arrival { at: held.received_at, clock: held.clock, may_bind: true };
-    let source = Source { link: &imager.id, lane: &imager.lane, driver };
-    let documents: Vec<Document> = events(driver, bytes)
+    let source = Source { link, lane, driver };
+    let is_report = classes::may_hold_measurements(class);
+    events(driver, bytes)
         .into_iter()
         // A report about something else is no fault; it goes to the cloud as an object.
         .filter(|event| !(is_report && matches!(event, Event::Rejected { .. })))
         .filter_map(|event| document::from_event(source, &node.shared, arrival, event))
-        .collect();
-    let entry = Entry {
-        link: imager.id.clone(),
-        documents,
-        // An imager has no journal: its bytes are durable as an instance.
-        position: Position::default(),
-        imported: Some(held.sha256),
-    };
-    Ok(node.shared.spool.commit(entry).await?)
+        .map(|mut document| {
+            // As it was when the object came: this may be later, even after a restart.
+            if let Body::Reading(reading) = &mut document.body {
+                reading.lane_session = held.lane_session;
+            }
+            document
+        })
+        .collect()
 }
 
 async fn whole(node: &Node, held: &Held) -> anyhow::Result<Vec<u8>> {

@@ -199,11 +199,18 @@ impl Messages {
         self.connection.send(&Pdu::ReleaseRQ).await?;
         loop {
             match self.connection.receive(STALL_MAX).await? {
-                Received::Unit(Pdu::ReleaseRP) => return Ok(()),
+                Received::Unit(Pdu::ReleaseRP) => break,
                 Received::Unit(Pdu::AbortRQ { .. }) => return Err(MessageError::Aborted),
                 Received::Unit(_) | Received::Piece(_) => {}
             }
         }
+        self.connection.close().await;
+        Ok(())
+    }
+
+    /// The association has come to its end.
+    pub async fn close(self) {
+        self.connection.close().await;
     }
 
     /// Ends the association after a fault, telling whoever is still there.
@@ -218,5 +225,6 @@ impl Messages {
         };
         let unit = Pdu::AbortRQ { source: AbortRQSource::ServiceProvider(reason) };
         let _ = self.connection.send(&unit).await;
+        self.connection.close().await;
     }
 }

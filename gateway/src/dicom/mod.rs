@@ -3,13 +3,13 @@
 //! | module | holds |
 //! |---|---|
 //! | [`units`] | protocol data units; pure |
-//! | `wire` | a connection |
+//! | `listen`, `wire`, [`tls`] | the two ports, a connection, what it goes over |
 //! | [`negotiation`] | who may associate, and for what; pure |
 //! | [`classes`] | SOP classes that are taken; pure |
 //! | `messages` | commands and data sets over an association |
 //! | [`command`], [`data_set`] | their encodings; pure |
 //! | `association` | one association of an imager |
-//! | `storage`, `measurements` | C-STORE, and readings from small objects |
+//! | `storage`, `follow_up`, `measurements` | C-STORE, and readings from small objects |
 //! | `find`, [`query`], [`matching`] | C-FIND from the [`worklist`] |
 //! | `commitment`, `procedure_step` | N-ACTION with its report, N-CREATE and N-SET |
 //! | [`requestor`] | associations that we open |
@@ -24,6 +24,8 @@ pub mod command;
 mod commitment;
 pub mod data_set;
 mod find;
+mod follow_up;
+mod listen;
 pub mod matching;
 mod measurements;
 mod messages;
@@ -32,12 +34,14 @@ mod procedure_step;
 pub mod query;
 pub mod requestor;
 mod storage;
+pub mod tls;
 pub mod units;
 mod wire;
 pub mod worklist;
 
 pub use association::{IDLE_MAX, REQUEST_WAIT_MAX};
 pub use find::ANSWERS_MAX;
+pub use listen::CONNECTIONS_MAX;
 
 use crate::{
     config::{Dicom, Imager},
@@ -45,18 +49,19 @@ use crate::{
     session::Shared,
     spool::SpoolError,
 };
-use chiasm_proto::GatewayEvent;
+use chiasm_proto::{GatewayEvent, LinkId};
 use commitment::Claimed;
 use dicom_ul::pdu::Pdu;
+use futures_util::FutureExt;
 use negotiation::Refusal;
-use procedure_step::Steps;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use tls::Tls;
 use tokio::{
-    net::TcpListener,
     sync::Semaphore,
     task::JoinSet,
     time::{Instant, sleep},
@@ -65,20 +70,19 @@ use worklist::WorklistCache;
 
 /// Most associations at once.
 pub const ASSOCIATIONS_MAX: usize = 32;
-/// Most connections at once, with those that have not yet asked for an association.
-pub const CONNECTIONS_MAX: usize = 64;
 /// A refusal that repeats is told again after so long.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(3600);
 /// Refusals that are remembered for this.
 const REFUSALS_MAX: usize = 256;
 /// Pairs of imager and unknown class that are told.
 const UNKNOWN_CLASSES_MAX: usize = 256;
-/// Between two attempts to listen.
-const LISTEN_RETRY: Duration = Duration::from_secs(2);
+/// Before a task is begun again after a defect.
+const RESTART_PAUSE: Duration = Duration::from_secs(2);
 
 /// What all associations share.
 pub struct Node {
     dicom: Dicom,
+    tls: Tls,
     imagers: Vec<Arc<Imager>>,
     ae_titles: Vec<String>,
     instances: Instances,
@@ -86,7 +90,6 @@ pub struct Node {
     shared: Shared,
     associations: Arc<Semaphore>,
     claimed: Arc<Claimed>,
-    steps: Steps,
     refusals: Mutex<BTreeMap<String, Instant>>,
     unknown_classes: Mutex<BTreeSet<(String, String)>>,
 }
@@ -94,6 +97,7 @@ pub struct Node {
 impl Node {
     pub fn new(
         dicom: Dicom,
+        tls: Tls,
         imagers: Vec<Imager>,
         instances: Instances,
         worklist: WorklistCache,
@@ -101,6 +105,7 @@ impl Node {
     ) -> Self {
         Self {
             dicom,
+            tls,
             ae_titles: imagers.iter().map(|imager| imager.calling_ae.clone()).collect(),
             imagers: imagers.into_iter().map(Arc::new).collect(),
             instances,
@@ -108,7 +113,6 @@ impl Node {
             shared,
             associations: Arc::new(Semaphore::new(ASSOCIATIONS_MAX)),
             claimed: Arc::default(),
-            steps: Steps::default(),
             refusals: Mutex::default(),
             unknown_classes: Mutex::default(),
         }
@@ -116,85 +120,44 @@ impl Node {
 
     /// Listens and serves for ever. Dropping it ends all associations.
     pub async fn run(self: Arc<Self>) {
-        let mut reports = JoinSet::new();
+        let mut tasks = JoinSet::new();
+        let node = self.clone();
+        tasks.spawn(keep("readings from objects", move || follow_up::run(node.clone())));
         for imager in &self.imagers {
-            reports.spawn(commitment::report(self.clone(), imager.clone()));
+            let (node, imager) = (self.clone(), imager.clone());
+            let report = move || commitment::report(node.clone(), imager.clone());
+            tasks.spawn(keep("reports of commitments", report));
         }
-        loop {
-            match TcpListener::bind(&self.dicom.listen).await {
-                Ok(listener) => {
-                    self.show(None);
-                    tracing::info!(
-                        listen = self.dicom.listen,
-                        ae_title = self.dicom.ae_title,
-                        imagers = self.imagers.len(),
-                        "the DICOM node listens"
-                    );
-                    self.accept(listener).await;
-                }
-                Err(error) => {
-                    self.show(Some(&format!("cannot listen on {}: {error}", self.dicom.listen)));
-                }
-            }
-            sleep(LISTEN_RETRY).await;
-        }
-    }
-
-    /// One task for each connection: what happens to one disturbs no other.
-    async fn accept(self: &Arc<Self>, listener: TcpListener) {
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((_, peer)) if connections.len() >= CONNECTIONS_MAX => {
-                        tracing::warn!(%peer, "too many connections; one was closed unheard");
-                    }
-                    Ok((stream, _)) => {
-                        connections.spawn(association::serve(self.clone(), stream));
-                    }
-                    Err(error) => {
-                        // Out of file descriptors, most likely: it passes.
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        sleep(Duration::from_millis(100)).await;
-                    }
-                },
-                Some(ended) = connections.join_next() => {
-                    if ended.is_err() {
-                        tracing::error!("an association panicked; this is a defect");
-                    }
-                }
-            }
-        }
-    }
-
-    fn show(&self, fault: Option<&str>) {
-        for imager in &self.imagers {
-            match fault {
-                Some(fault) => self.shared.health.down(&imager.id, fault),
-                None => self.shared.health.up(&imager.id),
-            }
-        }
+        self.listen().await;
     }
 
     /// Refuses an association, and tells people at most once an hour for the same reason.
     async fn refuse(&self, mut connection: wire::Connection, refusal: &Refusal) {
         let peer = connection.peer.ip();
         let _ = connection.send(&Pdu::AssociationRJ(refusal.unit())).await;
+        connection.close().await;
         let reason = refusal.to_string();
         let detail = format!("an association from {peer} was refused: {reason}");
-        if !self.is_new_refusal(&detail) {
-            tracing::debug!(%peer, reason, "an association is refused again");
-            return;
-        }
-        tracing::warn!(%peer, reason, "an association is refused");
         let link = refusal.imager();
-        if let Some(link) = &link {
+        if self.tell_once(link.clone(), detail).await
+            && let Some(link) = &link
+        {
             self.shared.health.down(link, &reason);
         }
+    }
+
+    /// Tells people of a refusal, once in a while; gives whether it did.
+    async fn tell_once(&self, link: Option<LinkId>, detail: String) -> bool {
+        if !self.is_new_refusal(&detail) {
+            tracing::debug!(detail, "refused again");
+            return false;
+        }
+        tracing::warn!(detail, "refused");
         let event = GatewayEvent { code: "imager_refused".into(), link, detail };
         if let Err(error) = self.shared.spool.event(event).await {
             tracing::error!(%error, "a refusal could not be told");
         }
+        true
     }
 
     fn is_new_refusal(&self, detail: &str) -> bool {
@@ -226,5 +189,30 @@ impl Node {
             ),
         };
         self.shared.spool.event(event).await
+    }
+}
+
+/// Begins again after a panic, until it ends by itself.
+async fn keep<F: Future<Output = ()>>(what: &str, mut begin: impl FnMut() -> F) {
+    while AssertUnwindSafe(begin()).catch_unwind().await.is_err() {
+        tracing::error!(what, "a task of the DICOM node panicked; this is a defect");
+        sleep(RESTART_PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_is_begun_again_after_a_panic() {
+        let mut begun = 0;
+        keep("a test", || {
+            begun += 1;
+            let fails = begun < 2;
+            async move { assert!(!fails, "a defect") }
+        })
+        .await;
+        assert_eq!(begun, 2);
     }
 }

@@ -6,10 +6,10 @@ use super::{
     units::PDU_LEN_MAX,
 };
 use crate::{
-    config::{Dicom, Imager},
+    config::{Dicom, Imager, ImagerTls},
     instances::IMPLEMENTATION_CLASS_UID,
 };
-use chiasm_proto::LinkId;
+use chiasm_proto::{LinkId, Sha256};
 use dicom_ul::pdu::{
     AssociationAC, AssociationRJ, AssociationRJResult,
     AssociationRJServiceProviderPresentationReason, AssociationRJServiceUserReason,
@@ -66,6 +66,13 @@ pub enum Refusal {
          or allow it with dicom.any_called_ae"
     )]
     CalledAe { imager: LinkId, called: String, ours: String },
+    #[error(
+        "imager `{imager}` calls without TLS, which its configuration requires; set the port of \
+         dicom.tls at the imager"
+    )]
+    Plain { imager: LinkId },
+    #[error("imager `{imager}` shows another certificate than its certificate_sha256")]
+    Certificate { imager: LinkId },
     #[error("too many associations are open; it may try again")]
     TooMany,
 }
@@ -74,7 +81,10 @@ impl Refusal {
     /// The imager that it is about, if it is one of ours.
     pub fn imager(&self) -> Option<LinkId> {
         match self {
-            Refusal::Peer { imager, .. } | Refusal::CalledAe { imager, .. } => Some(imager.clone()),
+            Refusal::Peer { imager, .. }
+            | Refusal::CalledAe { imager, .. }
+            | Refusal::Plain { imager }
+            | Refusal::Certificate { imager } => Some(imager.clone()),
             _ => None,
         }
     }
@@ -83,11 +93,13 @@ impl Refusal {
         use AssociationRJServiceUserReason as Reason;
         let user = AssociationRJSource::ServiceUser;
         let (result, source) = match self {
-            Refusal::Version => (AssociationRJResult::Permanent, user(Reason::NoReasonGiven)),
+            Refusal::Version | Refusal::Plain { .. } => {
+                (AssociationRJResult::Permanent, user(Reason::NoReasonGiven))
+            }
             Refusal::ApplicationContext => {
                 (AssociationRJResult::Permanent, user(Reason::ApplicationContextNameNotSupported))
             }
-            Refusal::CallingAe(_) | Refusal::Peer { .. } => {
+            Refusal::CallingAe(_) | Refusal::Peer { .. } | Refusal::Certificate { .. } => {
                 (AssociationRJResult::Permanent, user(Reason::CallingAETitleNotRecognized))
             }
             Refusal::CalledAe { .. } => {
@@ -104,10 +116,19 @@ impl Refusal {
     }
 }
 
+/// What the connection tells of who calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    pub ip: IpAddr,
+    pub is_tls: bool,
+    /// SHA-256 of the certificate that it showed.
+    pub certificate: Option<Sha256>,
+}
+
 /// The imager that asks, if it may.
 pub fn admit<'a>(
     request: &AssociationRQ,
-    peer: IpAddr,
+    caller: Caller,
     dicom: &Dicom,
     imagers: &'a [Arc<Imager>],
 ) -> Result<&'a Arc<Imager>, Refusal> {
@@ -123,8 +144,14 @@ pub fn admit<'a>(
         return Err(Refusal::CallingAe(printable(calling)));
     };
     let imager = named
-        .find(|imager| imager.peer_ip.is_none_or(|ip| ip == peer.to_canonical()))
-        .ok_or_else(|| Refusal::Peer { imager: first.id.clone(), peer })?;
+        .find(|imager| imager.peer_ip.is_none_or(|ip| ip == caller.ip.to_canonical()))
+        .ok_or_else(|| Refusal::Peer { imager: first.id.clone(), peer: caller.ip })?;
+    if imager.tls == ImagerTls::Required && !caller.is_tls {
+        return Err(Refusal::Plain { imager: imager.id.clone() });
+    }
+    if imager.certificate_sha256.is_some() && imager.certificate_sha256 != caller.certificate {
+        return Err(Refusal::Certificate { imager: imager.id.clone() });
+    }
     let called = trim(&request.called_ae_title);
     if called != dicom.ae_title && !dicom.any_called_ae {
         return Err(Refusal::CalledAe {
@@ -257,6 +284,8 @@ mod tests {
             calling_ae: "OCT".into(),
             address: None,
             peer_ip: peer_ip.map(|ip| ip.parse().unwrap()),
+            tls: ImagerTls::Optional,
+            certificate_sha256: None,
         })
     }
 
@@ -264,7 +293,8 @@ mod tests {
     fn imagers_of_one_title_are_told_apart_by_where_they_call_from() {
         let imagers = [imager("a", Some("10.0.0.1")), imager("b", Some("10.0.0.2"))];
         let from = |ip: &str| {
-            let admitted = admit(&request(&[]), ip.parse().unwrap(), &Dicom::default(), &imagers);
+            let caller = Caller { ip: ip.parse().unwrap(), is_tls: false, certificate: None };
+            let admitted = admit(&request(&[]), caller, &Dicom::default(), &imagers);
             admitted.map(|imager| imager.id.to_string())
         };
         assert_eq!(from("10.0.0.2").unwrap(), "b");

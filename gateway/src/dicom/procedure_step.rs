@@ -14,37 +14,9 @@ use crate::{
 };
 use chiasm_proto::{Body, ProcedureStep, ProcedureStepStatus};
 use dicom_dictionary_std::tags;
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-};
 
-/// Procedure steps that are remembered: what an imager says at the end leaves out what it said at
-/// the beginning.
-pub const STEPS_MAX: usize = 1000;
 /// Most instances that are named in one document.
 pub const NAMED_INSTANCES_MAX: usize = 10_000;
-
-/// What was begun lately. After a restart an end is passed on without its beginning; the cloud
-/// knows both.
-#[derive(Default)]
-pub struct Steps(Mutex<VecDeque<ProcedureStep>>);
-
-impl Steps {
-    fn of(&self, uid: &str) -> Option<ProcedureStep> {
-        let steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        steps.iter().find(|step| step.sop_instance_uid == uid).cloned()
-    }
-
-    fn remember(&self, step: ProcedureStep) {
-        let mut steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        steps.retain(|other| other.sop_instance_uid != step.sop_instance_uid);
-        if steps.len() >= STEPS_MAX {
-            steps.pop_front();
-        }
-        steps.push_back(ProcedureStep { instances: vec![], ..step });
-    }
-}
 
 /// N-CREATE: begun.
 pub(super) async fn create(
@@ -66,7 +38,7 @@ pub(super) async fn create(
             return association.decline(message, status::INVALID_ARGUMENT, &why).await;
         }
     };
-    if association.node.steps.of(&uid).is_some() {
+    if association.node.instances.step(&uid).await?.is_some() {
         let why = "this procedure step exists";
         return association.decline(message, status::DUPLICATE_INSTANCE, why).await;
     }
@@ -111,7 +83,7 @@ pub(super) async fn set(
             return association.decline(message, status::INVALID_ARGUMENT, &why).await;
         }
     };
-    let before = association.node.steps.of(&uid);
+    let before = association.node.instances.step(&uid).await?;
     if before.as_ref().is_some_and(|step| step.status != ProcedureStepStatus::InProgress) {
         let why = "this procedure step has ended and may no longer be changed";
         return association.decline(message, status::PROCESSING_FAILURE, why).await;
@@ -140,7 +112,8 @@ async fn refuse(
     association.decline(message, status, why).await
 }
 
-/// Answered when it is in the spool.
+/// Answered when it is in the spool. Remembered after that: an imager that got no answer says it
+/// again, and must not be told that it has been said.
 async fn pass_on(association: &Association, step: ProcedureStep) -> Result<(), AssociationError> {
     let entry = Entry {
         link: step.link.clone(),
@@ -149,8 +122,7 @@ async fn pass_on(association: &Association, step: ProcedureStep) -> Result<(), A
         imported: None,
     };
     association.node.shared.spool.commit(entry).await?;
-    association.node.steps.remember(step);
-    Ok(())
+    Ok(association.node.instances.keep_step(&step).await?)
 }
 
 fn progress(set: &DataSet) -> Option<ProcedureStepStatus> {

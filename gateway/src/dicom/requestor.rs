@@ -9,10 +9,11 @@ use super::{
     data_set::DataSet,
     messages::{MessageError, Messages, Next},
     negotiation::{APPLICATION_CONTEXT, Agreed, Context, own_variables, trim, unit_len_max},
+    tls::{Tls, TlsError},
     units::Received,
-    wire::{Connection, WireError},
+    wire::{Connection, Stream, WireError},
 };
-use crate::config::{Dicom, Imager};
+use crate::config::{Dicom, Imager, ImagerTls};
 use dicom_dictionary_std::uids;
 use dicom_ul::pdu::{
     AssociationAC, AssociationRQ, Pdu, PresentationContextProposed,
@@ -35,6 +36,10 @@ pub enum RequestError {
     NoAddress(String),
     #[error("cannot connect to {address}: {source}; is the imager on, and its address right?")]
     Connect { address: String, source: io::Error },
+    #[error("no TLS with {address}: {source}")]
+    Tls { address: String, source: TlsError },
+    #[error("{0} shows another certificate than its certificate_sha256")]
+    Certificate(String),
     #[error("{0} refuses the association ({1}); it must know this gateway by its AE title")]
     Refused(String, String),
     #[error("{0} does not offer this service")]
@@ -54,8 +59,8 @@ impl From<WireError> for RequestError {
 }
 
 /// Asks an imager whether it is there (C-ECHO).
-pub async fn echo(dicom: &Dicom, imager: &Imager) -> Result<(), RequestError> {
-    let mut messages = associate(dicom, imager, uids::VERIFICATION, None).await?;
+pub async fn echo(dicom: &Dicom, tls: &Tls, imager: &Imager) -> Result<(), RequestError> {
+    let mut messages = associate((dicom, tls), imager, uids::VERIFICATION, None).await?;
     let request = Command::request(C_ECHO_RQ, messages.new_id())
         .with_uid(AFFECTED_SOP_CLASS_UID, uids::VERIFICATION);
     messages.send(CONTEXT_ID, &request).await?;
@@ -66,13 +71,14 @@ pub async fn echo(dicom: &Dicom, imager: &Imager) -> Result<(), RequestError> {
 /// Reports a commitment. We are its provider, although we open the association.
 pub async fn report(
     dicom: &Dicom,
+    tls: &Tls,
     imager: &Imager,
     event_type: u16,
     data_set: &DataSet,
 ) -> Result<(), RequestError> {
     let roles = RequestorRoles { scu: false, scp: true };
     let class = uids::STORAGE_COMMITMENT_PUSH_MODEL;
-    let mut messages = associate(dicom, imager, class, Some(roles)).await?;
+    let mut messages = associate((dicom, tls), imager, class, Some(roles)).await?;
     let request = report_request(messages.new_id(), event_type);
     messages.send_with(CONTEXT_ID, request.clone(), data_set).await?;
     expect_success(&mut messages, imager, &request).await?;
@@ -89,20 +95,36 @@ pub fn report_request(message_id: u16, event_type: u16) -> Command {
         .with_u16(EVENT_TYPE_ID, event_type)
 }
 
+/// A connection of the kind that the imager wants.
+async fn connect(tls: &Tls, imager: &Imager) -> Result<Connection, RequestError> {
+    let address = imager.address.as_deref();
+    let address = address.ok_or_else(|| RequestError::NoAddress(imager.id.to_string()))?;
+    let fail = |source| RequestError::Connect { address: address.into(), source };
+    let stream = match timeout(CONNECT_WAIT_MAX, TcpStream::connect(address)).await {
+        Ok(connected) => connected.map_err(fail)?,
+        Err(_) => return Err(fail(io::ErrorKind::TimedOut.into())),
+    };
+    if imager.tls != ImagerTls::Required {
+        return Connection::new(Stream::Plain(stream)).map_err(fail);
+    }
+    let ip = stream.peer_addr().map_err(fail)?.ip();
+    let shaken = tls.connect(stream, ip).await;
+    let stream = shaken.map_err(|source| RequestError::Tls { address: address.into(), source })?;
+    let connection = Connection::new(Stream::Tls(Box::new(stream))).map_err(fail)?;
+    if imager.certificate_sha256.is_some() && imager.certificate_sha256 != connection.certificate()
+    {
+        return Err(RequestError::Certificate(imager.id.to_string()));
+    }
+    Ok(connection)
+}
+
 async fn associate(
-    dicom: &Dicom,
+    (dicom, tls): (&Dicom, &Tls),
     imager: &Imager,
     abstract_syntax: &str,
     roles: Option<RequestorRoles>,
 ) -> Result<Messages, RequestError> {
-    let address = imager.address.as_deref();
-    let address = address.ok_or_else(|| RequestError::NoAddress(imager.id.to_string()))?;
-    let connect = |source| RequestError::Connect { address: address.into(), source };
-    let stream = match timeout(CONNECT_WAIT_MAX, TcpStream::connect(address)).await {
-        Ok(connected) => connected.map_err(connect)?,
-        Err(_) => return Err(connect(io::ErrorKind::TimedOut.into())),
-    };
-    let mut connection = Connection::new(stream).map_err(connect)?;
+    let mut connection = connect(tls, imager).await?;
     let mut variables = own_variables();
     variables.extend(
         roles.map(|roles| {

@@ -40,7 +40,11 @@ pub(super) async fn store(
 ) -> Result<(), AssociationError> {
     let received = receive(association, message).await?;
     let stored = match received {
-        Ok(incoming) => {
+        Ok(mut incoming) => {
+            // Readings follow from it, in a task of their own.
+            if measurements::is_read(&message.context.abstract_syntax) {
+                incoming.mark_for_follow_up();
+            }
             let lane_session = association
                 .node
                 .shared
@@ -70,11 +74,18 @@ async fn receive(
         return Ok(Err(Declined::new(status::UNABLE, "an object without a data set")));
     }
     let mut incoming = begin(association, message).await;
-    let mut is_empty = true;
+    let mut len_bytes = 0;
     loop {
-        let piece = association.messages.data(message.context_id).await?;
+        let piece = match association.messages.data(message.context_id).await {
+            Ok(piece) => piece,
+            Err(fault) => {
+                drop(incoming);
+                broke_off(association, message, len_bytes, &fault).await;
+                return Err(fault);
+            }
+        };
         let bytes = association.messages.bytes(&piece);
-        is_empty &= bytes.is_empty();
+        len_bytes += bytes.len() as u64;
         if let Ok(open) = &mut incoming
             && let Err(error) = open.write(bytes).await
         {
@@ -84,10 +95,36 @@ async fn receive(
             break;
         }
     }
-    if is_empty && incoming.is_ok() {
+    if len_bytes == 0 && incoming.is_ok() {
         incoming = Err(Declined::new(status::UNABLE, "an empty object"));
     }
     Ok(incoming)
+}
+
+/// People are told: an object may be missing that somebody waits for, if the imager does not send it
+/// again by itself.
+async fn broke_off(
+    association: &Association,
+    message: &Message,
+    len_bytes: u64,
+    fault: &MessageError,
+) {
+    let (node, link) = (&association.node, &association.imager.id);
+    tracing::warn!(%link, class = message.context.abstract_syntax, len_bytes, %fault,
+        "an imager broke off in an object; nothing of it is kept");
+    node.shared.health.failure(link);
+    let event = GatewayEvent {
+        code: "instance_broken_off".into(),
+        link: Some(link.clone()),
+        detail: format!(
+            "An imager broke off after {len_bytes} bytes of an object of the class {}. Nothing of \
+             it is kept; the imager has to send it again.",
+            message.context.abstract_syntax
+        ),
+    };
+    if let Err(error) = node.shared.spool.event(event).await {
+        tracing::error!(%error, "an object that broke off could not be told");
+    }
 }
 
 async fn begin(association: &Association, message: &Message) -> Result<Incoming, Declined> {
@@ -111,7 +148,7 @@ async fn begin(association: &Association, message: &Message) -> Result<Incoming,
     Ok(association.node.instances.begin(head).await?)
 }
 
-/// What follows from an object that is durable: counts, records, and readings from measurements.
+/// Counts and records of an object that is durable.
 async fn note(
     association: &Association,
     message: &Message,
@@ -127,17 +164,9 @@ async fn note(
     if message.context.service == Service::UnknownStorage {
         node.note_unknown_class(imager, &held.head.sop_class_uid).await?;
     }
-    if let Stored::Contradicts(held) = stored {
+    if matches!(stored, Stored::Contradicts(_)) {
         tracing::error!(link = %imager.id, class = held.head.sop_class_uid,
             "an instance came with the UID of an earlier one and other content; both are kept");
-        let event = GatewayEvent {
-            code: "instance_contradicts".into(),
-            link: Some(imager.id.clone()),
-            detail: "An imager sent two objects with one SOP Instance UID and different content. \
-                     Both are kept; ask its maker."
-                .into(),
-        };
-        node.shared.spool.event(event).await?;
     }
-    measurements::read(node, imager, held).await
+    Ok(())
 }

@@ -1,6 +1,10 @@
-//! One connection to or from an imager.
+//! One connection to or from an imager, plain or by TLS.
 
-use super::units::{self, Piece, Received, UnitError, Units};
+use super::{
+    tls,
+    units::{self, Piece, Received, UnitError, Units},
+};
+use chiasm_proto::Sha256;
 use dicom_ul::pdu::{self, Pdu};
 use socket2::SockRef;
 use std::{io, net::SocketAddr, time::Duration};
@@ -9,6 +13,7 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
+use tokio_rustls::TlsStream;
 
 /// Longest wait until the other side takes what we send.
 pub const WRITE_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -30,17 +35,82 @@ pub enum WireError {
     Write(String),
 }
 
+impl WireError {
+    /// Whether the bytes that came begin a TLS handshake. Such a record is read as a unit of type
+    /// 22 that is far too long.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, WireError::Unit(UnitError::TooLong { kind: 0x16, .. }))
+    }
+}
+
+/// What the bytes go over.
+pub enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Stream::Plain(stream) => stream,
+            Stream::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    async fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let read = match self {
+            Stream::Plain(stream) => stream.read(room).await,
+            Stream::Tls(stream) => stream.read(room).await,
+        };
+        match read {
+            // Many close the connection without the farewell of TLS. A unit that is cut short is
+            // seen by its length.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+            other => other,
+        }
+    }
+
+    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Stream::Plain(stream) => stream.write_all(bytes).await,
+            Stream::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+        }
+    }
+}
+
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     units: Units,
     pub peer: SocketAddr,
 }
 
 impl Connection {
-    pub fn new(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        let peer = stream.peer_addr()?;
+    pub fn new(stream: Stream) -> io::Result<Self> {
+        stream.tcp().set_nodelay(true)?;
+        let peer = stream.tcp().peer_addr()?;
         Ok(Self { stream, units: Units::default(), peer })
+    }
+
+    pub fn is_tls(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
+    }
+
+    /// The certificate that the other side showed.
+    pub fn certificate(&self) -> Option<Sha256> {
+        match &self.stream {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => tls::shown(stream),
+        }
+    }
+
+    /// Says farewell, which TLS wants.
+    pub async fn close(mut self) {
+        if let Stream::Tls(stream) = &mut self.stream {
+            let _ = timeout(WRITE_WAIT_MAX, stream.shutdown()).await;
+        }
     }
 
     /// What comes next, with the longest wait for each read. May be dropped and called again:
@@ -52,7 +122,7 @@ impl Connection {
             }
             // Not sticky. Without it every small object waits 40 ms: the sender holds back the
             // rest of it (Nagle) until we acknowledge the beginning, and we would delay that.
-            if let Err(error) = SockRef::from(&self.stream).set_tcp_quickack(true) {
+            if let Err(error) = SockRef::from(self.stream.tcp()).set_tcp_quickack(true) {
                 tracing::debug!(%error, "no quick acknowledgement");
             }
             match timeout(wait, self.stream.read(self.units.room())).await {

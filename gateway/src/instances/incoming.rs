@@ -35,6 +35,7 @@ pub struct Incoming {
     writer: Option<Writer>,
     /// A file of it lies in `incoming`, to be removed unless it is settled.
     has_file: bool,
+    follow_up: bool,
 }
 
 impl Incoming {
@@ -52,7 +53,16 @@ impl Incoming {
         let block = file_header(&head)?;
         let len_bytes = block.len() as u64;
         let id = Uuid::now_v7();
-        Ok(Self { instances, head, id, len_bytes, block, writer: None, has_file: false })
+        Ok(Self {
+            instances,
+            head,
+            id,
+            len_bytes,
+            block,
+            writer: None,
+            has_file: false,
+            follow_up: false,
+        })
     }
 
     /// Takes the next bytes of the data set, exactly as they came.
@@ -71,6 +81,11 @@ impl Incoming {
             self.hand_over().await?;
         }
         Ok(())
+    }
+
+    /// Something follows from it, which the commit that makes it durable notes.
+    pub fn mark_for_follow_up(&mut self) {
+        self.follow_up = true;
     }
 
     /// Makes it durable. Nothing is left of it after an error.
@@ -119,14 +134,15 @@ impl Incoming {
             is_filed: false,
             contradicts_earlier: !earlier.is_empty(),
         };
+        let follow_up = self.follow_up || held.contradicts_earlier;
         if is_small {
-            index.insert(&held, Some(&self.block)).await?;
+            index.insert(&held, Some(&self.block), follow_up).await?;
         } else {
             let (from, to) = (self.instances.incoming(self.id), self.instances.file(self.id));
             tokio::task::spawn_blocking(move || settle(&from, &to))
                 .await
                 .expect("renaming does not panic")?;
-            index.insert(&held, None).await?;
+            index.insert(&held, None, follow_up).await?;
         }
         drop(index);
         self.instances.bump();

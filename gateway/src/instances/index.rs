@@ -4,6 +4,7 @@ use super::{Counts, Head, Held, InstancesError};
 use chiasm_proto::{ClockState, LaneId, LaneSessionId, LinkId, Sha256};
 use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use std::path::PathBuf;
 use uuid::Uuid;
 
 /// Most instances that one round deletes after their retention.
@@ -15,6 +16,16 @@ const COLUMNS: &str = "id, link, lane, calling_ae, sop_class_uid, sop_instance_u
 
 pub(super) struct Index {
     connection: SqliteConnection,
+    /// Removed at a clean end.
+    running: Option<PathBuf>,
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        if let Some(path) = self.running.take().filter(|_| !std::thread::panicking()) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }
 
 pub(super) fn fails(what: &'static str) -> impl FnOnce(sqlx::Error) -> InstancesError {
@@ -22,8 +33,8 @@ pub(super) fn fails(what: &'static str) -> impl FnOnce(sqlx::Error) -> Instances
 }
 
 impl Index {
-    pub(super) fn new(connection: SqliteConnection) -> Self {
-        Self { connection }
+    pub(super) fn new(connection: SqliteConnection, running: Option<PathBuf>) -> Self {
+        Self { connection, running }
     }
 
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
@@ -42,6 +53,7 @@ impl Index {
         &mut self,
         held: &Held,
         small: Option<&[u8]>,
+        follow_up: bool,
     ) -> Result<(), InstancesError> {
         let clock = word(held.clock);
         let received_at = held.received_at.to_string();
@@ -49,8 +61,8 @@ impl Index {
         sqlx::query(
             "insert into instance (id, link, lane, calling_ae, sop_class_uid, sop_instance_uid,
                 transfer_syntax_uid, sha256, len_bytes, received_at, received_day, clock,
-                lane_session, contradicts_earlier, small)
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                lane_session, contradicts_earlier, small, follow_up)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(held.id.to_string())
         .bind(held.head.link.as_str())
@@ -67,6 +79,7 @@ impl Index {
         .bind(held.lane_session.map(|session| session.to_string()))
         .bind(held.contradicts_earlier)
         .bind(small)
+        .bind(follow_up)
         .execute(&mut self.connection)
         .await
         .map_err(fails("take a row"))?;
@@ -107,6 +120,21 @@ impl Index {
         row.map_or(Ok(None), |row| row.try_get(0)).map_err(fails("be read"))
     }
 
+    /// Instances with a mark, oldest first, and the bytes of small ones.
+    pub(super) async fn marked(
+        &mut self,
+        limit: usize,
+    ) -> Result<Vec<(Held, Option<Vec<u8>>)>, InstancesError> {
+        let sql = format!(
+            "select {COLUMNS}, small from instance where follow_up = 1 order by id limit ?"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(limit);
+        let rows = rows.fetch_all(&mut self.connection).await.map_err(fails("be read"))?;
+        let marked = rows.iter().map(|row| Ok((held(row)?, row.try_get("small")?)));
+        marked.collect::<sqlx::Result<_>>().map_err(fails("be read"))
+    }
+
     pub(super) async fn large_ids(&mut self) -> Result<Vec<Uuid>, InstancesError> {
         let select = "select id from instance where small is null";
         ids(sqlx::query(select).fetch_all(&mut self.connection).await)
@@ -119,12 +147,6 @@ impl Index {
         let select = "select id from instance where filed_at < ? order by filed_at limit ?";
         let select = sqlx::query(select).bind(at.as_second()).bind(EXPIRED_MAX);
         ids(select.fetch_all(&mut self.connection).await)
-    }
-
-    pub(super) async fn delete(&mut self, id: Uuid) -> Result<(), InstancesError> {
-        let delete = sqlx::query("delete from instance where id = ?").bind(id.to_string());
-        delete.execute(&mut self.connection).await.map_err(fails("be changed"))?;
-        Ok(())
     }
 
     pub(super) async fn counts(&mut self) -> Result<Counts, InstancesError> {

@@ -14,11 +14,15 @@
 mod commitments;
 mod incoming;
 mod index;
+mod lasting;
 mod open;
+mod outbox;
 
 pub use commitments::{Commitment, Reference};
 pub use incoming::Incoming;
+pub use lasting::{COMMITTED_RETENTION, STEPS_MAX};
 pub use open::IMPLEMENTATION_CLASS_UID;
+pub use outbox::FOLLOW_UPS_MAX;
 
 use chiasm_proto::{ClockState, InstanceOffer, LaneId, LaneSessionId, LinkId, Sha256};
 use index::Index;
@@ -226,8 +230,9 @@ impl Instances {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(source) => return Err(InstancesError::File { what: "remove", path, source }),
             }
-            index.delete(*id).await?;
+            index.delete(*id, now).await?;
         }
+        index.forget_committed(now).await?;
         Ok(expired.len() as u64)
     }
 

@@ -21,6 +21,7 @@ pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.2482704146134062734592053164172
 pub(super) const INCOMING: &str = "incoming";
 pub(super) const FILES: &str = "files";
 const DATABASE: &str = "index.sqlite";
+const RUNNING: &str = "index.running";
 
 const SCHEMA: &[&str] = &[
     "create table if not exists instance (
@@ -46,23 +47,38 @@ const SCHEMA: &[&str] = &[
         where filed_at is null",
     "create index if not exists instance_filed on instance (filed_at) where filed_at is not null",
     super::commitments::SCHEMA,
+    super::lasting::COMMITTED_SCHEMA,
+    super::lasting::STEP_SCHEMA,
 ];
 
 pub(super) async fn open(dir: &Path) -> Result<Index, InstancesError> {
     make(dir)?;
-    let index = match connect(dir).await {
+    // The whole index is read for a check, which takes the longer the more there is. After a clean
+    // end there is no reason for it.
+    let running = dir.join(RUNNING);
+    let was_running = running.exists();
+    let index = match connect(dir, was_running).await {
         Ok(connection) => connection,
         Err(error) => {
             set_aside(dir, &error)?;
             make(dir)?;
-            connect(dir)
+            connect(dir, false)
                 .await
                 .map_err(|source| InstancesError::Index { what: "be opened", source })?
         }
     };
-    let mut index = Index::new(index);
+    mark_running(&running)?;
+    let mut index = Index::new(index, Some(running));
     clear(dir, &mut index).await?;
     Ok(index)
+}
+
+/// A file that stands as long as the index is open.
+fn mark_running(path: &Path) -> Result<(), InstancesError> {
+    let folder = path.parent().unwrap_or(path);
+    fs::write(path, "")
+        .and_then(|()| fs::File::open(folder)?.sync_all())
+        .map_err(|source| InstancesError::File { what: "make", path: path.into(), source })
 }
 
 fn make(dir: &Path) -> Result<(), InstancesError> {
@@ -76,7 +92,7 @@ fn make(dir: &Path) -> Result<(), InstancesError> {
     Ok(())
 }
 
-async fn connect(dir: &Path) -> sqlx::Result<SqliteConnection> {
+async fn connect(dir: &Path, must_check: bool) -> sqlx::Result<SqliteConnection> {
     let options = SqliteConnectOptions::new()
         .filename(dir.join(DATABASE))
         .create_if_missing(true)
@@ -90,10 +106,22 @@ async fn connect(dir: &Path) -> sqlx::Result<SqliteConnection> {
     for statement in SCHEMA {
         sqlx::query(*statement).execute(&mut connection).await?;
     }
-    let (verdict,): (String,) =
-        sqlx::query_as("pragma quick_check(1)").fetch_one(&mut connection).await?;
-    if verdict != "ok" {
-        return Err(sqlx::Error::Protocol(verdict));
+    // An index from before there were follow-ups.
+    let (columns,): (i64,) = sqlx::query_as(
+        "select count(*) from pragma_table_info('instance') where name = 'follow_up'",
+    )
+    .fetch_one(&mut connection)
+    .await?;
+    if columns == 0 {
+        sqlx::query(super::outbox::COLUMN).execute(&mut connection).await?;
+    }
+    sqlx::query(super::outbox::INDEX).execute(&mut connection).await?;
+    if must_check {
+        let (verdict,): (String,) =
+            sqlx::query_as("pragma quick_check(1)").fetch_one(&mut connection).await?;
+        if verdict != "ok" {
+            return Err(sqlx::Error::Protocol(verdict));
+        }
     }
     Ok(connection)
 }
@@ -103,7 +131,7 @@ pub(super) async fn open_for_inspection(dir: &Path) -> Result<Index, InstancesEr
     let options = SqliteConnectOptions::new().filename(dir.join(DATABASE)).read_only(true);
     let connection = SqliteConnection::connect_with(&options).await;
     let fail = |source| InstancesError::Index { what: "be opened", source };
-    Ok(Index::new(connection.map_err(fail)?))
+    Ok(Index::new(connection.map_err(fail)?, None))
 }
 
 /// Nothing is deleted: a person can still get the images out of it.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::clock;
 use chiasm_proto::{
-    Ack, Body, Epoch, GatewayEvent, Seq,
+    Ack, Body, Epoch, GatewayEvent, LinkId, Seq, Sha256,
     ack::{FILED_BEFORE, IdDigest},
     fleet::OpenSession,
 };
@@ -202,7 +202,12 @@ async fn store(
     last_seq: &mut Seq,
     entry: &Entry,
 ) -> sqlx::Result<()> {
-    for document in &entry.documents {
+    let is_new = match entry.imported {
+        Some(file) => note_imported(connection, &entry.link, file).await?,
+        None => true,
+    };
+    // A file that was read before gives nothing a second time, whoever hands it over.
+    for document in entry.documents.iter().filter(|_| is_new) {
         insert(connection, last_seq, document).await?;
         // Only stamped readings keep a session alive, also after a restart.
         if let Body::Reading(reading) = &document.body
@@ -229,18 +234,25 @@ async fn store(
     .bind(number(entry.position.consumed))
     .execute(&mut *connection)
     .await?;
-    if let Some(file) = entry.imported {
-        sqlx::query(
-            "insert into imported (link, sha256, imported_at) values ($1, $2, $3)
-             on conflict do nothing",
-        )
-        .bind(entry.link.as_str())
-        .bind(&file.0[..])
-        .bind(clock::wall().as_second())
-        .execute(connection)
-        .await?;
-    }
     Ok(())
+}
+
+/// Whether it was not noted before.
+async fn note_imported(
+    connection: &mut SqliteConnection,
+    link: &LinkId,
+    file: Sha256,
+) -> sqlx::Result<bool> {
+    let inserted = sqlx::query(
+        "insert into imported (link, sha256, imported_at) values ($1, $2, $3)
+         on conflict do nothing",
+    )
+    .bind(link.as_str())
+    .bind(&file.0[..])
+    .bind(clock::wall().as_second())
+    .execute(connection)
+    .await?;
+    Ok(inserted.rows_affected() > 0)
 }
 
 async fn insert(

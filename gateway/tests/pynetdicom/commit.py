@@ -3,10 +3,14 @@ one line of JSON. Ends after the first report, or when its standard input closes
 
 commit.py NODE_PORT OWN_PORT TRANSACTION STAY UID...
 
+With TLS_CERTIFICATE, TLS_KEY and TLS_AUTHORITY in its environment it speaks TLS, and demands a certificate.
+
 UID `-`: it associates and asks nothing. STAY: seconds that the asking association stays open. OWN_PORT 0: it cannot be called.
 """
 
 import json
+import os
+import ssl
 import sys
 import threading
 import time
@@ -42,14 +46,27 @@ def reported(via):
     return [(evt.EVT_N_EVENT_REPORT, handle)]
 
 
+def context(purpose):
+    if "TLS_KEY" not in os.environ:
+        return None
+    made = ssl.create_default_context(purpose, cafile=os.environ["TLS_AUTHORITY"])
+    made.load_cert_chain(os.environ["TLS_CERTIFICATE"], os.environ["TLS_KEY"])
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_REQUIRED
+    return made
+
+
+calling = context(ssl.Purpose.SERVER_AUTH)
 ae = AE(ae_title="OCT")
 ae.add_requested_context(StorageCommitmentPushModel)
 # Whoever calls may be the provider.
 ae.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
 if own_port:
-    ae.start_server(("127.0.0.1", own_port), block=False, evt_handlers=reported("new"))
+    ae.start_server(("127.0.0.1", own_port), block=False, evt_handlers=reported("new"),
+                    ssl_context=context(ssl.Purpose.CLIENT_AUTH))
 if uids:
-    association = ae.associate("127.0.0.1", node_port, ae_title="CHIASM", evt_handlers=reported("same"))
+    association = ae.associate("127.0.0.1", node_port, ae_title="CHIASM", evt_handlers=reported("same"),
+                               tls_args=(calling, None) if calling else None)
     assert association.is_established, "the node refuses"
 if uids and uids != ["-"]:
     request = Dataset()

@@ -1,9 +1,12 @@
 """An imager that says that it has begun and ended a procedure (MPPS), and prints the statuses.
 
 step.py NODE_PORT STEP_UID STUDY_UID ACCESSION IMAGE_UID...
+
+With STEP_PART=begin in its environment it only begins, with STEP_PART=end it only ends.
 """
 
 import json
+import os
 import sys
 
 from pydicom.dataset import Dataset
@@ -42,13 +45,15 @@ for uid in images:
 end.PerformedSeriesSequence = [series]
 
 statuses = []
-for ask in [
+asks = [
     lambda: association.send_n_create(begin, ModalityPerformedProcedureStep, step_uid),
     lambda: association.send_n_create(begin, ModalityPerformedProcedureStep, step_uid),
     lambda: association.send_n_set(end, ModalityPerformedProcedureStep, step_uid),
     lambda: association.send_n_set(end, ModalityPerformedProcedureStep, step_uid),
     lambda: association.send_n_create(scheduled, ModalityPerformedProcedureStep, "1.2.99"),
-]:
+]
+part = {"begin": asks[:1], "end": asks[2:4]}.get(os.environ.get("STEP_PART"), asks)
+for ask in part:
     status, _ = ask()
     statuses.append(status.Status if status else None)
 association.release()

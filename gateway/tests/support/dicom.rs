@@ -8,6 +8,7 @@ use chiasm_gateway::{
         Node,
         command::{AFFECTED_SOP_CLASS_UID, AFFECTED_SOP_INSTANCE_UID, C_STORE_RQ, Command, STATUS},
         data_set::{DataSet, Element, Syntax, Value},
+        tls::Tls,
         worklist::WorklistCache,
     },
     health::Health,
@@ -36,6 +37,9 @@ pub const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 pub const RLE: &str = "1.2.840.10008.1.2.5";
 pub const J2K: &str = "1.2.840.10008.1.2.4.90";
 
+/// An OCT that nobody can call.
+pub const OCT: &str = "[[imager]]\nid = \"oct-1\"\nlane = \"lane-1\"\ncalling_ae = \"OCT\"\n";
+
 pub struct World {
     pub dir: tempfile::TempDir,
     pub port: u16,
@@ -48,9 +52,8 @@ pub struct World {
 }
 
 impl World {
-    /// An OCT that nobody can call.
     pub async fn new() -> Self {
-        Self::with("[[imager]]\nid = \"oct-1\"\nlane = \"lane-1\"\ncalling_ae = \"OCT\"\n").await
+        Self::with(OCT).await
     }
 
     pub async fn with(imagers: &str) -> Self {
@@ -60,6 +63,7 @@ impl World {
     /// The same data directory as a node before, after a kill.
     pub async fn in_dir(dir: tempfile::TempDir, imagers: &str) -> Self {
         let port = free_port();
+        // Tables of imagers, perhaps with that of TLS in front.
         let text = format!(
             "data_dir = \"{}\"\n[dicom]\nlisten = \"127.0.0.1:{port}\"\n{imagers}",
             dir.path().display()
@@ -76,13 +80,10 @@ impl World {
         let lanes = shared.lanes.clone();
         let instances = Instances::open(&dir.path().join("instances")).await.unwrap();
         let worklist = WorklistCache::open(dir.path());
-        let node = Node::new(
-            config.dicom.unwrap(),
-            config.imagers,
-            instances.clone(),
-            worklist.clone(),
-            shared,
-        );
+        let dicom = config.dicom.unwrap();
+        let tls = Tls::new(dicom.tls.clone(), dir.path());
+        let node =
+            Node::new(dicom, tls, config.imagers, instances.clone(), worklist.clone(), shared);
         let task = tokio::spawn(Arc::new(node).run());
         until("the node to listen", async || TcpStream::connect(("127.0.0.1", port)).await.ok())
             .await;
@@ -121,6 +122,14 @@ impl World {
             bodies.push(serde_json::from_str(&stored.body).unwrap());
         }
         bodies
+    }
+
+    /// Until everything has followed from what is held.
+    pub async fn until_followed_up(&self) {
+        until("the follow-ups", async || {
+            self.instances.next_follow_ups().await.unwrap().is_empty().then_some(())
+        })
+        .await;
     }
 
     pub async fn until_event(&self, code: &str) -> String {
