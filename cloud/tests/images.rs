@@ -31,6 +31,7 @@ use common::{
     gateway::{Gateway, Seen, credentials, enrol},
 };
 use imager::{Object, Sender, offer};
+use object_store::ObjectStoreExt;
 use uuid::Uuid;
 
 macro_rules! on_both {
@@ -124,6 +125,12 @@ impl Clinic {
     }
 }
 
+/// What the archive has under a key.
+async fn stored(cloud: &Cloud, key: &str) -> Vec<u8> {
+    let got = cloud.core.archive.store().unwrap().get(&key.into()).await.unwrap();
+    got.bytes().await.unwrap().into()
+}
+
 /// Now, as an imager in the clinic writes it.
 fn now_there() -> String {
     let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
@@ -143,8 +150,7 @@ async fn parts_become_one_filed_instance(kind: Kind) {
     assert_eq!(row.place, "exam", "{}", row.reason);
     assert_eq!(row.encounter_id.as_ref(), Some(&clinic.visits[0].encounter_id));
     assert_eq!((row.eye.as_str(), row.frames, row.modality.as_str()), ("R", 4, "OPT"));
-    let path = clinic.cloud.core.archive.file(&row.object_key.as_str().into());
-    assert_eq!(std::fs::read(path).unwrap(), file, "not a byte is different");
+    assert!(stored(&clinic.cloud, &row.object_key).await == file, "not a byte is different");
     // Again, as after an answer that was lost; and under another name.
     let (_, again) = clinic.sender.send(&it, &file, 300).await;
     assert_eq!(again.unwrap().status, InstanceStatus::Filed);
@@ -384,8 +390,7 @@ async fn what_cannot_be_read_is_kept(kind: Kind) {
         assert!(row.reason.contains("cannot be read"), "{name}: {}", row.reason);
         let key = Archive::key("acme", &it.sha256).to_string();
         assert_eq!(row.object_key, key, "no UID stands in a path");
-        let kept = std::fs::read(clinic.cloud.core.archive.file(&key.as_str().into())).unwrap();
-        assert_eq!(kept, file);
+        assert_eq!(stored(&clinic.cloud, &key).await, file);
     }
     assert_eq!(clinic.filed(&good.file()).await.place, "inbox", "the next one is not disturbed");
 }

@@ -82,7 +82,7 @@ impl Cloud {
             store.url,
         );
         let config = Config::parse(Path::new("test.toml"), &text).unwrap();
-        let core = Core::new(store.db.clone(), config);
+        let core = Core::new(store.db.clone(), config).unwrap();
         let running = serve::start(&core).await.unwrap();
         let authority = Authority::load_or_make(store.dir.path()).unwrap();
         let cloud = Self { core, running, authority, store };
