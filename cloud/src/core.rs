@@ -5,7 +5,8 @@ use crate::{
     config::Config,
     imaging::{
         archive::{Archive, ArchiveError},
-        pictures::Pictures, upload::Uploads,
+        pictures::Pictures,
+        upload::Uploads,
     },
     live,
     pending::Pending,

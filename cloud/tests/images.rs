@@ -42,6 +42,8 @@ macro_rules! on_both {
             async fn sqlite() { super::$test(Kind::Sqlite).await }
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() { super::$test(Kind::Postgres).await }
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn bucket() { super::$test(Kind::Bucket).await }
         }
     )+};
 }

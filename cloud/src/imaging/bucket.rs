@@ -49,8 +49,8 @@ pub enum BucketError {
     #[error("images.s3: there is no bucket `{bucket}`: make it, or correct `bucket`. {source}")]
     Missing { bucket: String, source: Error },
     #[error(
-        "images.s3: the bucket `{bucket}` does not let us write: check the access key, its secret \
-         and the policy of the bucket (s3:PutObject, s3:GetObject, s3:DeleteObject, \
+        "images.s3: the bucket `{bucket}` is not open to us: check the access key, its secret \
+         and the policy of the bucket (s3:ListBucket, s3:PutObject, s3:GetObject, \
          s3:AbortMultipartUpload). {source}"
     )]
     Denied { bucket: String, source: Error },
@@ -126,9 +126,12 @@ impl Bucket {
 
     /// Whether it takes something and gives it back.
     pub async fn check(&self) -> Result<(), BucketError> {
-        let (key, bytes) = (Key::from("check"), Bytes::from_static(b"chiasm-cloud can write here\n"));
+        let (key, bytes) =
+            (Key::from("check"), Bytes::from_static(b"chiasm-cloud can write here\n"));
         let store = self.below();
+        // Who may not list is told that what is missing is forbidden.
         let asked = async {
+            store.list_with_delimiter(Some(&key)).await?;
             store.put(&key, bytes.clone().into()).await?;
             store.get_range(&key, 0..bytes.len() as u64).await
         };
@@ -136,13 +139,11 @@ impl Bucket {
         match tokio::time::timeout(CHECK_MAX, asked).await {
             Ok(Ok(found)) if found == bytes => Ok(()),
             Ok(Ok(_)) => Err(BucketError::Unfaithful { bucket }),
-            Ok(Err(source @ Error::NotFound { .. })) => {
-                Err(BucketError::Missing { bucket, source })
-            }
-            Ok(Err(source @ (Error::PermissionDenied { .. } | Error::Unauthenticated { .. }))) => {
-                Err(BucketError::Denied { bucket, source })
-            }
-            Ok(Err(error)) => Err(BucketError::Silent { bucket, why: error.to_string() }),
+            Ok(Err(source)) => match status_of(&source) {
+                Some(404) => Err(BucketError::Missing { bucket, source }),
+                Some(401 | 403) => Err(BucketError::Denied { bucket, source }),
+                _ => Err(BucketError::Silent { bucket, why: source.to_string() }),
+            },
             Err(_) => {
                 let why = format!("It was silent for {} s.", CHECK_MAX.as_secs());
                 Err(BucketError::Silent { bucket, why })
@@ -226,6 +227,15 @@ impl Bucket {
             Err(error) => return Err(error.into()),
         }
         tokio::fs::remove_file(note).await.map_err(fault)
+    }
+}
+
+/// The status of an answer. Of a list's the library keeps only the words.
+fn status_of(error: &Error) -> Option<u16> {
+    match error {
+        Error::NotFound { .. } => Some(404),
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => Some(403),
+        error => error.to_string().split_once("status code: ")?.1.get(..3)?.parse().ok(),
     }
 }
 

@@ -350,6 +350,8 @@ const VERSIONS_BY_EXAM: Step =
     (24, "versions by exam", include_str!("../../migrations/0024_versions_by_exam.sql"));
 const IMAGES: Step = (25, "images", include_str!("../../migrations/0025_images.sql"));
 const ARCHIVE: Step = (33, "archive", include_str!("../../migrations/0033_archive.sql"));
+const ARCHIVE_TLS: Step =
+    (36, "archive by TLS", include_str!("../../migrations/0036_archive_tls.sql"));
 const SQLITE_STEPS: &[Step] = &[
     TABLES,
     CAPTURES,
@@ -365,6 +367,7 @@ const SQLITE_STEPS: &[Step] = &[
     VERSIONS_BY_EXAM,
     IMAGES,
     ARCHIVE,
+    ARCHIVE_TLS,
 ];
 const POSTGRES_STEPS: &[Step] = &[
     TABLES,
@@ -389,6 +392,7 @@ const POSTGRES_STEPS: &[Step] = &[
     (26, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     ARCHIVE,
     (34, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    ARCHIVE_TLS,
 ];
 const FILL_ON_POSTGRES: &str = concat!(
     include_str!("../../migrations/postgres/all_tenants.sql"),

@@ -3,9 +3,7 @@
 use super::{Address, base_url, json, multipart, note_look};
 use crate::{
     http::{Fault, Web, Who, extract::Params, pages::instance},
-    imaging::{
-        Charset, Header, Span, frames, header::Window, object_reader::ObjectReader, walk,
-    },
+    imaging::{Charset, Header, Span, frames, header::Window, object_reader::ObjectReader, walk},
     store::{
         instance::InstanceRow,
         instance_index::{self as index, Filter},
@@ -38,7 +36,7 @@ async fn rows(web: &Web, who: &Who, address: &Address) -> Result<Vec<InstanceRow
     if rows.is_empty() {
         return Err(Fault::not_found("study, series or instance"));
     }
-    note_look(&web.core.db, who, &rows).await?;
+    note_look(&web.core, who, &rows).await?;
     Ok(rows)
 }
 
