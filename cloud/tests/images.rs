@@ -14,6 +14,7 @@ use chiasm_cloud::{
         work::Work,
     },
     args, clock,
+    fleet::jobs,
     imaging::archive::Archive,
     store::{
         encounter::{self, Encounter},
@@ -51,6 +52,7 @@ macro_rules! on_both {
 on_both! {
     parts => parts_become_one_filed_instance,
     restart => an_upload_goes_on_after_a_restart,
+    abandoned => an_upload_that_nobody_continues_is_thrown_away,
     damage => what_was_not_offered_is_not_filed,
     strangers => only_a_gateway_that_is_let_in_sends,
     places => instances_go_where_the_data_says,
@@ -203,6 +205,24 @@ async fn an_upload_goes_on_after_a_restart(kind: Kind) {
     }
     assert_eq!(cloud.count("SELECT COUNT(*) FROM instance").await, 3);
     assert_eq!(cloud.count("SELECT COUNT(*) FROM instance_upload").await, 0);
+}
+
+async fn an_upload_that_nobody_continues_is_thrown_away(kind: Kind) {
+    let Clinic { cloud, sender, .. } = clinic(kind).await;
+    let file = Object::default().file();
+    let it = offer(&file);
+    sender.offer(&it).await;
+    sender.part(it.sha256, 0, &file[..200]).await;
+    let path = cloud.core.archive.incoming("acme", &it.sha256).await.unwrap();
+    let now_us = clock::now_us();
+    jobs::prune_once(&cloud.core, now_us + jobs::UPLOADS_KEPT_US - 60_000_000).await.unwrap();
+    assert!(path.exists(), "it is not old enough");
+    jobs::prune_once(&cloud.core, now_us + jobs::UPLOADS_KEPT_US + 60_000_000).await.unwrap();
+    assert!(!path.exists());
+    assert_eq!(cloud.count("SELECT COUNT(*) FROM instance_upload").await, 0);
+    // A gateway that comes late all the same begins anew.
+    assert_eq!(sender.part(it.sha256, 200, &file[200..]).await.0, 404);
+    sender.filed(&it, &file).await;
 }
 
 async fn what_was_not_offered_is_not_filed(kind: Kind) {

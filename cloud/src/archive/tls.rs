@@ -66,9 +66,10 @@ pub fn why(error: &dyn Error) -> String {
         innermost = source;
     }
     let reason = innermost.to_string();
-    let hint = if reason.contains("UnknownIssuer") {
+    // A stranger whose authority has the same name as ours signs badly.
+    let hint = if reason.contains("UnknownIssuer") || reason.contains("BadSignature") {
         "; `--tls-ca` is not the authority of the archive's certificate"
-    } else if reason.contains("NotValidForName") {
+    } else if reason.contains("not valid for name") {
         "; say by `--tls-name` to whom the archive's certificate is made out"
     } else {
         ""

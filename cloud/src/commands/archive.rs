@@ -19,15 +19,17 @@ use std::path::PathBuf;
 const AE_LEN_MAX: usize = 16;
 const HOST_LEN_MAX: usize = 253;
 
+const SET_EXAMPLES: &str = "Examples:
+  chiasm-cloud admin archive set acme main --host pacs.acme.example --called ACME_PACS
+  chiasm-cloud admin archive set acme main --host pacs.acme.example --port 2762 \\
+      --called ACME_PACS --tls-ca /etc/chiasm/hospital-ca.pem";
+
 #[derive(Debug, Subcommand)]
 pub enum ArchiveCommand {
     /// Send a location's readings to an archive from now on, as AR, KER, LEN and SRF objects.
     ///
     /// A reading is sent when it is accepted, and again as a new instance when it is corrected.
-    #[command(after_help = "Example:\n  chiasm-cloud admin archive set acme main \\\n      \
-                            --host pacs.acme.example --port 104 --called ACME_PACS\n  chiasm-cloud admin \
-                            archive set acme main --host pacs.acme.example --port 2762 \\\n      \
-                            --called ACME_PACS --tls-ca /etc/chiasm/hospital-ca.pem")]
+    #[command(after_help = SET_EXAMPLES)]
     Set {
         tenant: TenantId,
         location: LocationId,
