@@ -11,7 +11,7 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use chiasm_proto::{LocationId, TenantId};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -23,6 +23,21 @@ const SET_EXAMPLES: &str = "Examples:
   chiasm-cloud admin archive set acme main --host pacs.acme.example --called ACME_PACS
   chiasm-cloud admin archive set acme main --host pacs.acme.example --port 2762 \\
       --called ACME_PACS --tls-ca /etc/chiasm/hospital-ca.pem";
+
+#[derive(Debug, Args)]
+pub struct Tls {
+    /// Speak TLS only, with an archive whose certificate this authority has signed (PEM file).
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// The name in the archive's certificate, if it is not the host.
+    #[arg(long, value_name = "NAME", requires = "tls_ca")]
+    tls_name: Option<String>,
+    /// Our certificate, for an archive that asks for one (PEM file, with its key).
+    #[arg(long, value_name = "FILE", requires = "tls_ca", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+}
 
 #[derive(Debug, Subcommand)]
 pub enum ArchiveCommand {
@@ -43,17 +58,8 @@ pub enum ArchiveCommand {
         /// Our own, as the archive knows it.
         #[arg(long, default_value = "CHIASM", value_parser = parse_ae)]
         calling: String,
-        /// Speak TLS only, with an archive whose certificate this authority has signed (PEM file).
-        #[arg(long, value_name = "FILE")]
-        tls_ca: Option<PathBuf>,
-        /// The name in the archive's certificate, if it is not the host.
-        #[arg(long, value_name = "NAME", requires = "tls_ca")]
-        tls_name: Option<String>,
-        /// Our certificate, for an archive that asks for one (PEM file, with its key).
-        #[arg(long, value_name = "FILE", requires = "tls_ca", requires = "tls_key")]
-        tls_certificate: Option<PathBuf>,
-        #[arg(long, value_name = "FILE", requires = "tls_certificate")]
-        tls_key: Option<PathBuf>,
+        #[command(flatten)]
+        tls: Box<Tls>,
         /// Keep the archive, but send nothing. What waits goes on waiting.
         #[arg(long)]
         disabled: bool,
@@ -89,10 +95,7 @@ impl ArchiveCommand {
                 port,
                 called,
                 calling,
-                tls_ca,
-                tls_name,
-                tls_certificate,
-                tls_key,
+                tls,
                 disabled,
             } => {
                 let destination = Destination {
@@ -102,10 +105,10 @@ impl ArchiveCommand {
                     called_ae: called,
                     calling_ae: calling,
                     is_enabled: !disabled,
-                    tls_authority: absolute(tls_ca)?,
-                    tls_certificate: absolute(tls_certificate)?,
-                    tls_key: absolute(tls_key)?,
-                    tls_name: tls_name.unwrap_or_default(),
+                    tls_authority: absolute(tls.tls_ca)?,
+                    tls_certificate: absolute(tls.tls_certificate)?,
+                    tls_key: absolute(tls.tls_key)?,
+                    tls_name: tls.tls_name.unwrap_or_default(),
                     waiting: 0,
                     detail: None,
                 };
