@@ -30,11 +30,71 @@ pub struct Config {
 }
 
 /// Where DICOM instances are kept.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Images {
-    /// By default `instances` in the data directory. Replicas share it.
+    /// By default `instances` in the data directory. Replicas share it. With a bucket only uploads
+    /// are collected here.
     pub folder: Option<PathBuf>,
+    /// What is kept free on the disk of that folder, in MiB: uploads that would need it are
+    /// refused, and wait at their gateways.
+    pub disk_reserve_mb: u64,
+    /// A bucket for the objects, in place of the folder.
+    pub s3: Option<S3>,
+}
+
+impl Default for Images {
+    fn default() -> Self {
+        Self { folder: None, disk_reserve_mb: 2048, s3: None }
+    }
+}
+
+/// A bucket of AWS S3 or of a server that speaks the same. The access key comes from AWS' usual
+/// environment variables, from the machine's own role, or from a file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3 {
+    pub bucket: String,
+    /// Everything lies below it: `chiasm` or `clinic/images`. By default the whole bucket is ours.
+    #[serde(default)]
+    pub prefix: String,
+    /// By default `AWS_REGION`, else `us-east-1`.
+    pub region: Option<String>,
+    /// `https://s3.example.org`; by default that of AWS in the region.
+    pub endpoint: Option<String>,
+    /// Whether the bucket stands in the path, as most servers but AWS want it, or in the name.
+    #[serde(default = "yes")]
+    pub path_style: bool,
+    /// In the form of AWS' file `credentials`; its first profile is used.
+    pub credentials_file: Option<PathBuf>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl S3 {
+    /// The endpoint, with the bucket in its name where it stands there.
+    pub fn endpoint_of_bucket(&self) -> Option<String> {
+        let endpoint = self.endpoint.as_ref()?;
+        match endpoint.split_once("://") {
+            Some((scheme, host)) if !self.path_style => {
+                Some(format!("{scheme}://{}.{host}", self.bucket))
+            }
+            _ => Some(endpoint.clone()),
+        }
+    }
+
+    fn fault(&self) -> Option<(&'static str, &'static str)> {
+        if self.bucket.is_empty() || self.bucket.contains(['/', ':', ' ']) {
+            return Some(("images.s3.bucket", "give the bucket's name alone, without `s3://`"));
+        }
+        let is_url = |it: &str| it.starts_with("https://") || it.starts_with("http://");
+        if self.endpoint.as_deref().is_some_and(|it| !is_url(it)) {
+            return Some(("images.s3.endpoint", "must begin with `https://` (or `http://`)"));
+        }
+        None
+    }
 }
 
 /// Glasses that are made from signed prescriptions.
@@ -205,6 +265,9 @@ impl Config {
                 ));
             }
         }
+        if let Some(fault) = self.images.s3.as_ref().and_then(S3::fault) {
+            return Some(fault);
+        }
         let group = &self.broker.shared_group;
         if group.is_empty() || group.contains(['/', '+', '#']) {
             return Some(("broker.shared_group", "must be a word without `/`, `+` and `#`"));
@@ -260,6 +323,8 @@ mod tests {
         assert!(err.contains("http.listen") && err.contains("behind_proxy"), "{err}");
         let err = parse("data_dir = \"/d\"\n[broker]\nurl = \"mqtt://h:1\"").unwrap_err();
         assert!(err.contains("broker.url"), "{err}");
+        let err = parse("data_dir = \"/d\"\n[images.s3]\nbucket = \"s3://b\"").unwrap_err();
+        assert!(err.contains("images.s3.bucket") && err.contains("without `s3://`"), "{err}");
         let err = parse("data_dir = \"/d\"\n[optical.tolerances]\nadd = []").unwrap_err();
         assert!(err.contains("optical.tolerances") && err.contains("up_to"), "{err}");
     }

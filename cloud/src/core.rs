@@ -3,7 +3,11 @@
 use crate::{
     app::look,
     config::Config,
-    imaging::{archive::Archive, pictures::Pictures, upload::Uploads},
+    imaging::{
+        archive::{Archive, ArchiveError},
+        pictures::Pictures,
+        upload::Uploads,
+    },
     live,
     pending::Pending,
     store::Db,
@@ -31,18 +35,20 @@ pub struct Core {
 }
 
 impl Core {
-    pub fn new(db: Db, config: Config) -> Self {
-        Self {
+    /// Fails where the configuration names a place of images that cannot be.
+    pub fn new(db: Db, config: Config) -> Result<Self, ArchiveError> {
+        let archive = Archive::new(&config.images_folder(), &config.images)?;
+        Ok(Self {
             db,
             live: live::Bus::default(),
             downlink: Downlink::default(),
-            archive: Archive::new(&config.images_folder()),
+            archive,
             uploads: Uploads::default(),
             pictures: Pictures::default(),
             looks: look::Recent::default(),
             config: Arc::new(config),
             ingest_connected: Arc::default(),
-        }
+        })
     }
 
     /// Whether this replica can do its work, for `/readyz`: the database answers and ingest hears

@@ -29,6 +29,7 @@ on_both!(
     every_kind_of_object_is_valid,
     what_an_archive_does_not_take_is_tried_again,
     what_cannot_be_written_is_told_and_not_tried_again,
+    tls_is_spoken_with_whom_the_authority_has_signed_and_nobody_else,
 );
 
 /// Not the one that a Python package may put in front of it.
@@ -112,6 +113,12 @@ fn complaints(path: &Path) -> Vec<String> {
 
 impl Site {
     async fn archive_at(&self, port: u16) {
+        self.archive_with_tls(port, ["", "", ""], "").await;
+    }
+
+    /// Files of the authority, of our certificate and of its key.
+    async fn archive_with_tls(&self, port: u16, files: [&str; 3], name: &str) {
+        let [tls_authority, tls_certificate, tls_key] = files.map(str::to_owned);
         let destination = Destination {
             location_id: "main".into(),
             host: "127.0.0.1".into(),
@@ -119,6 +126,10 @@ impl Site {
             called_ae: "PACS".into(),
             calling_ae: "CHIASM".into(),
             is_enabled: true,
+            tls_authority,
+            tls_certificate,
+            tls_key,
+            tls_name: name.into(),
             waiting: 0,
             detail: None,
         };
@@ -296,4 +307,79 @@ async fn what_cannot_be_written_is_told_and_not_tried_again(mut site: Site) {
     let (status, answer) = site.api(&token, Method::POST, &path, body).await;
     assert!(status < 300, "{status} {answer}");
     assert_eq!(site.exports(&reading).await[0].state, "superseded");
+}
+
+/// An authority in a folder, with certificates that it has signed.
+struct Hospital {
+    dir: tempfile::TempDir,
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+}
+
+impl Hospital {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Hospital");
+        let certificate = params.self_signed(&key).unwrap();
+        fs::write(dir.path().join("ca.pem"), certificate.pem()).unwrap();
+        Self { dir, issuer: rcgen::Issuer::new(params, key) }
+    }
+
+    /// Files of a certificate and of its key.
+    fn signed(&self, file: &str, name: &str) -> [String; 2] {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        fs::write(self.dir.path().join(format!("{file}.pem")), certificate.pem()).unwrap();
+        fs::write(self.dir.path().join(format!("{file}.key")), key.serialize_pem()).unwrap();
+        [self.path(&format!("{file}.pem")), self.path(&format!("{file}.key"))]
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+async fn tls_is_spoken_with_whom_the_authority_has_signed_and_nobody_else(mut site: Site) {
+    let (hospital, stranger, port) = (Hospital::new(), Hospital::new(), free_port());
+    let ca = hospital.path("ca.pem");
+    let [certificate, key] = hospital.signed("pacs", "pacs.hospital.example");
+    let [ours, our_key] = hospital.signed("chiasm", "chiasm");
+    let tls = ["--enable-tls", &key, &certificate, "--add-cert-file", &ca];
+    let archive = Archive::start(port, &tls).await;
+    let visit = site.visits["A-11203"].clone();
+    let name = "pacs.hospital.example";
+    site.archive_with_tls(port, [&stranger.path("ca.pem"), &ours, &our_key], name).await;
+    let reading = site.accepted(readings::ark(), &visit).await;
+    let missing = hospital.path("missing.pem");
+    let no_key = [ca.as_str(), &ours, &ca];
+    let mut later_us = 0;
+    for (files, name, expected) in [
+        (
+            [stranger.path("ca.pem").as_str(), &ours, &our_key],
+            name,
+            "`--tls-ca` is not the authority",
+        ),
+        ([&ca, &ours, &our_key], "", "`--tls-name`"),
+        ([&missing, &ours, &our_key], name, "missing.pem"),
+        (no_key, name, "cannot read"),
+        // It asks for a certificate; and it does not speak without TLS.
+        ([&ca, "", ""], name, "no association"),
+        (["", "", ""], "", "no association"),
+    ] {
+        site.archive_with_tls(port, files, name).await;
+        assert_eq!(site.export(later_us).await, 0, "{expected}");
+        later_us += 2 * chiasm_cloud::archive::RETRY_MAX_US;
+        let [export] = &site.exports(&reading).await[..] else { panic!("one version") };
+        assert_eq!(export.state, "waiting");
+        assert!(export.detail.contains(expected), "{expected}: {}", export.detail);
+    }
+    assert!(archive.files().is_empty());
+    site.archive_with_tls(port, [&ca, &ours, &our_key], name).await;
+    assert_eq!(site.export(later_us).await, 1, "{:?}", site.exports(&reading).await);
+    assert!(!archive.decoded().is_empty());
+    assert_eq!(site.exports(&reading).await[0].state, "sent");
 }

@@ -9,7 +9,7 @@ mod imager;
 
 use chiasm_cloud::{
     app::password,
-    store::{account, instance},
+    store::{account, fleet, instance},
 };
 use chiasm_proto::Sha256;
 use common::{Cloud, Kind, gateway::enrol};
@@ -25,6 +25,8 @@ macro_rules! on_both {
             async fn sqlite() { super::$test(Kind::Sqlite).await }
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() { super::$test(Kind::Postgres).await }
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn bucket() { super::$test(Kind::Bucket).await }
         }
     )+};
 }
@@ -278,6 +280,17 @@ async fn stow_files_what_can_be_read(kind: Kind) {
         (409, &json!(0xA900))
     );
     assert_eq!(web.cloud.count("SELECT COUNT(*) FROM instance WHERE source = 'stow'").await, 2);
+    // With a second location, somebody has to say at which the objects were made.
+    let mut tx = web.cloud.core.db.tenant("acme").await.unwrap();
+    fleet::put_location(&mut tx, "acme", "annex", "Annex", "Europe/Berlin").await.unwrap();
+    tx.commit().await.unwrap();
+    let (status, answer) = web.store("/studies", &[of("1.2.7.1.4")]).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("?location="), "{answer}");
+    assert_eq!(web.store("/studies?location=nowhere", &[of("1.2.7.1.4")]).await.0, 404);
+    assert_eq!(web.store("/studies?location=annex", &[of("1.2.7.1.4")]).await.0, 200);
+    let at_annex = "SELECT COUNT(*) FROM instance WHERE location_id = 'annex'";
+    assert_eq!(web.cloud.count(at_annex).await, 1);
     let folder = web.cloud.core.archive.incoming("acme", &Sha256::of(b"")).await.unwrap();
     let left: Vec<_> = std::fs::read_dir(folder.parent().unwrap()).unwrap().collect();
     assert!(left.is_empty(), "nothing is left behind: {left:?}");

@@ -143,7 +143,8 @@ async fn two_replicas_share_the_work_and_wake_each_other() {
     let other = chiasm_cloud::Core::new(
         chiasm_cloud::store::Db::open(&one.store.url).await.unwrap(),
         (*one.core.config).clone(),
-    );
+    )
+    .unwrap();
     let _running = chiasm_cloud::commands::serve::start(&other).await.unwrap();
     common::wait_until_ready(&other).await;
     let credentials = enrol(&one, "acme", "gw-1").await;

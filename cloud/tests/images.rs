@@ -14,6 +14,7 @@ use chiasm_cloud::{
         work::Work,
     },
     args, clock,
+    fleet::jobs,
     imaging::archive::Archive,
     store::{
         encounter::{self, Encounter},
@@ -31,6 +32,7 @@ use common::{
     gateway::{Gateway, Seen, credentials, enrol},
 };
 use imager::{Object, Sender, offer};
+use object_store::ObjectStoreExt;
 use uuid::Uuid;
 
 macro_rules! on_both {
@@ -41,6 +43,8 @@ macro_rules! on_both {
             async fn sqlite() { super::$test(Kind::Sqlite).await }
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() { super::$test(Kind::Postgres).await }
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn bucket() { super::$test(Kind::Bucket).await }
         }
     )+};
 }
@@ -48,6 +52,7 @@ macro_rules! on_both {
 on_both! {
     parts => parts_become_one_filed_instance,
     restart => an_upload_goes_on_after_a_restart,
+    abandoned => an_upload_that_nobody_continues_is_thrown_away,
     damage => what_was_not_offered_is_not_filed,
     strangers => only_a_gateway_that_is_let_in_sends,
     places => instances_go_where_the_data_says,
@@ -124,6 +129,12 @@ impl Clinic {
     }
 }
 
+/// What the archive has under a key.
+async fn stored(cloud: &Cloud, key: &str) -> Vec<u8> {
+    let got = cloud.core.archive.store().unwrap().get(&key.into()).await.unwrap();
+    got.bytes().await.unwrap().into()
+}
+
 /// Now, as an imager in the clinic writes it.
 fn now_there() -> String {
     let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
@@ -143,8 +154,7 @@ async fn parts_become_one_filed_instance(kind: Kind) {
     assert_eq!(row.place, "exam", "{}", row.reason);
     assert_eq!(row.encounter_id.as_ref(), Some(&clinic.visits[0].encounter_id));
     assert_eq!((row.eye.as_str(), row.frames, row.modality.as_str()), ("R", 4, "OPT"));
-    let path = clinic.cloud.core.archive.file(&row.object_key.as_str().into());
-    assert_eq!(std::fs::read(path).unwrap(), file, "not a byte is different");
+    assert!(stored(&clinic.cloud, &row.object_key).await == file, "not a byte is different");
     // Again, as after an answer that was lost; and under another name.
     let (_, again) = clinic.sender.send(&it, &file, 300).await;
     assert_eq!(again.unwrap().status, InstanceStatus::Filed);
@@ -195,6 +205,24 @@ async fn an_upload_goes_on_after_a_restart(kind: Kind) {
     }
     assert_eq!(cloud.count("SELECT COUNT(*) FROM instance").await, 3);
     assert_eq!(cloud.count("SELECT COUNT(*) FROM instance_upload").await, 0);
+}
+
+async fn an_upload_that_nobody_continues_is_thrown_away(kind: Kind) {
+    let Clinic { cloud, sender, .. } = clinic(kind).await;
+    let file = Object::default().file();
+    let it = offer(&file);
+    sender.offer(&it).await;
+    sender.part(it.sha256, 0, &file[..200]).await;
+    let path = cloud.core.archive.incoming("acme", &it.sha256).await.unwrap();
+    let now_us = clock::now_us();
+    jobs::prune_once(&cloud.core, now_us + jobs::UPLOADS_KEPT_US - 60_000_000).await.unwrap();
+    assert!(path.exists(), "it is not old enough");
+    jobs::prune_once(&cloud.core, now_us + jobs::UPLOADS_KEPT_US + 60_000_000).await.unwrap();
+    assert!(!path.exists());
+    assert_eq!(cloud.count("SELECT COUNT(*) FROM instance_upload").await, 0);
+    // A gateway that comes late all the same begins anew.
+    assert_eq!(sender.part(it.sha256, 200, &file[200..]).await.0, 404);
+    sender.filed(&it, &file).await;
 }
 
 async fn what_was_not_offered_is_not_filed(kind: Kind) {
@@ -384,8 +412,7 @@ async fn what_cannot_be_read_is_kept(kind: Kind) {
         assert!(row.reason.contains("cannot be read"), "{name}: {}", row.reason);
         let key = Archive::key("acme", &it.sha256).to_string();
         assert_eq!(row.object_key, key, "no UID stands in a path");
-        let kept = std::fs::read(clinic.cloud.core.archive.file(&key.as_str().into())).unwrap();
-        assert_eq!(kept, file);
+        assert_eq!(stored(&clinic.cloud, &key).await, file);
     }
     assert_eq!(clinic.filed(&good.file()).await.place, "inbox", "the next one is not disturbed");
 }

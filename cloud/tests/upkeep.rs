@@ -90,7 +90,7 @@ async fn what_is_old_is_forgotten(kind: Kind) {
     let store = Store::new(kind).await;
     let text = format!("data_dir = {:?}", store.dir.path());
     let config = Config::parse(Path::new("test.toml"), &text).unwrap();
-    let core = Core::new(store.db.clone(), config);
+    let core = Core::new(store.db.clone(), config).unwrap();
     let now_us = clock::now_us();
     let old_us = now_us - LIVE_EVENTS_KEPT_US - 1;
     let mut tx = store.db.tenant("acme").await.unwrap();

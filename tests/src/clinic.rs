@@ -223,7 +223,7 @@ impl Clinic {
     /// sessions without a reading end.
     pub async fn let_time_pass(&self, passed: jiff::SignedDuration) -> Result<()> {
         let db = Db::open(self.cloud.store_url()).await?;
-        let core = Core::new(db, Config::load(self.cloud.config())?);
+        let core = Core::new(db, Config::load(self.cloud.config())?)?;
         let then = jiff::Timestamp::now() + passed;
         jobs::age_once(&core, then.as_microsecond()).await?;
         core.db.close().await;

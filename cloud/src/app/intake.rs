@@ -7,7 +7,11 @@ mod facts;
 use crate::{
     Core,
     domain::image_placement::{Place, Placement, place},
-    imaging::{Header, header},
+    imaging::{
+        Header, WalkError,
+        archive::{Archive, ArchiveError},
+        header, object_reader,
+    },
     store::{
         StoreError, Tx,
         audit::{self, About, Entry},
@@ -68,18 +72,45 @@ pub struct Arrived {
     pub contradicts_earlier: bool,
 }
 
-/// Reads the header of an object of the archive. Why it cannot be read is for people.
-pub async fn read_header(core: &Core, key: &Key) -> Result<Header, String> {
-    read_header_of(core.archive.file(key)).await
+/// Why an instance could not be filed. It lies in the archive, and can be filed again.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
 }
 
-/// The same of any file.
+/// Reads the header of an object of the archive. Why the object cannot be read is for people; a
+/// store that does not give it says nothing against the object and is an error.
+async fn read_header(
+    core: &Core,
+    key: &Key,
+    len_bytes: u64,
+) -> Result<Result<Header, String>, ArchiveError> {
+    let reader = core.archive.reader(key, len_bytes)?;
+    let read = tokio::task::spawn_blocking(move || header::read(BufReader::new(reader)));
+    match read.await {
+        Ok(Err(WalkError::Read(source) | WalkError::Inflate(source)))
+            if object_reader::is_of_the_store(&source) =>
+        {
+            Err(ArchiveError::Read(source))
+        }
+        Ok(read) => Ok(read.map_err(|error| error.to_string()).and_then(with_uids)),
+        Err(error) => Ok(Err(error.to_string())),
+    }
+}
+
+/// Reads the header of any file.
 pub async fn read_header_of(path: PathBuf) -> Result<Header, String> {
     let read = tokio::task::spawn_blocking(move || {
         let file = std::fs::File::open(&path).map_err(|error| error.to_string())?;
         header::read(BufReader::new(file)).map_err(|error| error.to_string())
     });
-    let header = read.await.map_err(|error| error.to_string())??;
+    read.await.map_err(|error| error.to_string()).flatten().and_then(with_uids)
+}
+
+fn with_uids(header: Header) -> Result<Header, String> {
     for (uid, name) in [
         (&header.sop_instance_uid, "SOP Instance UID"),
         (&header.study_instance_uid, "Study Instance UID"),
@@ -93,10 +124,9 @@ pub async fn read_header_of(path: PathBuf) -> Result<Header, String> {
 }
 
 /// Files it and tells of it; gives its identifier.
-pub async fn file(core: &Core, arrived: &Arrived, now_us: i64) -> Result<String, StoreError> {
-    use crate::imaging::archive::Archive;
+pub async fn file(core: &Core, arrived: &Arrived, now_us: i64) -> Result<String, IntakeError> {
     let key = Archive::key(&arrived.tenant, &arrived.sha256);
-    let read = read_header(core, &key).await;
+    let read = read_header(core, &key, arrived.len_bytes).await?;
     let mut tx = core.db.tenant(&arrived.tenant).await?;
     let sha256 = arrived.sha256.to_string();
     if let Some(known) = instance::id_of_content(&mut tx, &arrived.tenant, &sha256).await? {

@@ -8,10 +8,12 @@
 //!   in them, so that sending again changes nothing at the archive, and a corrected reading is
 //!   another instance in the same study.
 //! * What cannot be sent is tried again, ever more seldom, and never given up.
+//! * Where an authority is given, the way is TLS and nothing else.
 //! * Nothing is taken back from an archive: a reading that is rejected later stays there.
 
 mod objects;
 mod send;
+pub mod tls;
 
 pub use send::{SendError, store};
 

@@ -3,6 +3,7 @@
 //! The association is `dicom-ul`'s. Bytes that an acceptor sends right behind its A-ASSOCIATE-AC may
 //! be lost there; as the storing side we speak first, so nothing comes before our request.
 
+use super::tls::{self, TlsError};
 use crate::store::archive::Destination;
 use chiasm_drivers::dicom::write::Written;
 use dicom_core::{DataElement, PrimitiveValue, VR, dicom_value};
@@ -16,7 +17,11 @@ use dicom_ul::{
     pdu::{PDataValue, PDataValueType},
 };
 use std::{collections::BTreeSet, time::Duration};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A way for an association, with or without TLS.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How long an archive may be silent.
@@ -34,13 +39,10 @@ const HAS_DATA_SET: u16 = 0x0001;
 /// Why an archive did not take an object.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    #[error("no association with {called_ae} at {host}:{port}: {source}")]
-    Associate {
-        called_ae: String,
-        host: String,
-        port: i64,
-        source: Box<dicom_ul::association::Error>,
-    },
+    #[error("no association with {called_ae} at {host}:{port}: {why}")]
+    Associate { called_ae: String, host: String, port: i64, why: String },
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("the archive does not accept {0} objects: allow the class in its configuration")]
     NotAccepted(&'static str),
     #[error("the association broke: {0}")]
@@ -61,7 +63,34 @@ pub async fn store(
     objects: &[&Written],
     taken: &mut Vec<String>,
 ) -> Result<(), SendError> {
-    let mut association = associate(destination, objects).await?;
+    let Destination { host, port, called_ae, .. } = destination;
+    let address = (host.as_str(), u16::try_from(*port).unwrap_or_default());
+    let options = options(destination, objects);
+    let failed = |source: dicom_ul::association::Error| SendError::Associate {
+        called_ae: called_ae.clone(),
+        host: host.clone(),
+        port: *port,
+        why: tls::why(&source),
+    };
+    match tls::config(destination)? {
+        Some(config) => {
+            let name = tls::name(destination);
+            let options = options.tls_config(config).server_name(name);
+            let association = options.establish_tls_async(address).await.map_err(failed)?;
+            store_all(association, objects, taken).await
+        }
+        None => {
+            let association = options.establish_async(address).await.map_err(failed)?;
+            store_all(association, objects, taken).await
+        }
+    }
+}
+
+async fn store_all<S: Stream>(
+    mut association: AsyncClientAssociation<S>,
+    objects: &[&Written],
+    taken: &mut Vec<String>,
+) -> Result<(), SendError> {
     for (index, object) in objects.iter().enumerate() {
         let message_id = u16::try_from(index + 1).unwrap_or(u16::MAX);
         if let Err(error) = store_one(&mut association, object, message_id).await {
@@ -75,11 +104,8 @@ pub async fn store(
     Ok(())
 }
 
-async fn associate(
-    destination: &Destination,
-    objects: &[&Written],
-) -> Result<AsyncClientAssociation<TcpStream>, SendError> {
-    let Destination { host, port, called_ae, calling_ae, .. } = destination;
+fn options<'a>(destination: &Destination, objects: &[&Written]) -> ClientAssociationOptions<'a> {
+    let Destination { called_ae, calling_ae, .. } = destination;
     let mut options = ClientAssociationOptions::new()
         .calling_ae_title(calling_ae.clone())
         .called_ae_title(called_ae.clone())
@@ -92,15 +118,11 @@ async fn associate(
         let syntaxes = vec![uids::EXPLICIT_VR_LITTLE_ENDIAN, uids::IMPLICIT_VR_LITTLE_ENDIAN];
         options = options.with_presentation_context(class, syntaxes);
     }
-    let port_number = u16::try_from(*port).unwrap_or_default();
-    options.establish_async((host.as_str(), port_number)).await.map_err(|source| {
-        let (called_ae, host) = (called_ae.clone(), host.clone());
-        SendError::Associate { called_ae, host, port: *port, source: Box::new(source) }
-    })
+    options
 }
 
-async fn store_one(
-    association: &mut AsyncClientAssociation<TcpStream>,
+async fn store_one<S: Stream>(
+    association: &mut AsyncClientAssociation<S>,
     object: &Written,
     message_id: u16,
 ) -> Result<(), SendError> {
@@ -123,8 +145,8 @@ async fn store_one(
 
 /// The data set in pieces that the archive takes. The library's own writer blocks its thread when it
 /// is dropped, which not every runtime allows.
-async fn send_data(
-    association: &mut AsyncClientAssociation<TcpStream>,
+async fn send_data<S: Stream>(
+    association: &mut AsyncClientAssociation<S>,
     presentation_context_id: u8,
     data_set: &[u8],
 ) -> Result<(), SendError> {
@@ -188,8 +210,8 @@ fn command(presentation_context_id: u8, data: Vec<u8>) -> Pdu {
 }
 
 /// The status of the answer to this message.
-async fn answer(
-    association: &mut AsyncClientAssociation<TcpStream>,
+async fn answer<S: Stream>(
+    association: &mut AsyncClientAssociation<S>,
     message_id: u16,
 ) -> Result<u16, SendError> {
     let mut bytes = Vec::new();

@@ -166,7 +166,7 @@ async fn import(
     }
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("cannot read {} as UTF-8 text", file.display()))?;
-    let core = Core::new(db.clone(), config.clone());
+    let core = Core::new(db.clone(), config.clone())?;
     let mut work = Work::begin(&core, &command_line(tenant), clock::now_us()).await?;
     if !fleet::tenant_exists(&mut work.tx, tenant).await? {
         bail!("there is no practice {tenant}: add it with `admin tenant add`");

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let core = Core::new(open_store(&config).await?, config);
+    let core = Core::new(open_store(&config).await?, config)?;
     let running = start(&core).await?;
     stop_signal().await?;
     tracing::info!("stopping");
@@ -45,8 +45,7 @@ impl Running {
 
 pub async fn start(core: &Core) -> anyhow::Result<Running> {
     let authority = Arc::new(Authority::load_or_make(&core.config.data_dir)?);
-    // A folder that cannot be used is found out now, and not when the first image comes.
-    core.archive.store()?;
+    core.archive.check().await?;
     let mut tasks = JoinSet::new();
     let broker = match core.config.broker.url {
         None => Some(broker::start(core, &authority).await?),

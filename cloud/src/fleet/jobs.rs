@@ -10,7 +10,10 @@ use crate::{
     fleet::reconcile,
     store::{StoreError, aging, live, patient, prune, upload},
 };
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime},
+};
 use tokio::task::JoinSet;
 
 const DAY_US: i64 = 24 * 3600 * 1_000_000;
@@ -124,7 +127,16 @@ async fn abandoned_uploads(core: &Core, now_us: i64) -> Result<(), StoreError> {
         }
         upload::remove(&mut tx, &tenant, &sha256).await?;
     }
-    tx.commit().await
+    tx.commit().await?;
+    // What a process left behind that ended in the middle of it; twice as old, so that nothing
+    // that a row knows of is among it.
+    let kept = Duration::from_micros(2 * UPLOADS_KEPT_US.unsigned_abs());
+    if let Some(before) = SystemTime::now().checked_sub(kept)
+        && let Err(error) = core.archive.sweep(before).await
+    {
+        tracing::warn!(%error, "cannot remove what was left of uploads");
+    }
+    Ok(())
 }
 
 async fn count(core: Core) {

@@ -4,8 +4,10 @@ use super::{dicomweb, guard::Who, pages::frame::Frame};
 use crate::{
     app::{
         AppError,
+        intake::IntakeError,
         sign_in::{ATTEMPTS_WINDOW_S, SignInError},
     },
+    imaging::archive::ArchiveError,
     store::StoreError,
 };
 use askama::Template;
@@ -23,6 +25,8 @@ use utoipa::ToSchema;
 
 /// Seconds until a busy database may be asked again.
 const BUSY_RETRY_S: u32 = 2;
+/// The same of a disk that is full.
+const FULL_RETRY_S: u32 = 60;
 /// Header by which our own scripts ask for JSON instead of a page.
 pub const FETCH_HEADER: &str = "x-chiasm-fetch";
 
@@ -143,6 +147,27 @@ impl From<&StoreError> for Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         (&error).into()
+    }
+}
+
+impl From<ArchiveError> for Fault {
+    fn from(error: ArchiveError) -> Self {
+        if let ArchiveError::Full { .. } = &error {
+            tracing::error!(%error, "an object cannot be taken");
+            let message = "The disk for images is full: whoever runs this has to make room.";
+            return Fault::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", message)
+                .retry_after_s(FULL_RETRY_S);
+        }
+        Fault::ours(&error)
+    }
+}
+
+impl From<IntakeError> for Fault {
+    fn from(error: IntakeError) -> Self {
+        match error {
+            IntakeError::Store(error) => error.into(),
+            IntakeError::Archive(error) => error.into(),
+        }
     }
 }
 

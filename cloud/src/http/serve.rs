@@ -2,10 +2,12 @@
 //! moves (a page follows live events all day); what ends it is a client that does not send its
 //! request, or does not take what it asked for.
 
+use super::dicomweb;
 use axum::{
     Extension, Router,
     body::{Body, Bytes},
     extract::{Request, State},
+    http::Method,
     middleware::{self, Next},
     response::Response,
 };
@@ -149,15 +151,25 @@ where
     Ok(())
 }
 
-/// A body that is not there in time fails where it is read.
+/// How long a body of objects may take, all in all, and how long it may stand still.
+const OBJECTS_TIME_MAX: Duration = Duration::from_secs(3 * 3600);
+const OBJECTS_STILL_MAX: Duration = BODY_TIME_MAX;
+
+/// A body that is not there in time fails where it is read. Objects that a program stores are long:
+/// they have their time for as long as they move.
 pub async fn limit_body_time(
     State(body_max): State<Duration>,
     request: Request,
     next: Next,
 ) -> Response {
-    let deadline = Instant::now() + body_max;
+    let is_of_objects =
+        request.method() == Method::POST && request.uri().path().starts_with(dicomweb::PREFIX);
+    let (all_in_all, still) =
+        if is_of_objects { (OBJECTS_TIME_MAX, OBJECTS_STILL_MAX) } else { (body_max, body_max) };
+    let end = Instant::now() + all_in_all;
     let limited = |body: Body| {
         Body::from_stream(stream::unfold(body.into_data_stream(), move |mut data| async move {
+            let deadline = end.min(Instant::now() + still);
             let chunk = match timeout_at(deadline, data.next()).await {
                 Ok(chunk) => chunk?.map_err(io::Error::other),
                 Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut)),
@@ -262,6 +274,10 @@ mod tests {
         let router = Router::new()
             .route("/much", get(move || much(65_536, Duration::ZERO)))
             .route("/little", get(move || endless(1, SHORT / 4)))
+            .route(
+                "/dicomweb/studies",
+                post(|body: Bytes| async move { format!("{}", body.len()) }),
+            )
             .route("/echo", post(|body: Bytes| async move { format!("{} bytes", body.len()) }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -298,6 +314,22 @@ mod tests {
         let whole = "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n1234";
         let said = all_of(ask(address, whole).await).await;
         assert!(said.ends_with("4 bytes"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn objects_have_their_time_while_they_move() {
+        let (address, _slots) = start().await;
+        for (path, end) in [("/dicomweb/studies", "\r\n\r\n8"), ("/echo", "8 bytes")] {
+            let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 8\r\n\r\n");
+            let mut stream = ask(address, &head).await;
+            for _ in 0..8 {
+                sleep(SHORT / 4).await;
+                // It is closed in the middle where it takes too long all in all.
+                let _ = stream.write_all(b"x").await;
+            }
+            let said = all_of(stream).await;
+            assert_eq!(said.ends_with(end), path != "/echo", "{path}: {said}");
+        }
     }
 
     #[tokio::test]

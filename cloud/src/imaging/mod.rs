@@ -4,6 +4,7 @@
 //! [`header`] reads a file up to its pixels. Nothing in here keeps a whole instance in memory.
 
 pub mod archive;
+pub mod bucket;
 pub mod codec;
 mod data_set;
 #[cfg(test)]
@@ -12,7 +13,7 @@ mod dicom;
 pub mod frames;
 pub mod header;
 pub mod kept;
-mod object_reader;
+pub(crate) mod object_reader;
 pub mod pictures;
 pub mod render;
 pub mod upload;

@@ -11,6 +11,11 @@ use tokio::runtime::Handle;
 /// How much is asked for at a time, in bytes.
 const AHEAD_BYTES: u64 = 64 * 1024;
 
+/// Whether an error of reading is one of the store, and says nothing against the object.
+pub fn is_of_the_store(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|it| it.is::<object_store::Error>())
+}
+
 /// Blocks: use it where blocking is allowed.
 #[derive(Debug)]
 pub struct ObjectReader {

@@ -21,6 +21,9 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 /// Memory for rendered frames, in bytes.
 pub const RENDERED_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Memory for data sets that were inflated, in bytes; one has at most
+/// [`walk::INFLATED_BYTES_MAX`].
+pub const INFLATED_KEPT_BYTES_MAX: usize = 192 * 1024 * 1024;
 /// Instances whose frames have been found.
 pub const OPENED_MAX: usize = 512;
 /// Frames that are decoded at the same time.
@@ -79,6 +82,8 @@ type PictureName = (Name, Option<usize>, Option<(u64, u64)>);
 pub struct Pictures {
     opened: Arc<Mutex<Kept<Name, Arc<Opened>>>>,
     rendered: Arc<Mutex<Kept<PictureName, Shown>>>,
+    /// Data sets that are stored deflated; a key names its tenant.
+    inflated: Arc<Mutex<Kept<Key, Bytes>>>,
     turns: Arc<Semaphore>,
 }
 
@@ -87,6 +92,7 @@ impl Default for Pictures {
         Pictures {
             opened: Arc::new(Mutex::new(Kept::new(OPENED_MAX))),
             rendered: Arc::new(Mutex::new(Kept::new(RENDERED_BYTES_MAX))),
+            inflated: Arc::new(Mutex::new(Kept::new(INFLATED_KEPT_BYTES_MAX))),
             turns: Arc::new(Semaphore::new(DECODED_AT_ONCE_MAX)),
         }
     }
@@ -138,8 +144,13 @@ impl Pictures {
         let Stored { object_key, len_bytes, sha256, header } = stored;
         let key = Key::parse(&object_key).map_err(|error| ViewError::Store(error.to_string()))?;
         let reader = ObjectReader::new(store.clone(), key.clone(), len_bytes);
+        let is_deflated = header.transfer_syntax_uid == walk::DEFLATED_LITTLE;
+        let inflated = match is_deflated && why_not(&header).is_none() {
+            true => self.inflated(store, &key, len_bytes).await.map(Some),
+            false => Ok(None),
+        };
         let (header, index) = blocking(move || {
-            let index = index(reader, &header);
+            let index = inflated.and_then(|inflated| index(reader, inflated, &header));
             Ok((header, index))
         })
         .await?;
@@ -250,14 +261,12 @@ impl Pictures {
         let index = opened.index.as_ref().map_err(Clone::clone)?;
         let span = index.span(frame).ok_or(ViewError::NoSuchFrame(index.len()))?;
         if opened.is_deflated() {
-            let made = opened.clone();
-            let reader = ObjectReader::new(store.clone(), opened.key.clone(), opened.len_bytes);
-            return blocking(move || {
-                let inflated = walk::inflate_file(reader).map_err(|error| failed(&error))?;
-                let frame = inflated.get(span.offset as usize..(span.offset + span.len) as usize);
-                frame.map(Bytes::copy_from_slice).ok_or_else(|| too_long(&made.header))
-            })
-            .await;
+            let inflated = self.inflated(store, &opened.key, opened.len_bytes).await?;
+            let end = usize::try_from(span.offset + span.len).unwrap_or(usize::MAX);
+            if end > inflated.len() {
+                return Err(too_long(&opened.header));
+            }
+            return Ok(inflated.slice(span.offset as usize..end));
         }
         let read = store.get_range(&opened.key, span.offset..span.offset + span.len);
         let read = read.await.map_err(|error| ViewError::Store(error.to_string()))?;
@@ -265,6 +274,23 @@ impl Pictures {
             std::borrow::Cow::Borrowed(payload) => Ok(read.slice_ref(payload)),
             std::borrow::Cow::Owned(payload) => Ok(payload.into()),
         }
+    }
+
+    /// The data set of a deflated file; its frames lie in it, and not in the file.
+    async fn inflated(
+        &self,
+        store: &Arc<dyn ObjectStore>,
+        key: &Key,
+        len_bytes: u64,
+    ) -> Result<Bytes, ViewError> {
+        if let Some(inflated) = lock(&self.inflated).get(key) {
+            return Ok(inflated);
+        }
+        let reader = ObjectReader::new(store.clone(), key.clone(), len_bytes);
+        let inflate = || walk::inflate_file(reader).map_err(|error| failed(&error));
+        let inflated = Bytes::from(blocking(inflate).await?);
+        lock(&self.inflated).put(key.clone(), inflated.clone(), inflated.len());
+        Ok(inflated)
     }
 
     /// The encapsulated document.
@@ -298,15 +324,17 @@ fn short_document(reader: ObjectReader) -> Result<Bytes, ViewError> {
     Ok(Bytes::copy_from_slice(bytes))
 }
 
-fn index(reader: ObjectReader, header: &Header) -> Result<FrameIndex, ViewError> {
+fn index(
+    reader: ObjectReader,
+    inflated: Option<Bytes>,
+    header: &Header,
+) -> Result<FrameIndex, ViewError> {
     if let Some(sentence) = why_not(header) {
         return Err(ViewError::NotShown(sentence));
     }
-    let found = if header.transfer_syntax_uid == walk::DEFLATED_LITTLE {
-        let inflated = walk::inflate_file(reader).map_err(|error| failed(&error))?;
-        frames::index(Cursor::new(inflated), header)
-    } else {
-        frames::index(reader, header)
+    let found = match inflated {
+        Some(inflated) => frames::index(Cursor::new(inflated), header),
+        None => frames::index(reader, header),
     };
     found.map_err(|error| match error {
         FramesError::Read(error) => failed(&error),

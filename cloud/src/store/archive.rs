@@ -17,6 +17,13 @@ crate::row! {
         pub called_ae: String,
         pub calling_ae: String,
         pub is_enabled: bool,
+        /// The file of the authority that has signed the archive's certificate; empty: no TLS.
+        pub tls_authority: String,
+        /// Files of our own certificate and its key; empty: none is shown.
+        pub tls_certificate: String,
+        pub tls_key: String,
+        /// The name in the archive's certificate; empty: the host.
+        pub tls_name: String,
         /// Readings that wait to be sent.
         pub waiting: i64,
         /// What the last attempt at one of them came to.
@@ -46,12 +53,26 @@ pub async fn put(
     now_us: i64,
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO archive_destination (tenant_id, location_id, host, port, called_ae,
-            calling_ae, is_enabled, changed_at_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            calling_ae, is_enabled, changed_at_us, tls_authority, tls_certificate, tls_key, tls_name)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         ON CONFLICT (tenant_id, location_id) DO UPDATE SET host = $3, port = $4, called_ae = $5,
-            calling_ae = $6, is_enabled = $7, changed_at_us = $8";
-    let Destination { location_id, host, port, called_ae, calling_ae, is_enabled, .. } =
-        destination;
-    let args = args![tenant, location_id, host, *port, called_ae, calling_ae, *is_enabled, now_us];
+            calling_ae = $6, is_enabled = $7, changed_at_us = $8, tls_authority = $9,
+            tls_certificate = $10, tls_key = $11, tls_name = $12";
+    let Destination { location_id, host, called_ae, calling_ae, .. } = destination;
+    let args = args![
+        tenant,
+        location_id,
+        host,
+        destination.port,
+        called_ae,
+        calling_ae,
+        destination.is_enabled,
+        now_us,
+        &destination.tls_authority,
+        &destination.tls_certificate,
+        &destination.tls_key,
+        &destination.tls_name,
+    ];
     tx.execute(sql, args).await?;
     // What waited for the archive that was set before need not wait for its next attempt.
     let sql = "UPDATE archive_export SET due_at_us = $3
@@ -72,6 +93,7 @@ pub async fn remove(tx: &mut Tx, tenant: &str, location: &str) -> Result<bool, S
 /// All archives of a practice, by location.
 pub async fn destinations(tx: &mut Tx, tenant: &str) -> Result<Vec<Destination>, StoreError> {
     let sql = "SELECT a.location_id, a.host, a.port, a.called_ae, a.calling_ae, a.is_enabled,
+            a.tls_authority, a.tls_certificate, a.tls_key, a.tls_name,
             (SELECT COUNT(*) FROM archive_export x WHERE x.tenant_id = a.tenant_id
                 AND x.location_id = a.location_id AND x.state = 'waiting') AS waiting,
             (SELECT x.detail FROM archive_export x WHERE x.tenant_id = a.tenant_id

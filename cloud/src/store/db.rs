@@ -350,6 +350,8 @@ const VERSIONS_BY_EXAM: Step =
     (24, "versions by exam", include_str!("../../migrations/0024_versions_by_exam.sql"));
 const IMAGES: Step = (25, "images", include_str!("../../migrations/0025_images.sql"));
 const ARCHIVE: Step = (33, "archive", include_str!("../../migrations/0033_archive.sql"));
+const ARCHIVE_TLS: Step =
+    (36, "archive by TLS", include_str!("../../migrations/0036_archive_tls.sql"));
 const CERTIFICATE_RENEWAL: Step =
     (38, "certificate renewal", include_str!("../../migrations/0038_certificate_renewal.sql"));
 const ID_DIGEST: Step = (39, "id digest", include_str!("../../migrations/0039_id_digest.sql"));
@@ -368,6 +370,7 @@ const SQLITE_STEPS: &[Step] = &[
     VERSIONS_BY_EXAM,
     IMAGES,
     ARCHIVE,
+    ARCHIVE_TLS,
     CERTIFICATE_RENEWAL,
     ID_DIGEST,
 ];
@@ -394,6 +397,7 @@ const POSTGRES_STEPS: &[Step] = &[
     (26, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     ARCHIVE,
     (34, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    ARCHIVE_TLS,
     CERTIFICATE_RENEWAL,
     ID_DIGEST,
 ];

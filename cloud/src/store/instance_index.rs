@@ -68,37 +68,109 @@ impl Filter {
     }
 }
 
-/// Study UIDs with a match, latest first.
+crate::row! {
+    /// A study, or a series of one: its first instance, which speaks for all, and what it holds.
+    pub struct Group {
+        pub study_instance_uid: String,
+        pub series_instance_uid: String,
+        pub modality: String,
+        pub eye: String,
+        pub series_number: Option<i64>,
+        pub patient_id: String,
+        pub birth_date: Option<String>,
+        pub accession: String,
+        pub header: String,
+        pub series: i64,
+        pub instances: i64,
+        pub first_acquired_at: Option<String>,
+        /// Separated by blanks, in order.
+        pub modalities: String,
+        /// Exams in which its instances lie, separated by blanks.
+        pub encounters: String,
+    }
+}
+
+/// One statement, however many groups there are: those with a match are found and cut to the page,
+/// then everything in them is counted, whether it matches or not.
+macro_rules! groups {
+    ([$uids:literal, $order:literal], [$same:literal, $same_inner:literal, $order_outer:literal]) => {
+        concat!(
+            "WITH hit AS (SELECT ",
+            $uids,
+            ", MAX(i.received_at_us) AS latest, MIN(i.series_number) AS number FROM instance i",
+            matching!("", "GROUP BY "),
+            $uids,
+            $order,
+            " LIMIT $12 OFFSET $13),
+            inside AS (SELECT i.*, h.latest, h.number, ROW_NUMBER() OVER (PARTITION BY ",
+            $uids,
+            " ORDER BY i.series_number, i.series_instance_uid, i.instance_number,
+                    i.sop_instance_uid, i.filed_at_us, i.instance_id) AS place_in_group
+                FROM hit h JOIN instance i ON ",
+            $same,
+            " WHERE i.tenant_id = $1 AND i.place IN ('exam', 'inbox', 'held')),
+            counted AS (SELECT ",
+            $uids,
+            ", COUNT(DISTINCT i.series_instance_uid) AS series,
+                COUNT(DISTINCT i.sop_instance_uid) AS instances,
+                MIN(i.acquired_at) AS first_acquired_at FROM inside i GROUP BY ",
+            $uids,
+            ")
+            SELECT i.study_instance_uid, i.series_instance_uid, i.modality, i.eye,
+                i.series_number, i.patient_id, i.birth_date, i.accession, i.header,
+                h.series, h.instances, h.first_acquired_at,
+                COALESCE((SELECT STRING_AGG(m.modality, ' ') FROM (SELECT DISTINCT n.modality
+                    FROM inside n WHERE ",
+            $same_inner,
+            " ORDER BY n.modality) m), '') AS modalities,
+                COALESCE((SELECT STRING_AGG(m.encounter_id, ' ') FROM (SELECT DISTINCT
+                    n.encounter_id FROM inside n WHERE ",
+            $same_inner,
+            " AND n.encounter_id IS NOT NULL) m), '') AS encounters
+            FROM inside i JOIN counted h ON ",
+            $same,
+            " WHERE i.place_in_group = 1 ORDER BY ",
+            $order_outer
+        )
+    };
+}
+
+/// Studies with a match, latest first.
 pub async fn studies(
     tx: &mut Tx,
     tenant: &str,
     filter: &Filter,
     (limit, offset): (i64, i64),
-) -> Result<Vec<String>, StoreError> {
-    let sql = matching!(
-        "SELECT i.study_instance_uid, MAX(i.received_at_us) FROM instance i",
-        "GROUP BY i.study_instance_uid ORDER BY 2 DESC, 1 LIMIT $12 OFFSET $13"
+) -> Result<Vec<Group>, StoreError> {
+    let sql = groups!(
+        ["i.study_instance_uid", " ORDER BY 2 DESC, 1"],
+        [
+            "i.study_instance_uid = h.study_instance_uid",
+            "n.study_instance_uid = i.study_instance_uid",
+            "i.latest DESC, i.study_instance_uid"
+        ]
     );
-    let rows: Vec<(String, i64)> = tx.fetch_all(sql, filter.args(tenant, limit, offset)).await?;
-    Ok(rows.into_iter().map(|(uid, _)| uid).collect())
+    tx.fetch_all(sql, filter.args(tenant, limit, offset)).await
 }
 
-/// Study and series UIDs with a match, in the order of the series.
+/// Series with a match, in their order within their study.
 pub async fn series(
     tx: &mut Tx,
     tenant: &str,
     filter: &Filter,
     (limit, offset): (i64, i64),
-) -> Result<Vec<(String, String)>, StoreError> {
-    let sql = matching!(
-        "SELECT i.study_instance_uid, i.series_instance_uid, MIN(i.series_number)
-            FROM instance i",
-        "GROUP BY i.study_instance_uid, i.series_instance_uid ORDER BY 1, 3, 2
-        LIMIT $12 OFFSET $13"
+) -> Result<Vec<Group>, StoreError> {
+    let sql = groups!(
+        ["i.study_instance_uid, i.series_instance_uid", " ORDER BY 1, 4, 2"],
+        [
+            "i.study_instance_uid = h.study_instance_uid
+                AND i.series_instance_uid = h.series_instance_uid",
+            "n.study_instance_uid = i.study_instance_uid
+                AND n.series_instance_uid = i.series_instance_uid",
+            "i.study_instance_uid, i.number, i.series_instance_uid"
+        ]
     );
-    let rows: Vec<(String, String, Option<i64>)> =
-        tx.fetch_all(sql, filter.args(tenant, limit, offset)).await?;
-    Ok(rows.into_iter().map(|(study, series, _)| (study, series)).collect())
+    tx.fetch_all(sql, filter.args(tenant, limit, offset)).await
 }
 
 /// Instances with a match, in the order of their series; of several with one UID the first that
@@ -119,38 +191,4 @@ pub async fn instances(
         )
     );
     tx.fetch_all(sql, filter.args(tenant, limit, offset)).await
-}
-
-crate::row! {
-    /// What a study or a series holds.
-    pub struct Counted {
-        pub series: i64,
-        pub instances: i64,
-        pub first_acquired_at: Option<String>,
-    }
-}
-
-pub async fn counted(tx: &mut Tx, tenant: &str, filter: &Filter) -> Result<Counted, StoreError> {
-    let sql = matching!(
-        "SELECT COUNT(DISTINCT i.series_instance_uid) AS series,
-            COUNT(DISTINCT i.sop_instance_uid) AS instances,
-            MIN(i.acquired_at) AS first_acquired_at
-            FROM instance i",
-        "LIMIT $12 OFFSET $13"
-    );
-    tx.fetch_one(sql, filter.args(tenant, 1, 0)).await
-}
-
-/// The modalities of what matches.
-pub async fn modalities(
-    tx: &mut Tx,
-    tenant: &str,
-    filter: &Filter,
-) -> Result<Vec<String>, StoreError> {
-    let sql = matching!(
-        "SELECT DISTINCT i.modality FROM instance i",
-        "ORDER BY i.modality LIMIT $12 OFFSET $13"
-    );
-    let rows: Vec<(String,)> = tx.fetch_all(sql, filter.args(tenant, 100, 0)).await?;
-    Ok(rows.into_iter().map(|(modality,)| modality).collect())
 }

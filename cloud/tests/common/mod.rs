@@ -3,6 +3,7 @@
 
 pub mod gateway;
 pub mod postgres;
+pub mod s3;
 
 use chiasm_cloud::{
     Core,
@@ -17,11 +18,13 @@ use tempfile::TempDir;
 /// Nothing in a test takes longer, but on a machine that is very busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The two kinds of database; every store test runs on both.
+/// The two kinds of database, every store test runs on both; and SQLite with the instances in a
+/// bucket in place of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Sqlite,
     Postgres,
+    Bucket,
 }
 
 /// A database of its own, migrated, with practice `acme` (location `main`, lanes `lane-1`,
@@ -30,6 +33,8 @@ pub struct Store {
     pub db: Db,
     pub url: String,
     pub dir: TempDir,
+    /// Where the instances are, if it is not a folder in `dir`.
+    pub s3: Option<s3::S3Server>,
 }
 
 impl Store {
@@ -37,7 +42,9 @@ impl Store {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let url = match kind {
-            Kind::Sqlite => format!("sqlite:{}", dir.path().join("chiasm.db").display()),
+            Kind::Sqlite | Kind::Bucket => {
+                format!("sqlite:{}", dir.path().join("chiasm.db").display())
+            }
             Kind::Postgres => postgres::fresh_database().await,
         };
         let db = Db::open(&url).await.unwrap();
@@ -51,7 +58,8 @@ impl Store {
             }
             tx.commit().await.unwrap();
         }
-        Self { db, url, dir }
+        let s3 = if kind == Kind::Bucket { Some(s3::S3Server::start().await) } else { None };
+        Self { db, url, dir, s3 }
     }
 }
 
@@ -74,15 +82,16 @@ impl Cloud {
             .with_env_filter(std::env::var("CHIASM_LOG").unwrap_or_else(|_| "off".into()))
             .with_test_writer()
             .try_init();
+        let bucket = store.s3.as_ref().map(s3::S3Server::config).unwrap_or_default();
         let text = format!(
             "data_dir = {:?}\n[store]\nurl = {:?}\n[http]\nlisten = \"127.0.0.1:0\"\n\
              [gateway_endpoint]\nlisten = \"127.0.0.1:0\"\nnames = [\"localhost\", \"127.0.0.1\"]\n\
-             [broker]\nlisten = {broker:?}\n{more}",
+             [broker]\nlisten = {broker:?}\n{more}{bucket}",
             store.dir.path(),
             store.url,
         );
         let config = Config::parse(Path::new("test.toml"), &text).unwrap();
-        let core = Core::new(store.db.clone(), config);
+        let core = Core::new(store.db.clone(), config).unwrap();
         let running = serve::start(&core).await.unwrap();
         let authority = Authority::load_or_make(store.dir.path()).unwrap();
         let cloud = Self { core, running, authority, store };

@@ -59,7 +59,7 @@ impl World {
         let config = Config::parse(Path::new("cloud.toml"), &text).unwrap();
         let now_us = Timestamp::now().as_microsecond();
         let epoch = Epoch(Uuid::now_v7());
-        let mut world = Self { core: Core::new(db, config), now_us, seq: 0, epoch };
+        let mut world = Self { core: Core::new(db, config).unwrap(), now_us, seq: 0, epoch };
         world.seed().await;
         world
     }

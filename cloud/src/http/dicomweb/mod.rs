@@ -10,13 +10,14 @@ pub mod wado;
 
 use super::Fault;
 use crate::{
-    app::{about, look, principal::Principal},
+    Core,
+    app::{about, principal::Principal},
     clock,
-    store::{Db, audit::About, instance::InstanceRow, instance_index::Filter},
+    store::{audit::About, instance::InstanceRow, instance_index::Filter},
 };
 use axum::http::{HeaderMap, header};
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Where all of it stands.
 pub const PREFIX: &str = "/dicomweb";
@@ -48,17 +49,23 @@ fn base_url(headers: &HeaderMap) -> String {
 }
 
 /// Writes down who has seen images of which exams. One entry for each exam, not for each object.
-async fn note_look(db: &Db, who: &Principal, rows: &[InstanceRow]) -> Result<(), Fault> {
-    let exams: BTreeSet<Option<&str>> =
-        rows.iter().map(|row| row.encounter_id.as_deref()).collect();
-    for exam in exams {
-        let subject = match exam {
-            Some(exam) => exam,
-            // Of an inbox: by the study.
-            None => rows.first().map_or("", |row| row.study_instance_uid.as_str()),
-        };
-        let about = exam.map(About::exam).unwrap_or_default().kinds([about::IMAGE]);
-        look::look_at(db, who, ("images_read", subject), about, clock::now_us()).await?;
+async fn note_look(core: &Core, who: &Principal, rows: &[InstanceRow]) -> Result<(), Fault> {
+    let seen = rows.iter().map(|row| (row.encounter_id.clone(), row.study_instance_uid.clone()));
+    note_exams(core, who, seen).await
+}
+
+/// The same of exams, each with the study that was seen.
+async fn note_exams(
+    core: &Core,
+    who: &Principal,
+    seen: impl Iterator<Item = (Option<String>, String)>,
+) -> Result<(), Fault> {
+    // Of an inbox: by the study.
+    let named = |(exam, study): (Option<String>, String)| (exam.clone().unwrap_or(study), exam);
+    for (subject, exam) in seen.map(named).collect::<BTreeMap<_, _>>() {
+        let about = exam.as_deref().map(About::exam).unwrap_or_default().kinds([about::IMAGE]);
+        let what = ("images_read", subject.as_str());
+        core.looks.look_at(&core.db, who, what, about, clock::now_us()).await?;
     }
     Ok(())
 }

@@ -3,15 +3,14 @@
 use super::{
     Address, base_url, json,
     json::{number, texts},
-    note_look,
+    note_exams, note_look,
 };
 use crate::{
     http::{Fault, Web, Who},
     imaging::Header,
     store::{
-        Tx,
         instance::InstanceRow,
-        instance_index::{self as index, Filter},
+        instance_index::{self as index, Filter, Group},
     },
 };
 use axum::{
@@ -146,25 +145,20 @@ pub async fn studies(
     let ask = parse(&Address::default(), query.as_deref().unwrap_or(""))?;
     let base = base_url(&headers);
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
-    let (mut found, mut seen) = (Vec::new(), Vec::new());
-    for study in index::studies(&mut tx, &who.tenant, &ask.filter, ask.page).await? {
-        let filter = Filter { study: study.clone(), ..Filter::default() };
-        let Some(row) = first(&mut tx, &who.tenant, &filter).await? else { continue };
-        let counted = index::counted(&mut tx, &who.tenant, &filter).await?;
-        let modalities = index::modalities(&mut tx, &who.tenant, &filter).await?;
-        let mut object = of_study(&row, &base);
-        let at = counted.first_acquired_at.as_deref();
+    let groups = index::studies(&mut tx, &who.tenant, &ask.filter, ask.page).await?;
+    drop(tx);
+    note_groups(&web, &who, &groups).await?;
+    let found = groups.into_iter().map(|group| {
+        let mut object = of_study(&Of::group(&group), &base);
+        let at = group.first_acquired_at.as_deref();
         object.insert("00080020".into(), texts("DA", [date_of(at).as_str()]));
         object.insert("00080030".into(), texts("TM", [time_of(at).as_str()]));
-        object.insert("00080061".into(), texts("CS", modalities.iter().map(String::as_str)));
-        object.insert("00201206".into(), number("IS", Some(counted.series)));
-        object.insert("00201208".into(), number("IS", Some(counted.instances)));
-        found.push(Json::Object(object));
-        seen.push(row);
-    }
-    drop(tx);
-    note_look(&web.core.db, &who, &seen).await?;
-    Ok(answer(found))
+        object.insert("00080061".into(), texts("CS", group.modalities.split(' ')));
+        object.insert("00201206".into(), number("IS", Some(group.series)));
+        object.insert("00201208".into(), number("IS", Some(group.instances)));
+        Json::Object(object)
+    });
+    Ok(answer(found.collect()))
 }
 
 pub async fn series(
@@ -178,19 +172,15 @@ pub async fn series(
     let ask = parse(&address, query.as_deref().unwrap_or(""))?;
     let base = base_url(&headers);
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
-    let (mut found, mut seen) = (Vec::new(), Vec::new());
-    for (study, series) in index::series(&mut tx, &who.tenant, &ask.filter, ask.page).await? {
-        let filter = Filter { study, series, ..Filter::default() };
-        let Some(row) = first(&mut tx, &who.tenant, &filter).await? else { continue };
-        let counted = index::counted(&mut tx, &who.tenant, &filter).await?;
-        let mut object = of_series(&row, &base);
-        object.insert("00201209".into(), number("IS", Some(counted.instances)));
-        found.push(Json::Object(object));
-        seen.push(row);
-    }
+    let groups = index::series(&mut tx, &who.tenant, &ask.filter, ask.page).await?;
     drop(tx);
-    note_look(&web.core.db, &who, &seen).await?;
-    Ok(answer(found))
+    note_groups(&web, &who, &groups).await?;
+    let found = groups.into_iter().map(|group| {
+        let mut object = of_series(&Of::group(&group), &base);
+        object.insert("00201209".into(), number("IS", Some(group.instances)));
+        Json::Object(object)
+    });
+    Ok(answer(found.collect()))
 }
 
 pub async fn instances(
@@ -207,12 +197,18 @@ pub async fn instances(
     let mut rows = index::instances(&mut tx, &who.tenant, &ask.filter, ask.page).await?;
     drop(tx);
     rows.dedup_by(|later, first| later.sop_instance_uid == first.sop_instance_uid);
-    note_look(&web.core.db, &who, &rows).await?;
+    note_look(&web.core, &who, &rows).await?;
     Ok(answer(rows.iter().map(|row| Json::Object(of_instance(row, &base))).collect()))
 }
 
-async fn first(tx: &mut Tx, tenant: &str, filter: &Filter) -> Result<Option<InstanceRow>, Fault> {
-    Ok(index::instances(tx, tenant, filter, (1, 0)).await?.pop())
+/// Writes down of which exams the studies or series were seen.
+async fn note_groups(web: &Web, who: &Who, groups: &[Group]) -> Result<(), Fault> {
+    let of_group = |group: &Group| {
+        let study = group.study_instance_uid.clone();
+        let exams: Vec<String> = group.encounters.split(' ').map(str::to_owned).collect();
+        exams.into_iter().map(move |exam| (Some(exam).filter(|it| !it.is_empty()), study.clone()))
+    };
+    note_exams(&web.core, who, groups.iter().flat_map(of_group)).await
 }
 
 /// `20261130` of the time that an object gives.
@@ -223,52 +219,88 @@ fn time_of(at: Option<&str>) -> String {
     at.and_then(|at| at.get(11..19)).unwrap_or_default().replace(':', "")
 }
 
-fn header_of(row: &InstanceRow) -> Header {
-    serde_json::from_str(&row.header).unwrap_or_default()
+/// What answers of every level say of an object.
+struct Of<'a> {
+    study: &'a str,
+    series: &'a str,
+    modality: &'a str,
+    eye: &'a str,
+    series_number: Option<i64>,
+    patient_id: &'a str,
+    birth_date: Option<&'a str>,
+    accession: &'a str,
+    header: Header,
 }
 
-fn of_study(row: &InstanceRow, base: &str) -> Map<String, Json> {
-    let header = header_of(row);
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let born = row.birth_date.as_deref().unwrap_or_default().replace('-', "");
-    let url = format!("{base}/studies/{}", row.study_instance_uid);
+impl<'a> Of<'a> {
+    fn group(group: &'a Group) -> Self {
+        Self {
+            study: &group.study_instance_uid,
+            series: &group.series_instance_uid,
+            modality: &group.modality,
+            eye: &group.eye,
+            series_number: group.series_number,
+            patient_id: &group.patient_id,
+            birth_date: group.birth_date.as_deref(),
+            accession: &group.accession,
+            header: serde_json::from_str(&group.header).unwrap_or_default(),
+        }
+    }
+    fn instance(row: &'a InstanceRow) -> Self {
+        Self {
+            study: &row.study_instance_uid,
+            series: &row.series_instance_uid,
+            modality: &row.modality,
+            eye: &row.eye,
+            series_number: row.series_number,
+            patient_id: &row.patient_id,
+            birth_date: row.birth_date.as_deref(),
+            accession: &row.accession,
+            header: serde_json::from_str(&row.header).unwrap_or_default(),
+        }
+    }
+}
+
+fn of_study(of: &Of<'_>, base: &str) -> Map<String, Json> {
+    let name = of.header.patient_name.as_deref().unwrap_or_default();
+    let born = of.birth_date.unwrap_or_default().replace('-', "");
+    let url = format!("{base}/studies/{}", of.study);
     let mut object = Map::new();
-    for (name, vr, value) in [
-        ("00080050", "SH", row.accession.as_str()),
+    for (tag, vr, value) in [
+        ("00080050", "SH", of.accession),
         ("00080056", "CS", "ONLINE"),
         ("00081190", "UR", url.as_str()),
-        ("00100010", "PN", text(&header.patient_name).as_str()),
-        ("00100020", "LO", row.patient_id.as_str()),
+        ("00100010", "PN", name),
+        ("00100020", "LO", of.patient_id),
         ("00100030", "DA", born.as_str()),
-        ("0020000D", "UI", row.study_instance_uid.as_str()),
+        ("0020000D", "UI", of.study),
     ] {
-        object.insert(name.into(), texts(vr, [value]));
+        object.insert(tag.into(), texts(vr, [value]));
     }
     object
 }
 
-fn of_series(row: &InstanceRow, base: &str) -> Map<String, Json> {
-    let header = header_of(row);
-    let mut object = of_study(row, base);
-    let (study, series) = (&row.study_instance_uid, &row.series_instance_uid);
-    let url = format!("{base}/studies/{study}/series/{series}");
-    let description = header.series_description.unwrap_or_default();
+fn of_series(of: &Of<'_>, base: &str) -> Map<String, Json> {
+    let mut object = of_study(of, base);
+    let url = format!("{base}/studies/{}/series/{}", of.study, of.series);
+    let description = of.header.series_description.as_deref().unwrap_or_default();
     for (name, vr, value) in [
-        ("00080060", "CS", row.modality.as_str()),
-        ("0008103E", "LO", description.as_str()),
+        ("00080060", "CS", of.modality),
+        ("0008103E", "LO", description),
         ("00081190", "UR", url.as_str()),
-        ("0020000E", "UI", series.as_str()),
-        ("00200060", "CS", row.eye.as_str()),
+        ("0020000E", "UI", of.series),
+        ("00200060", "CS", of.eye),
     ] {
         object.insert(name.into(), texts(vr, [value]));
     }
-    object.insert("00200011".into(), number("IS", row.series_number));
+    object.insert("00200011".into(), number("IS", of.series_number));
     object
 }
 
 fn of_instance(row: &InstanceRow, base: &str) -> Map<String, Json> {
-    let header = header_of(row);
-    let mut object = of_series(row, base);
+    let of = Of::instance(row);
+    let mut object = of_series(&of, base);
+    let header = of.header;
     let url = format!(
         "{base}/studies/{}/series/{}/instances/{}",
         row.study_instance_uid, row.series_instance_uid, row.sop_instance_uid

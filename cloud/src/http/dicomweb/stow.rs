@@ -10,7 +10,7 @@ use crate::{
     app::intake::{self, Arrived, Source},
     clock,
     http::{Fault, Web, Who, extract::Params},
-    imaging::{Header, archive::ArchiveError},
+    imaging::Header,
     store::{instance, site},
 };
 use axum::{
@@ -30,7 +30,9 @@ use tokio::{fs::File, io::AsyncWriteExt};
 
 /// Objects of one request.
 const OBJECTS_MAX: usize = 1_000;
-/// Bytes of one request. It has to arrive within the time that every body has.
+/// After so many bytes the room on the disk is looked at again.
+const ROOM_STEP_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes of one request. It may take as long as it moves.
 pub const BODY_LEN_MAX: usize = 2 * 1024 * 1024 * 1024;
 
 /// Failure Reason: out of resources, cannot understand, and not of the study that the path names.
@@ -84,10 +86,16 @@ fn malformed(error: MultipartError) -> Fault {
     Fault::bad_request(format!("The body cannot be taken: {error}."))
 }
 
-/// The location that was named, or the first one.
+/// The location that was named, or the only one there is: at which of several objects were made,
+/// nobody but the sender can say.
 async fn location(web: &Web, who: &Who, named: &str) -> Result<String, Fault> {
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
     let locations = site::locations(&mut tx, &who.tenant).await?;
+    if named.is_empty() && locations.len() > 1 {
+        let message = "This practice has several locations: say where the objects were made, by \
+                       `?location=` and the location's name.";
+        return Err(Fault::bad_request(message));
+    }
     let found = locations.into_iter().find(|it| named.is_empty() || it.location_id == named);
     Ok(found.ok_or_else(|| Fault::not_found("location"))?.location_id)
 }
@@ -126,16 +134,19 @@ impl Storing<'_> {
         E: std::fmt::Display,
     {
         let archive = &self.web.core.archive;
-        let ours = |error: ArchiveError| Fault::ours(&error);
-        let scratch = Scratch(archive.scratch(&self.who.tenant).await.map_err(ours)?);
+        let scratch = Scratch(archive.scratch(&self.who.tenant).await?);
         let io = |error: std::io::Error| Fault::ours(&error);
         let mut file = File::create(&scratch.0).await.map_err(io)?;
-        let (mut hasher, mut len_bytes) = (sha2::Sha256::new(), 0);
+        let (mut hasher, mut len_bytes, mut checked_upto) = (sha2::Sha256::new(), 0, 0);
         loop {
             match parts.next().await.map_err(malformed)? {
                 Next::Bytes(bytes) => {
                     hasher.update(&bytes);
                     len_bytes += bytes.len() as u64;
+                    if len_bytes > checked_upto {
+                        archive.has_room(ROOM_STEP_BYTES)?;
+                        checked_upto = len_bytes + ROOM_STEP_BYTES;
+                    }
                     file.write_all(&bytes).await.map_err(io)?;
                 }
                 Next::PartEnd => break,
@@ -170,18 +181,17 @@ impl Storing<'_> {
         (sha256, len_bytes): (Sha256, u64),
     ) -> Result<(), Fault> {
         let (core, tenant) = (&self.web.core, self.who.tenant.as_str());
-        let _turn = core.uploads.lock(tenant, sha256).await;
+        let turn = core.uploads.lock(tenant, sha256).await;
         let mut tx = core.db.tenant_read(tenant).await?;
         let known = instance::id_of_content(&mut tx, tenant, &sha256.to_string()).await?;
         drop(tx);
         if known.is_some() {
             return Ok(());
         }
-        let ours = |error: ArchiveError| Fault::ours(&error);
-        let incoming = core.archive.incoming(tenant, &sha256).await.map_err(ours)?;
+        let incoming = core.archive.incoming(tenant, &sha256).await?;
         let moved = tokio::fs::rename(&scratch.0, &incoming).await;
         moved.map_err(|error| Fault::ours(&error))?;
-        core.archive.take_in(tenant, &sha256).await.map_err(ours)?;
+        let _turn = core.archive.take_in_under(turn, tenant, sha256).await?;
         let now_us = clock::now_us();
         let arrived = Arrived {
             tenant: tenant.to_owned(),

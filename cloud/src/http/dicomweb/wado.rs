@@ -3,7 +3,7 @@
 use super::{Address, base_url, json, multipart, note_look};
 use crate::{
     http::{Fault, Web, Who, extract::Params, pages::instance},
-    imaging::{Charset, Header, Span, frames, header::Window, walk},
+    imaging::{Charset, Header, Span, frames, header::Window, object_reader::ObjectReader, walk},
     store::{
         instance::InstanceRow,
         instance_index::{self as index, Filter},
@@ -20,7 +20,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStoreExt, path::Path as Key};
 use serde::Deserialize;
 use serde_json::Value as Json;
-use std::{fs::File, io::BufReader};
+use std::io::BufReader;
 
 /// Most frames of one answer.
 const FRAMES_MAX: usize = 1_000;
@@ -36,7 +36,7 @@ async fn rows(web: &Web, who: &Who, address: &Address) -> Result<Vec<InstanceRow
     if rows.is_empty() {
         return Err(Fault::not_found("study, series or instance"));
     }
-    note_look(&web.core.db, who, &rows).await?;
+    note_look(&web.core, who, &rows).await?;
     Ok(rows)
 }
 
@@ -57,7 +57,7 @@ pub async fn objects(
 ) -> Result<Response, Fault> {
     let rows = rows(&web, &who, &address).await?;
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
-    let store = web.core.archive.store().map_err(|error| Fault::ours(&error))?;
+    let store = web.core.archive.store()?;
     if let [row] = &rows[..]
         && accept.trim().starts_with("application/dicom")
     {
@@ -91,8 +91,9 @@ pub async fn metadata(
     let archive = web.core.archive.clone();
     let read = tokio::task::spawn_blocking(move || {
         let one = |row: &InstanceRow| {
-            let path = archive.file(&row.object_key.as_str().into());
-            of_file(&path, row, &base)
+            let key = Key::from(row.object_key.as_str());
+            let reader = archive.reader(&key, row.len_bytes.cast_unsigned())?;
+            of_file(reader, row, &base)
         };
         rows.iter().map(one).collect::<Result<Vec<Json>, Fault>>()
     });
@@ -101,8 +102,7 @@ pub async fn metadata(
     Ok(([(header::CONTENT_TYPE, "application/dicom+json")], body).into_response())
 }
 
-fn of_file(path: &std::path::Path, row: &InstanceRow, base: &str) -> Result<Json, Fault> {
-    let file = File::open(path).map_err(|error| Fault::ours(&error))?;
+fn of_file(file: ObjectReader, row: &InstanceRow, base: &str) -> Result<Json, Fault> {
     let walked = walk(BufReader::new(file)).map_err(|error| Fault::ours(&error))?;
     let url = format!(
         "{base}/studies/{}/series/{}/instances/{}",
@@ -137,18 +137,18 @@ pub async fn frames(
         .filter(|wanted| wanted.len() <= FRAMES_MAX)
         .ok_or_else(|| Fault::bad_request("Frames are numbered from 1 and separated by commas."))?;
     let header: Header = serde_json::from_str(&row.header).map_err(|error| Fault::ours(&error))?;
-    let path = web.core.archive.file(&row.object_key.as_str().into());
+    let key = Key::from(row.object_key.as_str());
+    let reader = web.core.archive.reader(&key, row.len_bytes.cast_unsigned())?;
     let read = tokio::task::spawn_blocking(move || {
-        let file = File::open(&path).map_err(|error| Fault::ours(&error))?;
-        frames::index(file, &header).map_err(|error| not_acceptable(&error.to_string()))
+        frames::index(reader, &header).map_err(|error| not_acceptable(&error.to_string()))
     });
     let index = read.await.map_err(|error| Fault::ours(&error))??;
     let spans: Option<Vec<Span>> = wanted.iter().map(|frame| index.span(*frame)).collect();
     let spans = spans.ok_or_else(|| Fault::not_found("frame"))?;
-    let store = web.core.archive.store().map_err(|error| Fault::ours(&error))?;
+    let store = web.core.archive.store()?;
     let kind = media_type(&row.transfer_syntax_uid);
     let of_part = format!("{kind}; transfer-syntax={}", row.transfer_syntax_uid);
-    let (key, boundary) = (Key::from(row.object_key.as_str()), multipart::boundary());
+    let boundary = multipart::boundary();
     let parts = stream::iter(spans).then(move |span| {
         let (store, key, of_part) = (store.clone(), key.clone(), of_part.clone());
         let index = index.clone();
@@ -242,10 +242,9 @@ pub async fn bulk_data(
     let address = Address { study, series, sop, frames: String::new() };
     let row = one(&web, &who, &address).await?;
     let key = Key::from(row.object_key.as_str());
-    let path = web.core.archive.file(&key);
+    let reader = web.core.archive.reader(&key, row.len_bytes.cast_unsigned())?;
     let read = tokio::task::spawn_blocking(move || {
-        let file = File::open(&path).map_err(|error| Fault::ours(&error))?;
-        let walked = walk(BufReader::new(file)).map_err(|error| Fault::ours(&error))?;
+        let walked = walk(BufReader::new(reader)).map_err(|error| Fault::ours(&error))?;
         let pixels = walked.pixels.filter(|pixels| pixels.tag == tag);
         let span = match pixels {
             Some(pixels) => {
@@ -260,7 +259,7 @@ pub async fn bulk_data(
         span.ok_or_else(|| Fault::not_found("element that is too long for JSON"))
     });
     let span = read.await.map_err(|error| Fault::ours(&error))??;
-    let store = web.core.archive.store().map_err(|error| Fault::ours(&error))?;
+    let store = web.core.archive.store()?;
     let options = object_store::GetOptions {
         range: Some((span.offset..span.offset + span.len).into()),
         ..Default::default()

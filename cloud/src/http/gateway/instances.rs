@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Core,
-    app::intake::{self, Arrived, Source},
+    app::intake::{self, Arrived, IntakeError, Source},
     broker::Identity,
     clock,
     imaging::{
@@ -25,7 +25,10 @@ use axum::{
     Extension, Json,
     body::Body,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header::CONTENT_LENGTH},
+    http::{
+        HeaderMap, StatusCode,
+        header::{CONTENT_LENGTH, RETRY_AFTER},
+    },
     response::{IntoResponse, Response},
 };
 use chiasm_proto::{
@@ -37,6 +40,8 @@ use chiasm_proto::{
     },
 };
 
+/// When a gateway may ask again that was told to wait.
+const RETRY_AFTER_S: &str = "60";
 /// Largest offer.
 pub const OFFER_BYTES_MAX: usize = 16 * 1024;
 /// Uploads of one gateway that are begun and not filed.
@@ -65,6 +70,15 @@ pub(super) enum Refusal {
     Store(#[from] StoreError),
 }
 
+impl From<IntakeError> for Refusal {
+    fn from(error: IntakeError) -> Self {
+        match error {
+            IntakeError::Store(error) => error.into(),
+            IntakeError::Archive(error) => error.into(),
+        }
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, code) = match &self {
@@ -77,17 +91,30 @@ impl IntoResponse for Refusal {
                 (StatusCode::PAYLOAD_TOO_LARGE, "wrong_length")
             }
             Refusal::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too_many"),
+            Refusal::Archive(ArchiveError::Full { .. }) => {
+                (StatusCode::INSUFFICIENT_STORAGE, "disk_full")
+            }
             Refusal::Part(PartError::File { .. }) | Refusal::Archive(_) | Refusal::Store(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
             }
         };
-        let message = if status == StatusCode::SERVICE_UNAVAILABLE {
+        if status.is_server_error() {
             tracing::error!(error = %self, "cannot take an instance");
-            "the cloud cannot take instances at the moment: try again".to_owned()
-        } else {
-            self.to_string()
+        }
+        let message = match status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                "the cloud cannot take instances at the moment: try again".to_owned()
+            }
+            StatusCode::INSUFFICIENT_STORAGE => {
+                "the cloud's disk for images is full: whoever runs it has to make room".to_owned()
+            }
+            _ => self.to_string(),
         };
-        (status, Json(ClaimError { code: code.into(), message })).into_response()
+        let answer = (status, Json(ClaimError { code: code.into(), message }));
+        if status.is_server_error() {
+            return ([(RETRY_AFTER, RETRY_AFTER_S)], answer).into_response();
+        }
+        answer.into_response()
     }
 }
 
@@ -103,14 +130,14 @@ pub(super) async fn offer(
     let body = body.map_err(|error| Refusal::Malformed(error.to_string()))?;
     let offer = parse(&body)?;
     let tenant = sender.identity.tenant.as_str();
-    let mut turn = core.uploads.lock(tenant, offer.sha256).await;
+    let turn = core.uploads.lock(tenant, offer.sha256).await;
     if is_filed(core, tenant, &offer).await? {
         core.uploads.forget(tenant, offer.sha256);
         return Ok(Json(progress(InstanceStatus::Filed, offer.len_bytes)));
     }
     let at = Receiving { core, sender: &sender, offer: &offer };
     at.note().await?;
-    at.go_on(&mut turn).await.map(Json)
+    at.go_on(turn).await.map(Json)
 }
 
 fn parse(body: &[u8]) -> Result<InstanceOffer, Refusal> {
@@ -170,9 +197,10 @@ pub(super) async fn part(
     let offer = offer?;
     let at = Receiving { core, sender: &sender, offer: &offer };
     let path = core.archive.incoming(tenant, &sha256).await?;
+    core.archive.has_room(PART_LEN_MAX as u64)?;
     let upload = Upload { path: &path, sha256, len_bytes: offer.len_bytes };
     let taken = upload.write(&mut turn, (offset, part_sha256), body.into_data_stream()).await?;
-    at.answer(taken).await.map(Json)
+    at.answer(taken, turn).await.map(Json)
 }
 
 /// What this gateway has offered. Another one of the practice may offer the same bytes, but not go
@@ -239,7 +267,7 @@ impl Receiving<'_> {
     }
 
     /// How far it has come; whole if nothing is missing.
-    async fn go_on(&self, turn: &mut Turn) -> Result<InstanceProgress, Refusal> {
+    async fn go_on(&self, mut turn: Turn) -> Result<InstanceProgress, Refusal> {
         let (tenant, sha256) = (self.sender.identity.tenant.as_str(), self.offer.sha256);
         // It was moved into the archive, and the process ended before its row was committed.
         let there = self.core.archive.len_of(&Archive::key(tenant, &sha256)).await?;
@@ -248,11 +276,18 @@ impl Receiving<'_> {
         }
         let path = self.core.archive.incoming(tenant, &sha256).await?;
         let upload = Upload { path: &path, sha256, len_bytes: self.offer.len_bytes };
-        let arrived = upload.look(turn).await?;
-        self.answer(arrived).await
+        let arrived = upload.look(&mut turn).await?;
+        if let Part::Upto(offset) = arrived {
+            self.core.archive.has_room(self.offer.len_bytes - offset)?;
+        }
+        self.answer(arrived, turn).await
     }
 
-    async fn answer(&self, arrived: upload::Arrived) -> Result<InstanceProgress, Refusal> {
+    async fn answer(
+        &self,
+        arrived: upload::Arrived,
+        turn: Turn,
+    ) -> Result<InstanceProgress, Refusal> {
         let (tenant, sha256) = (self.sender.identity.tenant.as_str(), self.offer.sha256);
         match arrived {
             Part::Upto(offset) => {
@@ -276,7 +311,7 @@ impl Receiving<'_> {
                 Ok(InstanceProgress { status: InstanceStatus::Damaged, offset: 0, detail })
             }
             Part::Whole => {
-                self.core.archive.take_in(tenant, &sha256).await?;
+                let _turn = self.core.archive.take_in_under(turn, tenant, sha256).await?;
                 self.file().await
             }
         }
