@@ -48,6 +48,7 @@ fn fill(path: &str, site: &Site, encounter: &str, reading: &str) -> String {
         .replace("{account}", "none")
         .replace("{session}", "none")
         .replace("{instance}", "none")
+        .replace("{gateway}", "none")
         .replace("{study}", "1.2.3")
         .replace("{series}", "1.2.3.4")
         .replace("{sop}", "1.2.3.4.5")
@@ -357,6 +358,13 @@ async fn gateways_are_enrolled(site: Site) {
     let mut tx = site.world.core.db.all_tenants_read().await.unwrap();
     assert_eq!(chiasm_cloud::store::claim::find(&mut tx, &hash).await.unwrap(), None);
     drop(tx);
+    let revoke = async |gateway: &str| {
+        let path = format!("/fleet/gateways/{gateway}/revoke");
+        site.send(Method::POST, &path, &form, "").await.0
+    };
+    assert_eq!(revoke("gw-new").await, 303);
+    assert_eq!(revoke("gw-new").await, 404, "it is shut out");
+    assert_eq!(revoke("gw-other").await, 404);
     for (refused, status) in [
         ("gateway=gw-new&location=main&name=Elsewhere", 422),
         ("gateway=gw-new&location=nowhere&name=New", 404),

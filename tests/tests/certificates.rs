@@ -11,9 +11,10 @@ use chiasm_testbed::{
     gateway::Gateway,
     station::Wire,
     story::story,
-    wait,
+    visit, wait,
     ward::Ward,
 };
+use reqwest::Method;
 use std::{fs, path::Path, time::Duration};
 
 /// A revoked gateway is cut off within this time (I5).
@@ -120,6 +121,9 @@ fn i5_a_replaced_gateway_goes_on_under_its_name_and_the_old_one_is_cut_off() {
     story("I5", async {
         let mut ward = Ward::open("ARK-1a", Wire::Serial).await?;
         ward.is_well().await?;
+        let technician = ward.clinic.technician().await?;
+        let visits = visit::schedule(&technician).await?;
+        visit::open_session(&ward.clinic, &technician, "lane-1", &visits[0]).await?;
         let stolen = ward.clinic.folder().join("stolen");
         steal(&ward.clinic.gateways[0], &stolen)?;
         // The old machine dies; another one claims its name.
@@ -130,6 +134,10 @@ fn i5_a_replaced_gateway_goes_on_under_its_name_and_the_old_one_is_cut_off() {
         is_refused(&stolen).await?;
         ward.clinic.restart_gateway(0).await?;
         ward.is_well().await?;
+        // Who was measured meanwhile is told: the lane's session was open when the machine died.
+        let doctor = ward.clinic.doctor().await?;
+        let page = doctor.send(Method::GET, "/fleet", None).await?.text().await?;
+        ensure!(page.contains("1 lane session of that time"), "no unknown gap:\n{page}");
         // A code is good once.
         let again = ward.clinic.gateways[0].enrol(ward.clinic.cloud.endpoint_port(), &claim);
         let error = again.err().context("a claim code was good twice")?;

@@ -1,7 +1,10 @@
-//! A claim code for a new gateway, or for one that is set up anew (I1).
+//! A claim code for a new gateway, or for one whose machine is replaced (I1, I5), and its revocation.
 
 use super::{AppError, claim_code, work::Work};
-use crate::store::{Tx, claim, fleet};
+use crate::{
+    fleet::telemetry,
+    store::{StoreError, Tx, claim, fleet, unknown_gap},
+};
 use chiasm_proto::GatewayId;
 
 /// Longest name of a gateway, in characters.
@@ -58,4 +61,41 @@ pub async fn make_claim(
     let expires_at_us = now_us + claim_code::VALID_S * 1_000_000;
     claim::add(tx, tenant, id, &hash, (now_us, expires_at_us)).await?;
     Ok(Claim { code, expires_at_us })
+}
+
+/// Shuts a gateway out, in a person's name; its connections are cut within seconds.
+pub async fn revoke(work: &mut Work, gateway: &str) -> Result<(), AppError> {
+    let tenant = work.who.tenant.clone();
+    let locations = fleet::gateway_locations(&mut work.tx, &tenant, &[gateway]).await?;
+    let location = locations.get(gateway).ok_or(AppError::NotFound("gateway"))?;
+    if !fleet::revoke_gateway(&mut work.tx, &tenant, gateway, work.now_us).await? {
+        return Err(AppError::NotFound("gateway"));
+    }
+    work.tell_gateway(location, gateway);
+    work.audit("gateway_revoked", gateway).await
+}
+
+/// A machine claims the name of a gateway that had spoken before: from when on nobody knows what the
+/// earlier machine measured. Its last word says how much waited in it then, and since when.
+pub async fn note_unknown_gap(
+    tx: &mut Tx,
+    (tenant, gateway): (&str, &str),
+    now_us: i64,
+) -> Result<(), StoreError> {
+    let all = fleet::gateways(tx, tenant).await?;
+    let Some(before) = all.into_iter().find(|it| it.gateway_id == gateway) else { return Ok(()) };
+    let (Some(told), Some(told_at_us)) =
+        (telemetry(before.telemetry.as_deref()), before.telemetry_at_us)
+    else {
+        return Ok(());
+    };
+    let oldest_us = told.spool.oldest_at.map(|at| at.as_microsecond());
+    let gap = unknown_gap::Gap {
+        gateway_id: gateway.to_owned(),
+        replaced_at_us: now_us,
+        since_us: oldest_us.map_or(told_at_us, |oldest_us| oldest_us.min(told_at_us)),
+        waiting: i64::try_from(told.spool.depth).unwrap_or(i64::MAX),
+        epoch: told.spool.epoch.to_string(),
+    };
+    unknown_gap::add(tx, tenant, &gap).await
 }

@@ -169,6 +169,7 @@ fn page_routes() -> Vec<Route> {
         post("/instruments/examine", ALL, instruments::examine),
         get("/fleet", ALL, fleet::show),
         post("/fleet/gateways", FLEET, fleet::enrol),
+        post("/fleet/gateways/{gateway}/revoke", FLEET, fleet::revoke),
     ]
 }
 

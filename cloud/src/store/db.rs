@@ -355,6 +355,8 @@ const ARCHIVE_TLS: Step =
 const CERTIFICATE_RENEWAL: Step =
     (38, "certificate renewal", include_str!("../../migrations/0038_certificate_renewal.sql"));
 const ID_DIGEST: Step = (39, "id digest", include_str!("../../migrations/0039_id_digest.sql"));
+const UNKNOWN_GAPS: Step =
+    (42, "unknown gaps", include_str!("../../migrations/0042_unknown_gaps.sql"));
 const SQLITE_STEPS: &[Step] = &[
     TABLES,
     CAPTURES,
@@ -373,6 +375,7 @@ const SQLITE_STEPS: &[Step] = &[
     ARCHIVE_TLS,
     CERTIFICATE_RENEWAL,
     ID_DIGEST,
+    UNKNOWN_GAPS,
 ];
 const POSTGRES_STEPS: &[Step] = &[
     TABLES,
@@ -400,6 +403,8 @@ const POSTGRES_STEPS: &[Step] = &[
     ARCHIVE_TLS,
     CERTIFICATE_RENEWAL,
     ID_DIGEST,
+    UNKNOWN_GAPS,
+    (43, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
 ];
 const FILL_ON_POSTGRES: &str = concat!(
     include_str!("../../migrations/postgres/all_tenants.sql"),

@@ -45,6 +45,7 @@ pub mod sign_in;
 pub mod signature;
 pub mod site;
 pub mod stream;
+pub mod unknown_gap;
 pub mod upload;
 pub mod visit_note;
 pub mod waiting;

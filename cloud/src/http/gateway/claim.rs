@@ -2,7 +2,7 @@
 
 use super::{super::serve::Peer, Endpoint, peer::append_changed};
 use crate::{
-    app::claim_code::code_sha256,
+    app::{claim_code::code_sha256, enrol_gateway},
     clock,
     pki::PkiError,
     store::{StoreError, certificate, claim},
@@ -116,6 +116,7 @@ async fn claim(endpoint: &Endpoint, body: &[u8]) -> Result<ClaimResponse, Refusa
     if !claim::spend(&mut tx, names.0, &code, now_us).await? {
         return Err(Refusal::Used);
     }
+    enrol_gateway::note_unknown_gap(&mut tx, names, now_us).await?;
     let (serial, expires_at_us) = (&issued.serial, issued.expires_at_us);
     if !certificate::put_enrolled(&mut tx, names, serial, expires_at_us, now_us).await? {
         return Err(Refusal::UnknownCode);

@@ -14,10 +14,13 @@ use crate::{
     },
     http::show,
     pki::Authority,
-    store::{fleet_view, fleet_view::GatewayRow, site},
+    store::{StoreError, Tx, fleet_view, fleet_view::GatewayRow, site, unknown_gap},
 };
 use askama::Template;
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Redirect, Response},
+};
 use chiasm_proto::{
     ClockState,
     fleet::{LinkState, LinkStatus},
@@ -28,6 +31,9 @@ use std::collections::HashMap;
 
 /// The oldest unsent document may be so old before the gateway counts as behind.
 const BEHIND_AFTER_US: i64 = 5 * 60 * 1_000_000;
+
+/// How long it is shown that a machine was replaced and what it may have taken with it.
+const GAPS_SHOWN_US: i64 = 30 * 24 * 3600 * 1_000_000;
 
 #[derive(Template)]
 #[template(path = "fleet.html")]
@@ -65,6 +71,17 @@ struct GatewayCard {
     numbers: Numbers,
     links: Vec<LinkRow>,
     refusals: Vec<String>,
+    gaps: Vec<GapCard>,
+    location_id: String,
+    is_revoked: bool,
+}
+
+/// A time of which nobody knows what the gateway measured (I5).
+struct GapCard {
+    from: String,
+    to: String,
+    waiting: i64,
+    sessions: Vec<String>,
 }
 
 /// Vendor and model by gateway and link.
@@ -96,6 +113,7 @@ async fn fleet_page(web: &Web, who: &Who, enrolled: Option<Enrolled>) -> Result<
         .into_iter()
         .map(|(gateway, link, vendor, model)| ((gateway, link), format!("{vendor} {model}")))
         .collect();
+    let mut gaps = gaps(&mut tx, who, &rows, now_us).await?;
     let mut numbers = reconcile::numbers(&mut tx, &who.tenant).await?;
     let locations = site::locations(&mut tx, &who.tenant).await?;
     drop(tx);
@@ -103,7 +121,8 @@ async fn fleet_page(web: &Web, who: &Who, enrolled: Option<Enrolled>) -> Result<
         .iter()
         .map(|row| {
             let numbers = numbers.remove(&row.gateway_id).unwrap_or_default();
-            card(row, numbers, &refusals, &instruments, now_us)
+            let gaps = gaps.remove(&row.gateway_id).unwrap_or_default();
+            card(row, (numbers, gaps), &refusals, &instruments, now_us)
         })
         .collect();
     gateways.sort_by(|a, b| (a.rank, &a.name).cmp(&(b.rank, &b.name)));
@@ -116,9 +135,41 @@ async fn fleet_page(web: &Web, who: &Who, enrolled: Option<Enrolled>) -> Result<
     })
 }
 
+/// Gaps of the last weeks, by gateway. A gateway that goes on in the spool of before lost nothing.
+async fn gaps(
+    tx: &mut Tx,
+    who: &Who,
+    rows: &[GatewayRow],
+    now_us: i64,
+) -> Result<HashMap<String, Vec<GapCard>>, StoreError> {
+    let mut cards: HashMap<String, Vec<GapCard>> = HashMap::new();
+    for gap in unknown_gap::since(tx, &who.tenant, now_us - GAPS_SHOWN_US).await? {
+        let Some(row) = rows.iter().find(|row| row.gateway_id == gap.gateway_id) else { continue };
+        let told = fleet::telemetry(row.telemetry.as_deref());
+        let is_new = row.telemetry_at_us.is_some_and(|at_us| at_us > gap.replaced_at_us);
+        if is_new && told.is_some_and(|told| told.spool.epoch.to_string() == gap.epoch) {
+            continue;
+        }
+        let zone = local_time::zone(&row.time_zone);
+        let when = |at_us| show::date_and_time(at_us, &zone);
+        let session = |it: unknown_gap::GapSession| {
+            let end = it.closed_at_us.map_or_else(|| "still open".into(), when);
+            format!("{}, {} to {end}", it.lane_id, when(it.opened_at_us))
+        };
+        let sessions = unknown_gap::sessions(tx, &who.tenant, &gap).await?;
+        cards.entry(gap.gateway_id.clone()).or_default().push(GapCard {
+            from: when(gap.since_us),
+            to: when(gap.replaced_at_us),
+            waiting: gap.waiting,
+            sessions: sessions.into_iter().map(session).collect(),
+        });
+    }
+    Ok(cards)
+}
+
 fn card(
     row: &GatewayRow,
-    numbers: Numbers,
+    (numbers, gaps): (Numbers, Vec<GapCard>),
     refusals: &[fleet_view::RefusalRow],
     instruments: &Instruments,
     now_us: i64,
@@ -169,6 +220,9 @@ fn card(
         numbers,
         links: links.iter().map(|link| link_row(row, link, instruments, &zone)).collect(),
         refusals,
+        gaps,
+        location_id: row.location_id.clone(),
+        is_revoked: row.revoked_at_us.is_some(),
     }
 }
 
@@ -232,4 +286,15 @@ pub async fn enrol(
     );
     let enrolled = Enrolled { gateway: form.gateway.trim().to_owned(), code: claim.code, command };
     fleet_page(&web, &who, Some(enrolled)).await
+}
+
+pub async fn revoke(
+    State(web): State<Web>,
+    who: Who,
+    Path(gateway): Path<String>,
+) -> Result<Response, Fault> {
+    let mut work = begin(&web, &who).await?;
+    enrol_gateway::revoke(&mut work, &gateway).await?;
+    work.commit().await?;
+    Ok(Redirect::to("/fleet").into_response())
 }

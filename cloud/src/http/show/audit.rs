@@ -52,6 +52,7 @@ pub fn action(word: &str) -> String {
         "patients_unmerged" => "Took a merge back",
         "schedule_imported" => "Imported the schedule",
         "gateway_claim_made" => "Made a gateway's claim code",
+        "gateway_revoked" => "Shut a gateway out",
         "notation_chosen" => "Chose a form of writing",
         "account_added" => "Added a person",
         "account_role_changed" => "Changed a person's role",
