@@ -65,7 +65,8 @@ fn take_unit(unit: &Pdu) {
         certificate_sha256: None,
     };
     let caller = Caller { ip: [127, 0, 0, 1].into(), is_tls: true, certificate: None };
-    let admitted = negotiation::admit(request, caller, &Dicom::default(), &[Arc::new(imager)]);
+    let imagers = [Arc::new(imager)];
+    let admitted = negotiation::admit(request, caller, &Dicom::default(), &imagers);
     if let Err(refusal) = admitted {
         write(&Pdu::AssociationRJ(refusal.unit()));
     }
