@@ -25,6 +25,7 @@ on_both!(
     what_cannot_be_shown_is_said,
     documents_and_files_come_as_they_are,
     the_page_shows_what_has_to_be_known,
+    parts_of_a_concatenation_are_one_stack,
 );
 
 /// A request with a token; gives bytes.
@@ -249,4 +250,54 @@ async fn the_page_shows_what_has_to_be_known(mut site: Site) {
         assert!(shown.contains(part), "{part}");
     }
     assert!(shown.contains("Image that is in no exam"));
+}
+
+/// Parts come out of order, and one of them late: the stack is what is there, in the right order.
+async fn parts_of_a_concatenation_are_one_stack(site: Site) {
+    let part = async |number: u16, value: u8| {
+        let taken = taken(&site, &format!("2.25.61{number}")).await;
+        let offset = u32::from(number - 1) * 2;
+        let set = taken
+            .volume((2, 2, 4))
+            .text(0x0020_000E, "UI", "2.25.6101")
+            .text(0x0020_9161, "UI", "2.25.6100")
+            .us(0x0020_9162, &[number])
+            .us(0x0020_9163, &[3])
+            .ul(0x0020_9228, &[offset])
+            .pixels(8, &[[value; 8], [value + 1; 8]].concat());
+        site.world.image(TENANT, &set).await
+    };
+    let token = site.token("okafor").await;
+    let shown = async |id: &str, parts: usize, frame: usize| {
+        let path = format!("/instances/{id}/frames/{parts}-{frame}.png?center=128&width=256");
+        let (status, _, body) = get(&site, &token, &path, "").await;
+        assert_eq!(status, 200, "{path}");
+        grey(&body).2[0]
+    };
+    let third = part(3, 30).await;
+    let first = part(1, 10).await;
+    let text = page(&site, &token, &format!("/instances/{first}")).await;
+    assert!(text.contains("Part 2 of 3 has not come yet."), "{text}");
+    assert!(text.contains("data-frames=\"4\""), "{text}");
+    let mut seen = Vec::new();
+    for frame in 1..=4 {
+        seen.push(shown(&first, 2, frame).await);
+        assert_eq!(shown(&third, 2, frame).await, seen[frame - 1], "any part shows the whole");
+    }
+    assert_eq!(seen, [10, 11, 30, 31]);
+    let second = part(2, 20).await;
+    let text = page(&site, &token, &format!("/instances/{third}")).await;
+    assert!(!text.contains("has not come yet"), "{text}");
+    assert!(text.contains(&format!("/instances/{third}/frames/3-")), "{text}");
+    let mut seen = Vec::new();
+    for frame in 1..=6 {
+        seen.push(shown(&second, 3, frame).await);
+    }
+    assert_eq!(seen, [10, 11, 20, 21, 30, 31]);
+    let (status, ..) = get(&site, &token, &format!("/instances/{first}/frames/3-7"), "").await;
+    assert_eq!(status, 404);
+    // In the exam it is one image.
+    let exam = page(&site, &token, &format!("/exams/{}", site.visits["A-10977"])).await;
+    assert_eq!(exam.matches("/thumbnail.png").count(), 1, "one tile");
+    assert!(exam.contains("6 frames"), "{exam}");
 }

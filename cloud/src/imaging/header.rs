@@ -84,6 +84,9 @@ pub struct Header {
     pub concatenation_uid: Option<String>,
     /// Place in the concatenation, from 1.
     pub concatenation_number: Option<u32>,
+    /// Parts of the concatenation.
+    #[serde(default)]
+    pub concatenation_total: Option<u32>,
     /// Frames of the concatenation that come before this instance's first.
     pub concatenation_frame_offset: Option<u32>,
     /// UIDs of other instances that this one names, each once.
@@ -203,6 +206,7 @@ pub fn of(file: &Walked) -> Header {
         frame_locations: geometry::frame_locations(set, frames),
         concatenation_uid: uid(set, tags::CONCATENATION_UID),
         concatenation_number: set.count(tags::IN_CONCATENATION_NUMBER),
+        concatenation_total: set.count(tags::IN_CONCATENATION_TOTAL_NUMBER),
         concatenation_frame_offset: set.count(tags::CONCATENATION_FRAME_OFFSET_NUMBER),
         referenced_instances: references(set),
         burned_in: yes_or_no(set, tags::BURNED_IN_ANNOTATION, "YES", "NO"),

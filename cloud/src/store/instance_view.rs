@@ -5,6 +5,8 @@ use crate::args;
 
 /// Most instances that the viewer offers beside one.
 pub const OFFERED_MAX: i64 = 600;
+/// Most parts of a concatenation that are shown as one.
+pub const PARTS_MAX: i64 = 256;
 
 crate::row! {
     pub struct OfPatient {
@@ -51,4 +53,23 @@ pub async fn exam_of(
         WHERE tenant_id = $1 AND instance_id = $2 AND place = 'exam'";
     let found: Option<(Option<String>,)> = tx.fetch_optional(sql, args![tenant, instance]).await?;
     Ok(found.and_then(|(encounter,)| encounter))
+}
+
+/// The parts of a concatenation that are in the same exam as one of them.
+pub async fn parts(
+    tx: &mut Tx,
+    tenant: &str,
+    instance: &str,
+    concatenation_uid: &str,
+) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT p.instance_id FROM instance i JOIN instance p
+            ON p.tenant_id = i.tenant_id AND p.study_instance_uid = i.study_instance_uid
+            AND p.series_instance_uid = i.series_instance_uid
+            AND p.encounter_id = i.encounter_id
+        WHERE i.tenant_id = $1 AND i.instance_id = $2 AND i.place = 'exam'
+            AND p.place = 'exam' AND p.concatenation_uid = $3
+        ORDER BY p.received_at_us, p.instance_id LIMIT $4";
+    let rows: Vec<(String,)> =
+        tx.fetch_all(sql, args![tenant, instance, concatenation_uid, PARTS_MAX]).await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
 }

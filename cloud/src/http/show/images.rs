@@ -106,11 +106,17 @@ fn view(rows: &[InstanceRow]) -> Option<SeriesView> {
     let any = |is: fn(&Header) -> Option<bool>| headers.iter().any(|it| is(it) == Some(true));
     let instrument = [&header.manufacturer, &header.model].map(|it| it.as_deref().unwrap_or(""));
     let instrument = instrument.join(" ").trim().to_owned();
-    let tiles = rows.iter().zip(&headers).take(TILES_MAX).enumerate();
+    let images = images(rows);
+    let shown: Vec<_> = rows
+        .iter()
+        .zip(&headers)
+        .filter(|(row, _)| images.iter().any(|it| *it == row.instance_id))
+        .collect();
+    let tiles = shown.iter().take(TILES_MAX).enumerate();
     let tiles = tiles.map(|(at, (row, header))| Tile {
         id: row.instance_id.clone(),
         has_picture: header.pixels.is_some() && row.place != "quarantined",
-        label: format!("{} {} of {}", eye(&first.eye), at + 1, rows.len()).trim().to_owned(),
+        label: format!("{} {} of {}", eye(&first.eye), at + 1, shown.len()).trim().to_owned(),
     });
     Some(SeriesView {
         id: first.instance_id.clone(),
@@ -132,7 +138,7 @@ fn view(rows: &[InstanceRow]) -> Option<SeriesView> {
         birth_date: first.birth_date.as_deref().map(super::date).unwrap_or_default(),
         received_at_us: first.received_at_us,
         tiles: tiles.collect(),
-        more: rows.len().saturating_sub(TILES_MAX),
+        more: shown.len().saturating_sub(TILES_MAX),
     })
 }
 
@@ -152,18 +158,22 @@ fn acquired(text: &str) -> String {
     parsed.map_or_else(|_| text.to_owned(), |at| at.strftime("%-d %b %Y, %H:%M").to_string())
 }
 
-/// Parts of a concatenation are one image.
+/// The instances that stand for an image each: parts of a concatenation are one.
+fn images(rows: &[InstanceRow]) -> Vec<&str> {
+    let mut seen = HashSet::new();
+    rows.iter()
+        .filter(|row| seen.insert(row.concatenation_uid.as_deref().unwrap_or(&row.instance_id)))
+        .map(|row| row.instance_id.as_str())
+        .collect()
+}
+
 fn amount(rows: &[InstanceRow], kind: ImageKind) -> String {
     let frames: i64 = rows.iter().map(|row| row.frames).sum();
-    let images: HashSet<&str> = rows
-        .iter()
-        .map(|row| row.concatenation_uid.as_deref().unwrap_or(&row.instance_id))
-        .collect();
     let many = |count: i64, one: &str| match count {
         1 => format!("1 {one}"),
         count => format!("{count} {one}s"),
     };
-    let images = i64::try_from(images.len()).unwrap_or(i64::MAX);
+    let images = i64::try_from(images(rows).len()).unwrap_or(i64::MAX);
     match (frames, images) {
         (0, _) if kind == ImageKind::Pdf => many(images, "document"),
         (0, _) => many(images, "object"),

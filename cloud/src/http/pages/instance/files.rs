@@ -1,6 +1,6 @@
 //! What the viewer asks for: frames, thumbnails, documents, and the file itself.
 
-use super::{Ask, exam_of, note_look, opened, store};
+use super::{Ask, exam_of, note_look, opened, stack::Stack, store};
 use crate::{
     http::{Fault, Web, Who, extract::Params},
     imaging::pictures::{Shown, ViewError},
@@ -18,7 +18,9 @@ use object_store::{ObjectStoreExt, path::Path as Key};
 /// lasts.
 const CACHING: &str = "private, max-age=3600, immutable";
 
-/// `{frame}` is a number from 1, with or without `.png`.
+/// `{frame}` is a number from 1, with or without `.png`; of a concatenation it counts over all parts,
+/// and how many there were stands before it (`3-17.png`), so that a browser does not show what it
+/// kept from before another part came.
 pub async fn frame(
     State(web): State<Web>,
     who: Who,
@@ -27,18 +29,22 @@ pub async fn frame(
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
     let window = ask.window()?;
-    let number = place.strip_suffix(".png").unwrap_or(&place).parse().ok();
-    let opened = opened(&web, &who, &id).await?;
-    let number = number.ok_or_else(|| Fault::not_found("frame"))?;
-    note_look(&web, &who, &id, exam_of(&web, &who, &id).await?.as_deref()).await?;
+    let place = place.strip_suffix(".png").unwrap_or(&place);
+    let number = place.rsplit('-').next().and_then(|number| number.parse().ok());
+    let stack = Stack::load(&web, &who, &id).await?;
+    let found = number.and_then(|number| stack.find(number));
+    let (part, number) = found.ok_or_else(|| Fault::not_found("frame"))?;
+    let (id, opened) = (part.id.as_str(), &part.opened);
+    let window = stack.window(&web, window).await?;
+    note_look(&web, &who, id, exam_of(&web, &who, id).await?.as_deref()).await?;
     let bits = window.map_or((0, 0), |it| (it.center.to_bits(), it.width.to_bits()));
     let tag = format!("\"{}-{number}-{:x}-{:x}\"", &opened.sha256, bits.0, bits.1);
     if let Some(unchanged) = unchanged(&headers, &tag) {
         return Ok(unchanged);
     }
-    let name = (who.tenant.as_str(), id.as_str());
+    let name = (who.tenant.as_str(), id);
     let store = store(&web)?;
-    let shown = web.core.pictures.frame(&store, name, &opened, (number, window)).await?;
+    let shown = web.core.pictures.frame(&store, name, opened, (number, window)).await?;
     Ok(picture(shown, &tag))
 }
 

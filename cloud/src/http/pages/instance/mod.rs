@@ -3,6 +3,7 @@
 
 pub mod files;
 mod pane;
+mod stack;
 
 use super::{
     Fault, Web, Who,

@@ -1,15 +1,16 @@
 //! One instance on the page: its picture with what has to be known to read it.
 
-use super::{Ask, Image, opened, store};
+use super::{Ask, Image, stack::Stack, store};
 use crate::{
     http::{Fault, Web, Who, show},
     imaging::{
         Header,
         header::{PixelFormat, Window},
-        pictures::{Opened, ViewError},
+        pictures::ViewError,
     },
 };
 use chiasm_proto::Eye;
+use std::collections::HashSet;
 
 pub struct Pane {
     pub id: String,
@@ -90,18 +91,23 @@ impl Pane {
         id: &str,
         (images, ask): (&[Image], &Ask),
     ) -> Result<Self, Fault> {
-        let opened = opened(web, who, id).await?;
+        let stack = Stack::load(web, who, id).await?;
+        let opened = &stack.parts[0].opened;
         let header = &opened.header;
-        let frames = opened.frames();
+        let frames = stack.frames();
         let frame = ask.frame.unwrap_or(frames / 2 + 1).clamp(1, frames.max(1));
         let asked = ask.window()?;
         let store = store(web)?;
         let pictures = &web.core.pictures;
-        let name = (who.tenant.as_str(), id);
         // Made now, so that the page says what is wrong and the browser finds the picture ready.
         let made = match &header.document {
             Some(_) if header.pixels.is_none() => None,
-            _ => Some(pictures.frame(&store, name, &opened, (frame, asked)).await),
+            _ => {
+                let (part, place) = stack.find(frame).unwrap_or((&stack.parts[0], frame));
+                let name = (who.tenant.as_str(), part.id.as_str());
+                let window = stack.window(web, asked).await.unwrap_or(asked);
+                Some(pictures.frame(&store, name, &part.opened, (place, window)).await)
+            }
         };
         let trouble = match &made {
             Some(Err(error @ ViewError::NotShown(_))) => Some(error.to_string()),
@@ -113,7 +119,7 @@ impl Pane {
         };
         let window = match (&trouble, &header.pixels) {
             (None, Some(_)) => {
-                let first = pictures.first_window(&store, &opened).await?;
+                let first = pictures.first_window(&store, opened).await?;
                 Some(WindowView::new(asked.unwrap_or(first), first))
             }
             _ => None,
@@ -126,11 +132,18 @@ impl Pane {
             eye_words: eye_words(header.laterality.eye),
             title: title(header),
             facts: facts(header, frames),
-            marks: marks(header, trouble.is_none()),
+            marks: stack
+                .what_is_missing()
+                .into_iter()
+                .chain(marks(header, trouble.is_none()))
+                .collect(),
             is_document: header.document.is_some(),
             frames: if trouble.is_some() { 0 } else { frames },
             frame,
-            frames_path: format!("/instances/{id}/frames/"),
+            frames_path: match stack.parts.len() {
+                1 => format!("/instances/{id}/frames/"),
+                parts => format!("/instances/{id}/frames/{parts}-"),
+            },
             query: asked
                 .map(|it| format!("?center={}&width={}", it.center, it.width))
                 .unwrap_or_default(),
@@ -139,7 +152,7 @@ impl Pane {
             wide: short(wide),
             high: short(high),
             window,
-            map: map(&opened, images, frame),
+            map: map(&stack, images, frame),
             trouble,
         })
     }
@@ -245,9 +258,9 @@ fn marks(header: &Header, is_shown: bool) -> Vec<String> {
 }
 
 /// The picture among the patient's images on which most of the frames lie.
-fn map(opened: &Opened, images: &[Image], frame: usize) -> Option<Map> {
-    let locations = &opened.header.frame_locations;
-    let found = locations.iter().find_map(|location| {
+fn map(stack: &Stack, images: &[Image], frame: usize) -> Option<Map> {
+    let locations = stack.parts.iter().flat_map(|part| &part.opened.header.frame_locations);
+    let found = locations.into_iter().find_map(|location| {
         let on = &location.sop_instance_uid;
         images.iter().find(|(row, header)| row.sop_instance_uid == *on && header.pixels.is_some())
     });
@@ -267,8 +280,7 @@ fn map(opened: &Opened, images: &[Image], frame: usize) -> Option<Map> {
         };
         pairs.map(pair).collect::<Vec<_>>().join(" ")
     };
-    let lines: Vec<String> =
-        opened.lines_on(&row.sop_instance_uid)?.into_iter().map(path).collect();
+    let lines: Vec<String> = stack.lines_on(&row.sop_instance_uid).into_iter().map(path).collect();
     let step = lines.len().div_ceil(FAINT_LINES_MAX).max(1);
     Some(Map {
         id: row.instance_id.clone(),
@@ -283,9 +295,15 @@ fn map(opened: &Opened, images: &[Image], frame: usize) -> Option<Map> {
 
 /// The images of one visit.
 pub fn shelf(images: &[Image], encounter: &str, shown: &str) -> Vec<Shelf> {
+    let stack_of = |header: &Header| header.concatenation_uid.clone();
+    let shown_stack = images.iter().find(|(row, _)| row.instance_id == shown);
+    let shown_stack = shown_stack.and_then(|(_, header)| stack_of(header));
+    let mut stacks = HashSet::new();
     images
         .iter()
         .filter(|(row, _)| row.encounter_id == encounter)
+        // Parts of a concatenation are one image.
+        .filter(|(_, header)| stack_of(header).is_none_or(|uid| stacks.insert(uid)))
         .map(|(row, header)| Shelf {
             id: row.instance_id.clone(),
             label: title(header),
@@ -293,7 +311,8 @@ pub fn shelf(images: &[Image], encounter: &str, shown: &str) -> Vec<Shelf> {
             has_picture: crate::imaging::pictures::why_not(header).is_none()
                 && header.pixels.is_some(),
             is_document: header.document.is_some(),
-            is_shown: row.instance_id == shown,
+            is_shown: row.instance_id == shown
+                || (shown_stack.is_some() && stack_of(header) == shown_stack),
         })
         .collect()
 }
