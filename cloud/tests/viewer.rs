@@ -148,7 +148,18 @@ async fn a_look_is_noted_once_for_all_frames(site: Site) {
         WHERE tenant_id = $1 AND action = 'image_seen' AND account_id = $2";
     let found: Vec<(String,)> =
         tx.fetch_all(sql, chiasm_cloud::args![TENANT, format!("{TENANT}-ana")]).await.unwrap();
-    assert_eq!(found, [(other,)], "the look is the new patient's");
+    assert_eq!(found, [(other.clone(),)], "the look is the new patient's");
+    drop(tx);
+    // So is that of somebody who looked at it minutes ago, when it was the other patient's.
+    let token = site.token("okafor").await;
+    get(&site, &token, &format!("/instances/{id}/frames/2"), "").await;
+    let mut tx = site.world.core.db.tenant_read(TENANT).await.unwrap();
+    let sql = "SELECT encounter_id FROM audit_entry
+        WHERE tenant_id = $1 AND action = 'image_seen' AND account_id = $2 AND encounter_id = $3";
+    let account = format!("{TENANT}-okafor");
+    let args = chiasm_cloud::args![TENANT, account, &other];
+    let found: Vec<(String,)> = tx.fetch_all(sql, args).await.unwrap();
+    assert_eq!(found.len(), 1, "a second look, at another patient's image");
 }
 
 async fn what_cannot_be_shown_is_said(mut site: Site) {

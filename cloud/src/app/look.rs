@@ -38,7 +38,9 @@ pub async fn look_at(
 ) -> Result<(), AppError> {
     let since_us = now_us - SAME_LOOK_S * 1_000_000;
     let mut tx = db.tenant_read(&who.tenant).await?;
-    let seen = audit::kinds_since(&mut tx, &who.tenant, &who.account, what, since_us).await?;
+    // In another exam it is another patient's.
+    let exam = about.encounter_id.as_deref();
+    let seen = audit::kinds_since(&mut tx, &who.tenant, &who.account, what, exam, since_us).await?;
     drop(tx);
     let is_known = |kind: &str| seen.iter().any(|seen| seen.split(' ').any(|it| it == kind));
     if !seen.is_empty() && about.kinds.split(' ').filter(|it| !it.is_empty()).all(is_known) {
@@ -74,7 +76,7 @@ pub async fn searched(
 #[derive(Debug, Clone)]
 pub struct Recent(Arc<Mutex<Noted>>);
 
-/// When it was noted, by tenant, account, and action with subject.
+/// When it was noted, by tenant, account, and action with subject and exam.
 type Noted = Kept<(String, String, String), i64>;
 
 /// People and things that are remembered.
@@ -96,7 +98,9 @@ impl Recent {
         about: About,
         now_us: i64,
     ) -> Result<(), AppError> {
-        let name = (who.tenant.clone(), who.account.clone(), format!("{action} {subject}"));
+        let exam = about.encounter_id.as_deref().unwrap_or_default();
+        let what = format!("{action} {subject} {exam}");
+        let name = (who.tenant.clone(), who.account.clone(), what);
         let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&name);
         if noted.is_some_and(|at_us| now_us - at_us < SAME_LOOK_S * 1_000_000) {
             return Ok(());

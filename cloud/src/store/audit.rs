@@ -206,12 +206,14 @@ pub async fn kinds_since(
     tenant: &str,
     account: &str,
     (action, subject): (&str, &str),
+    encounter: Option<&str>,
     since_us: i64,
 ) -> Result<Vec<String>, StoreError> {
     let sql = "SELECT DISTINCT kinds FROM audit_entry WHERE tenant_id = $1 AND subject = $2
-        AND at_us >= $3 AND account_id = $4 AND action = $5";
-    let rows: Vec<(String,)> =
-        tx.fetch_all(sql, args![tenant, subject, since_us, account, action]).await?;
+        AND at_us >= $3 AND account_id = $4 AND action = $5
+        AND COALESCE(encounter_id, '') = $6";
+    let args = args![tenant, subject, since_us, account, action, encounter.unwrap_or_default()];
+    let rows: Vec<(String,)> = tx.fetch_all(sql, args).await?;
     Ok(rows.into_iter().map(|(kinds,)| kinds).collect())
 }
 

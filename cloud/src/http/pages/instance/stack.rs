@@ -61,6 +61,10 @@ impl Stack {
 
     /// The part with a frame of the whole, and its number there; both count from 1.
     pub fn find(&self, frame: usize) -> Option<(&Part, usize)> {
+        if let [one] = self.parts.as_slice() {
+            // It says itself why a frame cannot be shown.
+            return Some((one, frame));
+        }
         let mut left = frame.checked_sub(1)?;
         for part in &self.parts {
             match left.checked_sub(part.opened.frames()) {
