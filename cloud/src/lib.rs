@@ -9,6 +9,7 @@ pub mod config;
 pub mod core;
 pub mod domain;
 pub mod fleet;
+pub mod handshakes;
 pub mod http;
 pub mod imaging;
 pub mod ingest;

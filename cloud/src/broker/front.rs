@@ -6,6 +6,7 @@ use super::{
     refusals::Refusals,
 };
 use crate::{
+    handshakes::{HANDSHAKE_MAX, HANDSHAKES_MAX, HandshakeError, Handshakes},
     pki,
     store::{Db, StoreError, certificate},
 };
@@ -13,15 +14,13 @@ use std::{collections::HashSet, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::copy_bidirectional_with_sizes,
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-/// Gateways connected to one replica at the same time; further ones wait in the kernel's queue.
-pub const CONNECTIONS_MAX: usize = 10_000;
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// Gateways connected to one replica at the same time; further ones are turned away and come again.
+pub const CONNECTIONS_MAX: usize = 20_000;
 /// A revoked gateway is cut off within this time.
 const REVOKED_WITHIN: Duration = Duration::from_secs(2);
 const COPY_BYTES_MAX: usize = 16 * 1024;
@@ -37,8 +36,8 @@ pub struct Front {
 /// Why a connection was not let in, or how it ended.
 #[derive(Debug, thiserror::Error)]
 enum Ended {
-    #[error("the handshake took too long")]
-    Slow,
+    #[error("{0}")]
+    Handshake(#[from] HandshakeError),
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("the certificate names no gateway")]
@@ -47,6 +46,18 @@ enum Ended {
     NotLetIn { tenant: String, gateway: String },
     #[error("cannot look the certificate up: {0}")]
     Store(#[from] StoreError),
+}
+
+/// TLS, and then a place among the connected.
+async fn shake(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    slots: Arc<Semaphore>,
+) -> io::Result<(TlsStream<TcpStream>, OwnedSemaphorePermit)> {
+    stream.set_nodelay(true)?;
+    let outer = acceptor.accept(stream).await?;
+    let slot = slots.acquire_owned().await.map_err(io::Error::other)?;
+    Ok((outer, slot))
 }
 
 impl Front {
@@ -58,9 +69,9 @@ impl Front {
     pub async fn accept(self, listener: TcpListener, tls: Arc<rustls::ServerConfig>) {
         let acceptor = TlsAcceptor::from(tls);
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let handshakes = Handshakes::new(HANDSHAKES_MAX);
         let mut connections = JoinSet::new();
         loop {
-            let slot = slots.clone().acquire_owned().await;
             while connections.try_join_next().is_some() {}
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
@@ -70,20 +81,24 @@ impl Front {
                     continue;
                 }
             };
-            let (front, acceptor) = (self.clone(), acceptor.clone());
+            let (front, acceptor, slots) = (self.clone(), acceptor.clone(), slots.clone());
+            let handshake = handshakes.begin();
             connections.spawn(async move {
-                let _slot = slot;
-                if let Err(reason) = front.serve(stream, acceptor).await {
+                let shaken = handshake.finish(HANDSHAKE_MAX, shake(stream, acceptor, slots)).await;
+                let ended = match shaken {
+                    Ok((outer, _slot)) => front.serve(outer).await,
+                    // There may be thousands of them.
+                    Err(HandshakeError::Displaced) => return,
+                    Err(reason) => Err(reason.into()),
+                };
+                if let Err(reason) = ended {
                     tracing::info!(%peer, %reason, "gateway connection ended");
                 }
             });
         }
     }
 
-    async fn serve(&self, stream: TcpStream, acceptor: TlsAcceptor) -> Result<(), Ended> {
-        stream.set_nodelay(true)?;
-        let accepted = timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await;
-        let mut outer = accepted.map_err(|_| Ended::Slow)??;
+    async fn serve(&self, mut outer: TlsStream<TcpStream>) -> Result<(), Ended> {
         let identity = self.identify(&outer).await?;
         let socket = TcpSocket::new_v4()?;
         socket.set_nodelay(true)?;

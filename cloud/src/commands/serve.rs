@@ -9,17 +9,29 @@ use crate::{
     pki::{Authority, CLOUD_NAME, Clients},
 };
 use anyhow::Context;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    allow_descriptors()?;
     let core = Core::new(open_store(&config).await?, config)?;
     let running = start(&core).await?;
     stop_signal().await?;
     tracing::info!("stopping");
     running.stop().await;
     core.db.close().await;
+    Ok(())
+}
+
+/// A gateway takes three descriptors, and shells allow a thousand unless they are asked.
+fn allow_descriptors() -> anyhow::Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).context("cannot raise the limit of open files")?;
+    let descriptors = limit.maximum.map_or_else(|| "unlimited".into(), |it| it.to_string());
+    tracing::debug!(descriptors, "open files");
     Ok(())
 }
 

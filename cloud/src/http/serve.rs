@@ -3,6 +3,7 @@
 //! request, or does not take what it asked for.
 
 use super::dicomweb;
+use crate::handshakes::{HANDSHAKE_MAX, HANDSHAKES_MAX, Handshake, Handshakes};
 use axum::{
     Extension, Router,
     body::{Body, Bytes},
@@ -28,8 +29,8 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::{Instant, Sleep, sleep, timeout, timeout_at},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, Sleep, sleep, timeout_at},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -46,7 +47,7 @@ struct Limits {
 }
 
 const LIMITS: Limits = Limits {
-    handshake: Duration::from_secs(10),
+    handshake: HANDSHAKE_MAX,
     head: Duration::from_secs(30),
     body: BODY_TIME_MAX,
     stall: Duration::from_secs(30),
@@ -62,7 +63,7 @@ pub struct Peer(pub SocketAddr);
 #[derive(Debug, Clone)]
 pub struct PeerCertificate(pub Option<CertificateDer<'static>>);
 
-/// Accepts for ever; further connections than `connections_max` wait in the kernel's queue.
+/// Accepts for ever; further connections than `connections_max` wait like those in their handshake.
 /// Dropping the future closes the listener and every connection.
 pub async fn serve(
     listener: TcpListener,
@@ -93,9 +94,9 @@ async fn serve_within(
     let acceptor = tls.map(TlsAcceptor::from);
     let router = router.layer(middleware::from_fn_with_state(limits.body, limit_body_time));
     let slots = Arc::new(Semaphore::new(connections_max));
+    let handshakes = Handshakes::new(HANDSHAKES_MAX);
     let mut connections = tokio::task::JoinSet::new();
     loop {
-        let slot = slots.clone().acquire_owned().await;
         while connections.try_join_next().is_some() {}
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -106,39 +107,53 @@ async fn serve_within(
                 continue;
             }
         };
-        let (acceptor, router) = (acceptor.clone(), router.clone());
+        let (acceptor, slots) = (acceptor.clone(), slots.clone());
+        let router = router.clone().layer(Extension(Peer(peer)));
+        let handshake = handshakes.begin();
         connections.spawn(async move {
-            let _slot = slot;
-            if let Err(error) = accept_one(limits, stream, peer, acceptor, router).await {
+            let served = async {
+                // Without it a live event waits until the page has acknowledged the one before.
+                stream.set_nodelay(true)?;
+                match acceptor {
+                    Some(tls) => serve_tls(limits, (stream, handshake), &tls, &slots, router).await,
+                    None => {
+                        let slot = handshake.finish(limits.handshake, place(&slots)).await?;
+                        serve_one(limits, stream, router, slot).await
+                    }
+                }
+            };
+            if let Err(error) = served.await {
                 tracing::debug!(%peer, %error, "connection ended");
             }
         });
     }
 }
 
-async fn accept_one(
-    limits: Limits,
-    stream: TcpStream,
-    peer: SocketAddr,
-    acceptor: Option<TlsAcceptor>,
-    router: Router,
-) -> anyhow::Result<()> {
-    // Without it a live event waits until the page has acknowledged the one before.
-    stream.set_nodelay(true)?;
-    let router = router.layer(Extension(Peer(peer)));
-    match acceptor {
-        Some(acceptor) => {
-            let stream = timeout(limits.handshake, acceptor.accept(stream)).await??;
-            let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-            let shown = PeerCertificate(shown.map(|it| it.clone().into_owned()));
-            let router = router.layer(Extension(shown));
-            serve_one(limits, stream, router).await
-        }
-        None => serve_one(limits, stream, router).await,
-    }
+/// A place among the served.
+async fn place(slots: &Arc<Semaphore>) -> io::Result<OwnedSemaphorePermit> {
+    slots.clone().acquire_owned().await.map_err(io::Error::other)
 }
 
-async fn serve_one<S>(limits: Limits, stream: S, router: Router) -> anyhow::Result<()>
+async fn serve_tls(
+    limits: Limits,
+    (stream, handshake): (TcpStream, Handshake),
+    acceptor: &TlsAcceptor,
+    slots: &Arc<Semaphore>,
+    router: Router,
+) -> anyhow::Result<()> {
+    let shaken = async { Ok((acceptor.accept(stream).await?, place(slots).await?)) };
+    let (stream, slot) = handshake.finish(limits.handshake, shaken).await?;
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let shown = PeerCertificate(shown.map(|it| it.clone().into_owned()));
+    serve_one(limits, stream, router.layer(Extension(shown)), slot).await
+}
+
+async fn serve_one<S>(
+    limits: Limits,
+    stream: S,
+    router: Router,
+    _slot: OwnedSemaphorePermit,
+) -> anyhow::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -253,7 +268,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
 mod tests {
     use super::*;
     use axum::routing::{get, post};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        time::timeout,
+    };
 
     const SHORT: Duration = Duration::from_millis(200);
     const PATIENCE: Duration = Duration::from_secs(20);

@@ -121,8 +121,12 @@ impl Sender {
     pub async fn offer_response(&self, offer: &InstanceOffer) -> reqwest::Response {
         self.client.post(&self.base).json(offer).send().await.unwrap()
     }
+    /// Offers, again if the connection was one that the cloud just closed behind a refusal.
     pub async fn offer(&self, offer: &InstanceOffer) -> Answer {
-        self.try_offer(offer).await.unwrap()
+        match self.try_offer(offer).await {
+            Err(error) if error.is_request() => self.try_offer(offer).await.unwrap(),
+            answer => answer.unwrap(),
+        }
     }
     pub async fn part(&self, sha256: Sha256, offset: u64, bytes: &[u8]) -> Answer {
         self.part_as(sha256, offset, bytes, Sha256::of(bytes)).await
