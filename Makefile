@@ -2,6 +2,7 @@
 #
 #   make demo              the simulated clinic, until you press Ctrl-C
 #   make demo ARGS=--once  one patient through every instrument; exit 0 if every value was filed
+#   make demo ARGS=outage  one clinic without internet for a simulated day; both sides count the same
 #   make test              installs what the tests need and runs all of them
 #   make package           the gateway's Debian package into target/package (release build)
 #   make check             format, lints, documentation, dependencies

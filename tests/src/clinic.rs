@@ -102,7 +102,7 @@ impl Clinic {
         let mut cloud =
             Cloud::new(&folder.path().join("cloud"), &Setup { store_url, broker_port })?;
         set_up(&cloud, lanes)?;
-        import_schedule(&cloud, &self::patients(patients))?;
+        import_schedule(&cloud, LOCATION, &self::patients(patients))?;
         let mosquitto = match broker_port {
             Some(port) => Some(start_mosquitto(&cloud, port).await?),
             None => None,
@@ -163,8 +163,13 @@ impl Clinic {
     pub async fn add_gateway(&mut self, id: &str, stations: Vec<Station>) -> Result<()> {
         let links: Vec<Link> = stations.iter().map(|station| station.link.clone()).collect();
         let gateway = self.enrolled_gateway(id, links)?;
-        self.gateways.push(gateway);
         self.stations.extend(stations);
+        self.start_gateway(gateway).await
+    }
+
+    /// Starts a gateway that is enrolled and waits until it is online.
+    pub async fn start_gateway(&mut self, gateway: Gateway) -> Result<()> {
+        self.gateways.push(gateway);
         let gateway = self.gateways.last_mut().context("a gateway was just added")?;
         gateway.start().await?;
         gateway.process()?.says("online", wait::USUAL_MAX).await
@@ -172,20 +177,33 @@ impl Clinic {
 
     /// A gateway in whose lanes an OCT stands: link `oct-1`, AE title `OCT`, in the first lane.
     pub async fn add_imaging_gateway(&mut self, id: &str) -> Result<Imager> {
+        let (imager, gateway) = self.enrolled_imaging_gateway(id)?;
+        self.start_gateway(gateway).await?;
+        Ok(imager)
+    }
+
+    /// The same, not started.
+    pub fn enrolled_imaging_gateway(&self, id: &str) -> Result<(Imager, Gateway)> {
         let [port] = net::free_ports()?;
         let imagers = vec![("oct-1".into(), "lane-1".into(), "OCT".into())];
         let mut gateway = self.enrolled_gateway(id, vec![])?;
         gateway.let_call(Imaging { port, imagers })?;
-        self.gateways.push(gateway);
-        let gateway = self.gateways.last_mut().context("a gateway was just added")?;
-        gateway.start().await?;
-        gateway.process()?.says("online", wait::USUAL_MAX).await?;
-        Ok(Imager { ae: "OCT".into(), gateway_port: port })
+        Ok((Imager { ae: "OCT".into(), gateway_port: port }, gateway))
     }
 
-    /// A gateway with a certificate that is not started.
+    /// A gateway of the first location with a certificate that is not started.
     pub fn enrolled_gateway(&self, id: &str, links: Vec<Link>) -> Result<Gateway> {
-        let claim = self.claim(id)?;
+        self.enrolled_gateway_at(LOCATION, id, links)
+    }
+
+    /// The same, at another location.
+    pub fn enrolled_gateway_at(
+        &self,
+        location: &str,
+        id: &str,
+        links: Vec<Link>,
+    ) -> Result<Gateway> {
+        let claim = self.claim_at(location, id)?;
         let gateway = Gateway::new(&self.folder.path().join(id), id, links)?;
         gateway.enrol(self.cloud.endpoint_port(), &claim)?;
         Ok(gateway)
@@ -193,8 +211,12 @@ impl Clinic {
 
     /// Announces a gateway to the cloud and gets its claim code.
     pub fn claim(&self, id: &str) -> Result<Claim> {
+        self.claim_at(LOCATION, id)
+    }
+
+    fn claim_at(&self, location: &str, id: &str) -> Result<Claim> {
         let name = format!("Gateway {id}");
-        let args = ["admin", "gateway", "add", TENANT, id, "--location", LOCATION];
+        let args = ["admin", "gateway", "add", TENANT, id, "--location", location];
         let added = self.cloud.run_json(&[&args[..], &["--name", &name, "--json"]].concat())?;
         let text = |key: &str| {
             let value = added.get(key).and_then(serde_json::Value::as_str);
@@ -230,9 +252,19 @@ impl Clinic {
         Ok(())
     }
 
+    /// A second location with lanes of its own.
+    pub fn add_location(&self, id: &str, name: &str, lanes: &[&str]) -> Result<()> {
+        add_location(&self.cloud, (id, name), lanes)
+    }
+
     /// Brings more visits of today in.
     pub fn schedule(&self, patients: &[Patient]) -> Result<()> {
-        import_schedule(&self.cloud, patients)
+        self.schedule_at(LOCATION, patients)
+    }
+
+    /// The same, at another location.
+    pub fn schedule_at(&self, location: &str, patients: &[Patient]) -> Result<()> {
+        import_schedule(&self.cloud, location, patients)
     }
 
     /// A client that the technician has signed in with.
@@ -246,13 +278,7 @@ impl Clinic {
 
 fn set_up(cloud: &Cloud, lanes: &[&str]) -> Result<()> {
     cloud.run(&["admin", "tenant", "add", TENANT, "--name", "Acme Eye Care"])?;
-    let location = ["admin", "location", "add", TENANT, LOCATION, "--name", "Main street"];
-    cloud.run(&[&location[..], &["--time-zone", "UTC"]].concat())?;
-    for lane in lanes {
-        let name = format!("Lane {}", lane.trim_start_matches("lane-"));
-        let args = ["admin", "lane", "add", TENANT, lane, "--location", LOCATION, "--name", &name];
-        cloud.run(&args)?;
-    }
+    add_location(cloud, (LOCATION, "Main street"), lanes)?;
     for (login, role) in [
         ("technician", "technician"),
         ("colleague", "technician"),
@@ -267,7 +293,18 @@ fn set_up(cloud: &Cloud, lanes: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn import_schedule(cloud: &Cloud, patients: &[Patient]) -> Result<()> {
+fn add_location(cloud: &Cloud, (id, name): (&str, &str), lanes: &[&str]) -> Result<()> {
+    let location = ["admin", "location", "add", TENANT, id, "--name", name];
+    cloud.run(&[&location[..], &["--time-zone", "UTC"]].concat())?;
+    for lane in lanes {
+        let name = format!("Lane {}", lane.trim_start_matches("lane-"));
+        let args = ["admin", "lane", "add", TENANT, lane, "--location", id, "--name", &name];
+        cloud.run(&args)?;
+    }
+    Ok(())
+}
+
+fn import_schedule(cloud: &Cloud, location: &str, patients: &[Patient]) -> Result<()> {
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let mut csv = String::from(
         "appointment_key,location,scheduled_at,chart_number,\
@@ -278,7 +315,8 @@ fn import_schedule(cloud: &Cloud, patients: &[Patient]) -> Result<()> {
         let (hour, minute) = (8 + index / 6 % 10, index % 6 * 10);
         writeln!(
             csv,
-            "{today}-{chart_number},{LOCATION},{today}T{hour:02}:{minute:02},{chart_number},\
+            "{today}-{location}-{chart_number},{location},{today}T{hour:02}:{minute:02},\
+             {chart_number},\
              {family_name},{given_name},{birth_date},Check-up"
         )?;
     }

@@ -139,6 +139,15 @@ impl Gateway {
         Ok(())
     }
 
+    /// Makes the gateway reach the cloud by other ports of this machine: ones that can be cut.
+    pub fn reach_cloud_by(&self, broker_port: u16, endpoint_port: u16) -> Result<()> {
+        let file = self.data_dir().join("identity").join("identity.json");
+        let mut identity: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
+        identity["broker_url"] = format!("mqtts://localhost:{broker_port}").into();
+        identity["cloud_url"] = format!("https://localhost:{endpoint_port}").into();
+        Ok(fs::write(file, identity.to_string())?)
+    }
+
     /// The certificate that enrolment left, for a bare client in the gateway's name.
     pub fn identity(&self) -> Result<Identity> {
         let file = |name: &str| self.data_dir().join("identity").join(name);

@@ -14,6 +14,24 @@ pub struct Filed {
     pub place: String,
 }
 
+impl Filed {
+    /// Whether this is what the instrument on that link printed.
+    pub fn is_print(&self, link: &str, print: &Print) -> bool {
+        match &self.envelope.body {
+            Body::Reading(reading) => {
+                reading.link.as_str() == link && print.is_raw(&reading.raw.bytes)
+            }
+            Body::Capture(_) | Body::Event(_) | Body::ProcedureStep(_) => false,
+        }
+    }
+
+    /// Fails with the first value that is not what the instrument sent.
+    pub fn check(&self, print: &Print) -> Result<()> {
+        let Body::Reading(reading) = &self.envelope.body else { bail!("it is no reading") };
+        print.check(&reading.decoded.measurements)
+    }
+}
+
 /// A reading by where it came from and the instrument's own number.
 pub type Number = (String, String);
 
@@ -61,22 +79,15 @@ impl Ledger {
     /// Waits until a print is filed, and checks every value against what the instrument sent.
     pub async fn wait_filed(&self, link: &str, print: &Print) -> Result<()> {
         let what = format!("print {} of {link} to be filed", print.number);
-        let is_print = |filed: &Filed| match &filed.envelope.body {
-            Body::Reading(reading) => {
-                reading.link.as_str() == link && print.is_raw(&reading.raw.bytes)
-            }
-            Body::Capture(_) | Body::Event(_) | Body::ProcedureStep(_) => false,
-        };
         let times = wait::until(&what, wait::USUAL_MAX, async || {
             let all = self.readings().await?.into_values().flatten();
-            let times: Vec<Filed> = all.filter(is_print).collect();
+            let times: Vec<Filed> = all.filter(|it| it.is_print(link, print)).collect();
             Ok((!times.is_empty()).then_some(times))
         })
         .await?;
         let count = times.len();
         ensure!(count == 1, "print {} of {link} is filed {count} times", print.number);
-        let Body::Reading(reading) = &times[0].envelope.body else { bail!("it is no reading") };
-        print.check(&reading.decoded.measurements)
+        times[0].check(print)
     }
 
     /// How many documents of a kind are filed: `reading`, `capture`, `event`.

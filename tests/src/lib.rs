@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod mosquitto;
 pub mod mqtt;
 pub mod net;
+pub mod outage;
 pub mod person;
 pub mod postgres;
 pub mod practice;

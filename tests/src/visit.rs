@@ -67,7 +67,12 @@ impl Shown {
 
 /// Today's visits, in the order of the schedule.
 pub async fn schedule(http: &Http) -> Result<Vec<Encounter>> {
-    let encounters = http.get(&format!("/api/v1/schedule?location={LOCATION}")).await?;
+    schedule_at(http, LOCATION).await
+}
+
+/// The same, of another location.
+pub async fn schedule_at(http: &Http, location: &str) -> Result<Vec<Encounter>> {
+    let encounters = http.get(&format!("/api/v1/schedule?location={location}")).await?;
     let encounters = encounters.as_array().context("the schedule is a list")?;
     encounters
         .iter()
@@ -131,7 +136,12 @@ pub async fn readings(http: &Http, encounter: &Encounter) -> Result<Vec<Shown>> 
 
 /// What waits at the location for a person to say whose it is.
 pub async fn waiting(http: &Http) -> Result<Vec<Shown>> {
-    let readings = http.get(&format!("/api/v1/waiting?location={LOCATION}")).await?;
+    waiting_at(http, LOCATION).await
+}
+
+/// The same, at another location.
+pub async fn waiting_at(http: &Http, location: &str) -> Result<Vec<Shown>> {
+    let readings = http.get(&format!("/api/v1/waiting?location={location}")).await?;
     readings.as_array().context("readings are a list")?.iter().map(Shown::parse).collect()
 }
 

@@ -8,6 +8,7 @@ use chiasm_testbed::{
     gateway::Endpoint,
     http::Http,
     imager::{self, Imager},
+    outage,
     station::Print,
     stats::millis,
     story,
@@ -24,9 +25,11 @@ use std::{
 /// Plays a clinic with the real programs.
 #[derive(Debug, Parser)]
 struct Args {
+    /// What to play; without it a day in fast motion.
+    mode: Option<Mode>,
     /// One patient through every instrument: compares every value filed with every value sent,
     /// prints the table, and exits with 0 if all are there and right, with 1 otherwise.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "mode")]
     once: bool,
     /// With --once: leave the clinic running afterwards, to look at the pages.
     #[arg(long, requires = "once")]
@@ -41,6 +44,13 @@ struct Args {
     /// Seconds between two prints.
     #[arg(long, default_value_t = 1.0)]
     pause: f64,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Mode {
+    /// The internet of one clinic is cut for a simulated day; exits with 0 if afterwards the numbers
+    /// of gateways and cloud agree, and every print is filed once, as it was sent.
+    Outage,
 }
 
 fn main() -> ExitCode {
@@ -58,6 +68,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(Mode::Outage) = args.mode {
+        outage::play(args.patients).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let started = Instant::now();
     let neighbours = if args.large { Neighbours::ALL } else { Neighbours::NONE };
     println!("starting a cloud, gateways, an instrument of every kind and an OCT …");

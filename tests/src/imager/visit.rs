@@ -46,13 +46,8 @@ fn study_of(encounter: &Encounter) -> Result<String> {
     Ok(format!("2.25.{}", id.as_u128()))
 }
 
-/// Takes a volume of one eye and sends it; returns when the exam has it.
-pub async fn take(
-    imager: &Imager,
-    http: &Http,
-    patient: &Scheduled,
-    eye: &'static str,
-) -> Result<Filed> {
+/// A volume of one eye, as a file; nothing is sent.
+pub async fn volume(patient: &Scheduled, eye: &'static str) -> Result<Vec<u8>> {
     let now = jiff::Timestamp::now().strftime("%Y%m%d%H%M%S").to_string();
     let taken = Taken {
         eye,
@@ -63,11 +58,19 @@ pub async fn take(
         birth_date: patient.birth_date.clone(),
         oedema_mm: 0.0,
     };
-    let file = tokio::task::spawn_blocking({
-        let name = patient.patient_name.clone();
-        move || taken.volume(VOLUME).text(0x0010_0010, "PN", &name).file(EXPLICIT)
-    });
-    let file = file.await?;
+    let name = patient.patient_name.clone();
+    let made = move || taken.volume(VOLUME).text(0x0010_0010, "PN", &name).file(EXPLICIT);
+    Ok(tokio::task::spawn_blocking(made).await?)
+}
+
+/// Takes a volume of one eye and sends it; returns when the exam has it.
+pub async fn take(
+    imager: &Imager,
+    http: &Http,
+    patient: &Scheduled,
+    eye: &'static str,
+) -> Result<Filed> {
+    let file = volume(patient, eye).await?;
     let len_bytes = file.len();
     let before = instances(http, patient).await?;
     let began = Instant::now();
@@ -81,7 +84,8 @@ pub async fn take(
     Ok(Filed { len_bytes, stored_after, filed_after: began.elapsed() })
 }
 
-async fn instances(http: &Http, patient: &Scheduled) -> Result<usize> {
+/// How many instances of a patient's study the cloud has.
+pub async fn instances(http: &Http, patient: &Scheduled) -> Result<usize> {
     let path = format!("/dicomweb/instances?StudyInstanceUID={}", patient.study_instance_uid);
     let found = http.get(&path).await?;
     Ok(found.as_array().map_or(0, Vec::len))
