@@ -26,6 +26,7 @@ fi
 need gcc cc
 need libc6-dev cc
 need mosquitto mosquitto
+need iproute2 tc
 # Not by storescu: pynetdicom has a program of that name.
 need dcmtk dcmdump
 need npm npm

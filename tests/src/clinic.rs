@@ -9,6 +9,7 @@ use crate::{
     instrument::Attachment,
     mosquitto::{Certificates, Mosquitto},
     net,
+    network::{CLOUD_HOST, Cable},
     postgres::Postgres,
     process,
     station::{self, Station, Wire},
@@ -91,6 +92,22 @@ impl Clinic {
         lanes: &[&str],
         patients: usize,
     ) -> Result<Self> {
+        Self::open_at(parent, neighbours, None, lanes, patients).await
+    }
+
+    /// With a cloud that gateways in networks of their own reach.
+    pub async fn open_in_network(lanes: &[&str], patients: usize) -> Result<Self> {
+        let (parent, host) = (std::env::temp_dir(), Some(CLOUD_HOST.to_owned()));
+        Self::open_at(&parent, Neighbours::NONE, host, lanes, patients).await
+    }
+
+    async fn open_at(
+        parent: &Path,
+        neighbours: Neighbours,
+        host: Option<String>,
+        lanes: &[&str],
+        patients: usize,
+    ) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("chiasm-clinic-").tempdir_in(parent)?;
         let postgres = if neighbours.postgres { Some(Postgres::start().await?) } else { None };
         let store_url = match &postgres {
@@ -100,7 +117,7 @@ impl Clinic {
         let [broker_port] = net::free_ports()?;
         let broker_port = neighbours.mosquitto.then_some(broker_port);
         let mut cloud =
-            Cloud::new(&folder.path().join("cloud"), &Setup { store_url, broker_port })?;
+            Cloud::new(&folder.path().join("cloud"), &Setup { store_url, broker_port, host })?;
         set_up(&cloud, lanes)?;
         import_schedule(&cloud, LOCATION, &self::patients(patients))?;
         let mosquitto = match broker_port {
@@ -163,6 +180,24 @@ impl Clinic {
     pub async fn add_gateway(&mut self, id: &str, stations: Vec<Station>) -> Result<()> {
         let links: Vec<Link> = stations.iter().map(|station| station.link.clone()).collect();
         let gateway = self.enrolled_gateway(id, links)?;
+        self.stations.extend(stations);
+        self.start_gateway(gateway).await
+    }
+
+    /// The same in a network of its own, at the end of a cable.
+    pub async fn add_gateway_behind(
+        &mut self,
+        cable: &Cable,
+        id: &str,
+        stations: Vec<Station>,
+    ) -> Result<()> {
+        let links: Vec<Link> = stations.iter().map(|station| station.link.clone()).collect();
+        let claim = self.claim(id)?;
+        let mut gateway = Gateway::new(&self.folder.path().join(id), id, links)?;
+        gateway.move_into(&cable.namespace);
+        let (broker, endpoint) = (self.cloud.broker_port(), self.cloud.endpoint_port());
+        gateway.enrol_at(CLOUD_HOST, endpoint, &claim)?;
+        gateway.reach_cloud_by(CLOUD_HOST, broker, endpoint)?;
         self.stations.extend(stations);
         self.start_gateway(gateway).await
     }

@@ -23,6 +23,8 @@ pub struct Setup {
     pub store_url: Option<String>,
     /// Broker elsewhere; the embedded one if absent.
     pub broker_port: Option<u16>,
+    /// An address of this machine beside loopback by which gateways reach it.
+    pub host: Option<String>,
 }
 
 /// A cloud core. Dropped, it is killed.
@@ -47,15 +49,17 @@ impl Cloud {
         let default_url = || format!("sqlite:{}", data.join("chiasm.db").display());
         let store_url = setup.store_url.clone().unwrap_or_else(default_url);
         let broker_port = setup.broker_port.unwrap_or(own_broker_port);
+        let at = if setup.host.is_some() { "0.0.0.0" } else { "127.0.0.1" };
+        let host = setup.host.as_ref().map(|host| format!(", \"{host}\"")).unwrap_or_default();
         let broker = match setup.broker_port {
             Some(port) => format!("url = \"mqtts://localhost:{port}\""),
-            None => format!("listen = \"127.0.0.1:{broker_port}\""),
+            None => format!("listen = \"{at}:{broker_port}\""),
         };
         let text = format!(
             "data_dir = \"{}\"\n\n\
              [http]\nlisten = \"127.0.0.1:{http_port}\"\n\n\
-             [gateway_endpoint]\nlisten = \"127.0.0.1:{endpoint_port}\"\n\
-             names = [\"localhost\", \"127.0.0.1\"]\n\n\
+             [gateway_endpoint]\nlisten = \"{at}:{endpoint_port}\"\n\
+             names = [\"localhost\", \"127.0.0.1\"{host}]\n\n\
              [store]\nurl = \"{store_url}\"\n\n\
              [broker]\n{broker}\n",
             data.display()

@@ -50,6 +50,8 @@ pub struct Gateway {
     log: PathBuf,
     links: Vec<Link>,
     imaging: Option<Imaging>,
+    /// Where it runs, if not in the network of this machine.
+    namespace: Option<String>,
     process: Option<Process>,
 }
 
@@ -64,6 +66,7 @@ impl Gateway {
             log: story::new_log(id)?,
             links,
             imaging: None,
+            namespace: None,
             process: None,
         };
         fs::write(gateway.config_path(), gateway.config_text()?)?;
@@ -118,7 +121,14 @@ impl Gateway {
     }
 
     pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = match &self.namespace {
+            None => Command::new(&self.program),
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(&self.program);
+                command
+            }
+        };
         command.arg("--config").arg(self.config_path()).env("CHIASM_LOG", LOG);
         command
     }
@@ -132,19 +142,29 @@ impl Gateway {
 
     /// Gets the gateway's certificate with a claim code.
     pub fn enrol(&self, endpoint_port: u16, claim: &Claim) -> Result<()> {
-        let cloud = format!("https://localhost:{endpoint_port}");
+        self.enrol_at("localhost", endpoint_port, claim)
+    }
+
+    /// The same, with the cloud by another name.
+    pub fn enrol_at(&self, host: &str, endpoint_port: u16, claim: &Claim) -> Result<()> {
+        let cloud = format!("https://{host}:{endpoint_port}");
         let authority = claim.authority_sha256.as_str();
         let code = claim.code.as_str();
         self.run(&["enrol", "--cloud", &cloud, "--authority-sha256", authority, "--code", code])?;
         Ok(())
     }
 
-    /// Makes the gateway reach the cloud by other ports of this machine: ones that can be cut.
-    pub fn reach_cloud_by(&self, broker_port: u16, endpoint_port: u16) -> Result<()> {
+    /// Puts every further command of it into a network of its own.
+    pub fn move_into(&mut self, namespace: &str) {
+        self.namespace = Some(namespace.into());
+    }
+
+    /// Makes the gateway reach the cloud by other ports or another name.
+    pub fn reach_cloud_by(&self, host: &str, broker_port: u16, endpoint_port: u16) -> Result<()> {
         let file = self.data_dir().join("identity").join("identity.json");
         let mut identity: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
-        identity["broker_url"] = format!("mqtts://localhost:{broker_port}").into();
-        identity["cloud_url"] = format!("https://localhost:{endpoint_port}").into();
+        identity["broker_url"] = format!("mqtts://{host}:{broker_port}").into();
+        identity["cloud_url"] = format!("https://{host}:{endpoint_port}").into();
         Ok(fs::write(file, identity.to_string())?)
     }
 

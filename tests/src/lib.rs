@@ -8,6 +8,7 @@
 //! | [`ward`] | a clinic to try bad input in |
 //! | [`wait`], [`net`] | conditions, free ports |
 //! | [`pty`] | serial lines |
+//! | [`cut`], [`network`] | connections and networks that break off |
 //! | [`postgres`], [`mosquitto`] | the neighbours that a larger installation has |
 
 pub mod bench;
@@ -23,6 +24,7 @@ pub mod ledger;
 pub mod mosquitto;
 pub mod mqtt;
 pub mod net;
+pub mod network;
 pub mod outage;
 pub mod person;
 pub mod postgres;

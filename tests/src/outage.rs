@@ -98,11 +98,11 @@ impl Day {
         let stations = attach(&clinic, "lane-1", &NORTH_MODELS).await?;
         let links = stations.iter().map(|station| station.link.clone()).collect();
         let gateway = clinic.enrolled_gateway(NORTH, links)?;
-        gateway.reach_cloud_by(ports.0, ports.1)?;
+        gateway.reach_cloud_by("localhost", ports.0, ports.1)?;
         clinic.stations.extend(stations);
         clinic.start_gateway(gateway).await?;
         let (imager, gateway) = clinic.enrolled_imaging_gateway(NORTH_IMAGING)?;
-        gateway.reach_cloud_by(ports.0, ports.1)?;
+        gateway.reach_cloud_by("localhost", ports.0, ports.1)?;
         clinic.start_gateway(gateway).await?;
 
         clinic.add_location(SOUTH_LOCATION, "South street", &[SOUTH_LANE])?;

@@ -43,7 +43,7 @@ struct Site {
 impl Site {
     async fn start(store_url: Option<String>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let mut cloud = Cloud::new(folder.path(), &Setup { store_url, broker_port: None })?;
+        let mut cloud = Cloud::new(folder.path(), &Setup { store_url, ..Setup::default() })?;
         let mut world = World::new(cloud.store_url(), &cloud.data_dir()).await;
         let visits = world.day().await;
         world.core.db.close().await;

@@ -6,6 +6,6 @@ use chiasm_testbed::{outage, story::story};
 #[test]
 fn i4_a_day_without_internet_and_both_sides_count_the_same() {
     /// A print of each instrument for every patient.
-    const PATIENTS: usize = 24;
+    const PATIENTS: usize = 12;
     story("outage", outage::play(PATIENTS));
 }

@@ -98,7 +98,7 @@ async fn of_size(kind: Kind, much: Much, folder: &Path) -> Result<(Times, Vec<Fi
         Kind::Sqlite => None,
     };
     let url = postgres.as_ref().map(|it| it.create_database("much")).transpose()?;
-    let mut cloud = Cloud::new(dir.path(), &Setup { store_url: url, broker_port: None })?;
+    let mut cloud = Cloud::new(dir.path(), &Setup { store_url: url, ..Setup::default() })?;
     cloud.run(&["admin", "tenant", "add", TENANT, "--name", "Acme Eye Care"])?;
     let mut user = cloud.command();
     user.args(["admin", "user", "add", TENANT, "doctor", "--role", "doctor", "--name", "Doctor"]);
