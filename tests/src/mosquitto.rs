@@ -12,6 +12,10 @@ use std::{
     process::Command,
 };
 
+/// What is deployed: only port and paths are others here.
+const CONFIG: &str = include_str!("../../deploy/broker/mosquitto/mosquitto.conf");
+const ACL: &str = include_str!("../../deploy/broker/mosquitto/acl");
+
 /// A broker. Dropped, it is killed.
 pub struct Mosquitto {
     process: Option<Process>,
@@ -39,38 +43,21 @@ impl Mosquitto {
         self.port
     }
 
-    pub async fn start(folder: &Path, port: u16, certificates: &Certificates<'_>) -> Result<Self> {
+    pub async fn start(folder: &Path, port: u16, it: &Certificates<'_>) -> Result<Self> {
         let config = folder.join("mosquitto.conf");
         let acl = folder.join("mosquitto.acl");
-        // `%u` is the certificate's common name, `tenant/gateway`.
-        let rules = format!(
-            "user {}\ntopic readwrite chiasm/#\n\n\
-             pattern write chiasm/v1/%u/up/+\n\
-             pattern write chiasm/v1/%u/state\n\
-             pattern read chiasm/v1/%u/down/+\n",
-            certificates.cloud_name
-        );
-        fs::write(&acl, rules)?;
-        let text = format!(
-            "per_listener_settings false\n\
-             persistence false\n\
-             set_tcp_nodelay true\n\
-             max_inflight_messages 1000\n\
-             max_queued_messages 0\n\
-             max_packet_size 1048576\n\
-             acl_file {}\n\
-             listener {port} 127.0.0.1\n\
-             allow_anonymous false\n\
-             cafile {}\n\
-             certfile {}\n\
-             keyfile {}\n\
-             require_certificate true\n\
-             use_identity_as_username true\n",
-            acl.display(),
-            certificates.authority.display(),
-            certificates.certificate.display(),
-            certificates.key.display(),
-        );
+        fs::write(&acl, ACL.replace("user chiasm-cloud\n", &format!("user {}\n", it.cloud_name)))?;
+        let mut text = CONFIG.replace("listener 8883\n", &format!("listener {port} 127.0.0.1\n"));
+        for (deployed, ours) in [
+            ("authority.pem", it.authority),
+            ("broker.pem", it.certificate),
+            ("broker.key", it.key),
+            ("acl", &acl),
+        ] {
+            let deployed = format!("/etc/mosquitto/chiasm/{deployed}\n");
+            anyhow::ensure!(text.contains(&deployed), "mosquitto.conf names no {deployed}");
+            text = text.replace(&deployed, &format!("{}\n", ours.display()));
+        }
         fs::write(&config, text + stay_root())?;
         let log = story::new_log("mosquitto")?;
         let mut broker = Self { process: None, port, config, log };

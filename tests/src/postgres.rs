@@ -2,10 +2,11 @@
 
 use crate::{
     net,
-    process::{self, Process},
-    wait,
+    process::{self, Process, STOP_MAX},
+    story, wait,
 };
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 use std::{
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
@@ -19,7 +20,8 @@ pub const OWNER: &str = "chiasm";
 
 /// A running cluster. Dropped, it is killed and its folder removed.
 pub struct Postgres {
-    server: Process,
+    server: Option<Process>,
+    log: PathBuf,
     port: u16,
     programs: PathBuf,
     user: Option<User>,
@@ -47,22 +49,36 @@ impl Postgres {
         initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]);
         process::output(with_arg(initdb, "--pgdata", &data))?;
         let [port] = net::free_ports()?;
-        let mut server = command(&programs.join("postgres"), folder.path(), user);
-        server.arg("-D").arg(&data).arg("-p").arg(port.to_string());
-        server.arg("-k").arg(folder.path()).args(["-h", "127.0.0.1"]);
-        let server = Process::start("postgres", server)?;
-        let mut cluster = Self { server, port, programs, user, folder };
-        cluster.answers().await?;
+        let log = story::new_log("postgres")?;
+        let mut cluster = Self { server: None, log, port, programs, user, folder };
+        cluster.start_again().await?;
         cluster.sql("postgres", &format!("CREATE ROLE {OWNER} LOGIN CREATEDB"))?;
         Ok(cluster)
     }
 
-    async fn answers(&mut self) -> Result<()> {
+    /// Ends every process of it at once, without a word to its clients; what was not committed is
+    /// gone.
+    pub async fn crash(&mut self) -> Result<()> {
+        let mut server = self.server.take().context("PostgreSQL is not running")?;
+        server.signal(Signal::QUIT)?;
+        server.exit(STOP_MAX).await?;
+        Ok(())
+    }
+
+    /// Starts the server and waits until it has recovered.
+    pub async fn start_again(&mut self) -> Result<()> {
+        let folder = self.folder.path();
+        let mut server = command(&self.programs.join("postgres"), folder, self.user);
+        server.arg("-D").arg(folder.join("data")).arg("-p").arg(self.port.to_string());
+        server.arg("-k").arg(folder).args(["-h", "127.0.0.1"]);
+        let mut server = Process::start_with_log("postgres", server, self.log.clone())?;
         wait::until("PostgreSQL to answer", wait::USUAL_MAX, async || {
-            self.server.check_running()?;
+            server.check_running()?;
             Ok(self.sql("postgres", "SELECT 1").ok().map(drop))
         })
-        .await
+        .await?;
+        self.server = Some(server);
+        Ok(())
     }
 
     /// Makes an empty database of the product's owner and gives its URL.

@@ -59,9 +59,12 @@ impl Process {
 
     /// Asks the process to stop and waits until it has.
     pub async fn stop(&mut self) -> Result<ExitStatus> {
-        let pid = Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, Signal::TERM)?;
+        self.signal(Signal::TERM)?;
         self.exit(STOP_MAX).await
+    }
+
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(rustix::process::kill_process(Pid::from_child(&self.child), signal)?)
     }
 
     /// Waits until the process ends by itself.

@@ -1,5 +1,6 @@
 //! `kill -9` of the gateway in the middle of a transmission, of the cloud in the middle of filing,
-//! of the broker at any moment. Afterwards every reading is filed exactly once.
+//! of the broker at any moment, which comes back empty; and PostgreSQL that ends in the middle of a
+//! batch. Afterwards every reading is filed exactly once.
 //!
 //! What a killed gateway had read from the line and not yet written down is gone with it; a
 //! technician sees nothing on the screen and prints again. So does this test, but only once the
@@ -28,6 +29,8 @@ use std::{
 
 /// Kills of one run, unless the environment says otherwise.
 const KILLS: u32 = 200;
+/// And with PostgreSQL, which takes its time to recover.
+const KILLS_WITH_POSTGRES: u32 = 20;
 /// How long nothing may come of a print, with everything running and nothing waiting, before it is
 /// taken for lost and made again. Longer than any driver waits for the rest of a frame.
 const REST: Duration = Duration::from_secs(5);
@@ -44,6 +47,7 @@ enum Victim {
     Gateway,
     Cloud,
     Broker,
+    Database,
 }
 
 impl Victim {
@@ -51,7 +55,7 @@ impl Victim {
     fn delay_max(self) -> Duration {
         Duration::from_millis(match self {
             Victim::Gateway => 60,
-            Victim::Cloud | Victim::Broker => 120,
+            Victim::Cloud | Victim::Broker | Victim::Database => 120,
         })
     }
 }
@@ -65,11 +69,20 @@ struct Tally {
 
 #[test]
 fn every_reading_is_filed_exactly_once_through_two_hundred_kills() {
+    through(KILLS, false);
+}
+
+#[test]
+fn every_reading_is_filed_exactly_once_while_postgresql_is_restarted() {
+    through(KILLS_WITH_POSTGRES, true);
+}
+
+fn through(kills: u32, postgres: bool) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seed = number("CHIASM_SEED").unwrap_or_else(rand::random);
-    let kills = number("CHIASM_KILLS").map_or(KILLS, |kills| u32::try_from(kills).unwrap());
+    let kills = number("CHIASM_KILLS").map_or(kills, |kills| u32::try_from(kills).unwrap());
     show(&format!("CHIASM_SEED={seed} CHIASM_KILLS={kills}\n"));
-    story("kills", run(seed, kills));
+    story("kills", run(seed, kills, postgres));
 }
 
 /// Past the test runner's capture: the numbers are wanted when all is well, too.
@@ -78,10 +91,10 @@ fn show(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-async fn run(seed: u64, kills: u32) -> Result<()> {
+async fn run(seed: u64, kills: u32, postgres: bool) -> Result<()> {
     let started = Instant::now();
     let mut rng = StdRng::seed_from_u64(seed);
-    let neighbours = Neighbours { postgres: false, mosquitto: true };
+    let neighbours = Neighbours { postgres, mosquitto: true };
     let mut clinic = Clinic::open(neighbours, &["lane-1"], 1).await?;
     let mut stations = Vec::new();
     for model in ["ARK-1a", "LM-7P", "NT-530"] {
@@ -107,6 +120,7 @@ async fn round(
     tally: &mut Tally,
 ) -> Result<()> {
     let victim = match rng.random_range(0..10) {
+        0..4 if clinic.postgres.is_some() => Victim::Database,
         0..5 => Victim::Gateway,
         5..8 => Victim::Cloud,
         _ => Victim::Broker,
@@ -123,7 +137,7 @@ async fn round(
     let strike = async {
         // The moment is the test's randomness, not its synchronisation.
         tokio::time::sleep(delay).await;
-        kill(clinic, victim)
+        kill(clinic, victim).await
     };
     let (played, killed) = tokio::join!(play, strike);
     clinic.stations = stations;
@@ -149,8 +163,9 @@ async fn play_all(stations: &mut [Station], prints: &[Print], seed: u64) -> Resu
     Ok(())
 }
 
-fn kill(clinic: &mut Clinic, victim: Victim) -> Result<()> {
+async fn kill(clinic: &mut Clinic, victim: Victim) -> Result<()> {
     match victim {
+        Victim::Database => clinic.postgres.as_mut().context("there is a database")?.crash().await,
         Victim::Gateway => clinic.gateways[0].kill(),
         Victim::Cloud => clinic.cloud.kill(),
         Victim::Broker => clinic.mosquitto.as_mut().context("there is a broker")?.kill(),
@@ -161,6 +176,9 @@ async fn start_again(clinic: &mut Clinic, victim: Victim) -> Result<()> {
     match victim {
         Victim::Gateway => clinic.restart_gateway(0).await,
         Victim::Cloud => clinic.cloud.start().await,
+        Victim::Database => {
+            clinic.postgres.as_mut().context("there is a database")?.start_again().await
+        }
         Victim::Broker => {
             clinic.mosquitto.as_mut().context("there is a broker")?.start_again().await
         }
