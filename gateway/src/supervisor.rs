@@ -10,6 +10,7 @@ use crate::{
     health::Health,
     instances::Instances,
     link,
+    seal::{self, KeyFileError},
     session::Shared,
     spool::{DatabaseError, OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
     uplink::Uplink,
@@ -39,6 +40,8 @@ pub enum RunError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     #[error(transparent)]
+    Key(#[from] KeyFileError),
+    #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -53,7 +56,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let _lock = lock(&config.data_dir)?;
     let owner = enrol::load(&config.data_dir)?
         .map(|stored| Owner { tenant: stored.identity.tenant, gateway: stored.identity.gateway });
-    let (spool, writer) = Spool::open(&config.data_dir.join("spool"), owner.as_ref()).await?;
+    let key = seal::load_or_make(&config.spool_key)?;
+    let (spool, writer) = Spool::open(&config.data_dir.join("spool"), owner.as_ref(), &key).await?;
     let (sessions, last_readings) = spool.lanes().await?;
     let lanes = Arc::new(Mutex::new(Lanes::new(sessions, last_readings)));
     let health = Health::new(&config.links, &config.data_dir).with_imagers(&config.imagers);

@@ -68,8 +68,9 @@ impl World {
             "data_dir = \"{}\"\n[dicom]\nlisten = \"127.0.0.1:{port}\"\n{imagers}",
             dir.path().display()
         );
-        let config = config::parse(Path::new("test.toml"), &text).unwrap();
-        let (spool, _writer) = Spool::open(&dir.path().join("spool"), None).await.unwrap();
+        let config = config::parse(&dir.path().join("test.toml"), &text).unwrap();
+        let (spool, _writer) =
+            Spool::open(&dir.path().join("spool"), None, &super::key()).await.unwrap();
         let health = Arc::new(Health::new(&[], dir.path()).with_imagers(&config.imagers));
         let shared = Shared {
             spool: spool.clone(),
