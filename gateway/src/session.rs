@@ -12,6 +12,7 @@ use crate::{
     config::Link,
     health::Health,
     journal::{Arrival, JOURNAL_LEN_MAX, Journal, JournalError, Position, Record},
+    seal::Key,
     spool::{Document, Entry, SharedLanes, Spool, SpoolError},
 };
 use chiasm_drivers::{Decoder, Event};
@@ -50,6 +51,8 @@ pub struct Shared {
     pub health: Arc<Health>,
     pub lanes: SharedLanes,
     pub journal_dir: Arc<Path>,
+    /// Seals the journals.
+    pub key: Key,
 }
 
 /// Why a session cannot go on.
@@ -86,7 +89,8 @@ impl Session {
     /// Opens the link's journal and takes up what no document accounts for yet.
     pub async fn open(link: Arc<Link>, shared: Shared) -> Result<Self, SessionError> {
         let position = shared.spool.position(&link.id).await?;
-        let (journal, records) = Journal::open(&shared.journal_dir, &link.id, position)?;
+        let (journal, records) =
+            Journal::open(&shared.journal_dir, &link.id, position, &shared.key)?;
         let consumed = position.map_or(0, |position| position.consumed);
         let decoder = new_decoder(&link);
         let mut session = Self {

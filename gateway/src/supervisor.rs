@@ -63,8 +63,13 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let health = Health::new(&config.links, &config.data_dir).with_imagers(&config.imagers);
     let health = Arc::new(health);
     let journal_dir: Arc<Path> = config.data_dir.join("journal").into();
-    let shared =
-        Shared { spool: spool.clone(), health: health.clone(), lanes: lanes.clone(), journal_dir };
+    let shared = Shared {
+        spool: spool.clone(),
+        health: health.clone(),
+        lanes: lanes.clone(),
+        journal_dir,
+        key: key.clone(),
+    };
     let mut links = JoinSet::new();
     for link in config.links {
         links.spawn(keep_link(Arc::new(link), shared.clone()));

@@ -125,6 +125,7 @@ impl World {
             health: Arc::new(Health::new(&[(*link).clone()], dir)),
             lanes: Arc::new(Mutex::new(Lanes::default())),
             journal_dir: dir.join("journal").into(),
+            key: Key::from_bytes(&[7; 32]),
         };
         let session = Session::open(link, shared).await.unwrap();
         Self { spool, writer, session }

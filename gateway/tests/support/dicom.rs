@@ -77,6 +77,7 @@ impl World {
             health: health.clone(),
             lanes: Arc::new(Mutex::new(Lanes::default())),
             journal_dir: dir.path().join("journal").into(),
+            key: super::key(),
         };
         let lanes = shared.lanes.clone();
         let instances = Instances::open(&dir.path().join("instances")).await.unwrap();
