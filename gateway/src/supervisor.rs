@@ -10,7 +10,7 @@ use crate::{
     health::Health,
     instances::Instances,
     link,
-    seal::{self, KeyFileError},
+    seal::{self, Key, KeyFileError},
     session::Shared,
     spool::{DatabaseError, OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
     uplink::Uplink,
@@ -74,8 +74,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     for link in config.links {
         links.spawn(keep_link(Arc::new(link), shared.clone()));
     }
-    let worklist = WorklistCache::open(&config.data_dir);
-    if let Some(instances) = open_instances(&config.data_dir).await {
+    let worklist = WorklistCache::open(&config.data_dir, &key);
+    if let Some(instances) = open_instances(&config.data_dir, &key).await {
         if let Some(dicom) = config.dicom {
             let (instances, worklist) = (instances.clone(), worklist.clone());
             let tls = Tls::new(dicom.tls.clone(), &config.data_dir);
@@ -141,8 +141,8 @@ async fn finish(
 }
 
 /// Readings go on without images.
-async fn open_instances(data_dir: &Path) -> Option<Instances> {
-    match Instances::open(&data_dir.join("instances")).await {
+async fn open_instances(data_dir: &Path, key: &Key) -> Option<Instances> {
+    match Instances::open(&data_dir.join("instances"), key).await {
         Ok(instances) => Some(instances),
         Err(error) => {
             tracing::error!(%error, "no images are received or sent");

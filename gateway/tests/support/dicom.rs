@@ -80,8 +80,9 @@ impl World {
             key: super::key(),
         };
         let lanes = shared.lanes.clone();
-        let instances = Instances::open(&dir.path().join("instances")).await.unwrap();
-        let worklist = WorklistCache::open(dir.path());
+        let instances =
+            Instances::open(&dir.path().join("instances"), &super::key()).await.unwrap();
+        let worklist = WorklistCache::open(dir.path(), &super::key());
         let dicom = config.dicom.unwrap();
         let tls = Tls::new(dicom.tls.clone(), dir.path());
         let node =
