@@ -73,6 +73,16 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// Data bytes of it.
+    pub fn data_len(&self) -> u64 {
+        match self {
+            Record::Data { bytes, .. } => bytes.len() as u64,
+            Record::End { .. } => 0,
+        }
+    }
+}
+
 /// How far a link's journal is accounted for by documents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Position {

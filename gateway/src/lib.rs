@@ -15,6 +15,7 @@
 //! | [`uplink`] | the connection to the broker, and what to send next |
 //! | [`seal`] | encryption at rest: the key, sealed texts and files |
 //! | [`enrol`] | how a gateway gets its certificate |
+//! | [`wipe`] | how it destroys what it holds, with a signed record |
 //! | [`health`] | what the gateway tells about itself |
 //! | [`clock`] | the only place that reads a clock |
 
@@ -36,3 +37,4 @@ pub mod session;
 pub mod spool;
 pub mod supervisor;
 pub mod uplink;
+pub mod wipe;

@@ -16,7 +16,7 @@
 mod key_file;
 pub mod stream;
 
-pub use key_file::{KEY_FILE, KeyFileError, load, load_or_make};
+pub use key_file::{KEY_FILE, KeyFileError, fresh, load, load_or_make};
 
 use ring::{
     aead::{self, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},

@@ -14,6 +14,7 @@ use crate::{
     session::Shared,
     spool::{DatabaseError, OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
     uplink::Uplink,
+    wipe,
 };
 use rustix::fs::{FlockOperation, flock};
 use std::{
@@ -37,6 +38,11 @@ pub enum RunError {
     DataDir { path: PathBuf, source: std::io::Error },
     #[error("{path} is in use: another gateway runs with the same data_dir")]
     InUse { path: PathBuf },
+    #[error(
+        "this gateway was wiped ({path}); `chiasm-gateway wipe` goes on with it, and once it is \
+         done, enrolling begins anew"
+    )]
+    Wiped { path: PathBuf },
     #[error(transparent)]
     Identity(#[from] IdentityError),
     #[error(transparent)]
@@ -54,6 +60,9 @@ pub enum RunError {
 /// Runs a gateway until it is told to stop.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError> {
     let _lock = lock(&config.data_dir)?;
+    if config.data_dir.join(wipe::RECORD_FILE).exists() {
+        return Err(RunError::Wiped { path: config.data_dir.join(wipe::RECORD_FILE) });
+    }
     let owner = enrol::load(&config.data_dir)?
         .map(|stored| Owner { tenant: stored.identity.tenant, gateway: stored.identity.gateway });
     let key = seal::load_or_make(&config.spool_key)?;
@@ -152,7 +161,7 @@ async fn open_instances(data_dir: &Path, key: &Key) -> Option<Instances> {
 }
 
 /// One gateway per data directory: two would give out the same numbers.
-fn lock(data_dir: &Path) -> Result<File, RunError> {
+pub fn lock(data_dir: &Path) -> Result<File, RunError> {
     let fail = |source| RunError::DataDir { path: data_dir.into(), source };
     std::fs::create_dir_all(data_dir).map_err(fail)?;
     let file = File::create(data_dir.join("lock")).map_err(fail)?;

@@ -75,10 +75,15 @@ fn place(configured: &Path) -> PathBuf {
     credential.filter(|path| path.exists()).unwrap_or_else(|| configured.into())
 }
 
+/// Where a key is written before it gets its name.
+pub fn fresh(path: &Path) -> PathBuf {
+    path.with_extension("key.new")
+}
+
 fn make(path: &Path, bytes: &[u8; KEY_LEN]) -> io::Result<()> {
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let fresh = path.with_extension("key.new");
+    let fresh = fresh(path);
     match fs::remove_file(&fresh) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -206,6 +206,14 @@ impl Spool {
 /// The lanes' binding state, shared by the links and the uplink.
 pub type SharedLanes = Arc<StdMutex<crate::binding::Lanes>>;
 
+/// Reads a link's position in a spool that nobody writes.
+pub async fn inspect_position(dir: &Path, link: &LinkId) -> Result<Option<Position>, SpoolError> {
+    let mut connection = open::open_for_inspection(dir)
+        .await
+        .map_err(|source| SpoolError::Read { what: "be opened", source })?;
+    reader::position(&mut connection, link).await
+}
+
 /// Reads the state of a spool that another process may be writing; changes nothing.
 pub async fn inspect(dir: &Path) -> Result<SpoolState, SpoolError> {
     let mut connection = open::open_for_inspection(dir)
