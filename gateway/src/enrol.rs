@@ -89,6 +89,9 @@ pub async fn enrol(
         certificate_pem: answer.certificate_pem,
         authority_pem: answer.authority_pem,
     };
+    // What cannot be used does not replace what can.
+    Credentials::new(stored.clone())
+        .map_err(|error| EnrolError::Answer { url: cloud.into(), reason: error.to_string() })?;
     store(data_dir, &stored)?;
     Ok(identity)
 }

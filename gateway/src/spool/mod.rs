@@ -19,7 +19,7 @@ mod reader;
 mod writer;
 
 pub use document::{Document, Entry, StoredDocument};
-pub use open::{Again, OpenError, Owner};
+pub use open::{Again, COPIES_MAX, OpenError, Owner};
 pub use sqlx::Error as DatabaseError;
 
 use crate::{journal::Position, seal::Key};

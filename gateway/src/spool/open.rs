@@ -286,6 +286,25 @@ pub enum Again {
     Everything,
 }
 
+/// Copies that are kept of the database as it was before a new epoch. A cloud that goes wrong may make
+/// one begin again and again.
+pub const COPIES_MAX: usize = 4;
+/// How their names end.
+const COPY: &str = "before.set-aside";
+
+/// Forgets the oldest copies. What was damaged and set aside is no copy, and stays.
+fn forget_copies(dir: &Path) -> io::Result<()> {
+    let mut copies = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(COPY) {
+            copies.push(path);
+        }
+    }
+    copies.sort();
+    copies.iter().rev().skip(COPIES_MAX).try_for_each(std::fs::remove_file)
+}
+
 /// Begins a new epoch in the same database: what is to be sent again is numbered anew from 1. The
 /// database as it was is copied aside first.
 pub(super) async fn renumber(
@@ -294,18 +313,22 @@ pub(super) async fn renumber(
     again: Again,
 ) -> Result<(Epoch, Seq), sqlx::Error> {
     let stamp = clock::wall().strftime("%Y%m%dT%H%M%S%3f").to_string();
-    let copy = dir.join(format!("spool.{stamp}.set-aside"));
+    let copy = dir.join(format!("spool.{stamp}.{COPY}"));
     sqlx::query("vacuum into $1")
         .bind(copy.display().to_string())
         .execute(&mut *connection)
         .await?;
+    forget_copies(dir).map_err(sqlx::Error::Io)?;
     let epoch = Epoch(Uuid::now_v7());
     let mut transaction = connection.begin().await?;
     let unless_pending = match again {
-        Again::Pending => "delete from document where state <> 'pending'",
+        // What was refused exists here only: it is sent and refused again.
+        Again::Pending => "delete from document where state = 'filed'",
         Again::Everything => "update document set state = 'pending', settled_at = null",
     };
     sqlx::query(unless_pending).execute(&mut *transaction).await?;
+    let again = "update document set state = 'pending', settled_at = null where state = 'rejected'";
+    sqlx::query(again).execute(&mut *transaction).await?;
     // Negative numbers first: the primary key must stay unique at every step.
     sqlx::query("update document set seq = -seq").execute(&mut *transaction).await?;
     sqlx::query(
