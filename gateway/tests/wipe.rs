@@ -241,9 +241,9 @@ async fn kill_9_at_any_moment_is_gone_on_with() {
             while !record_file.exists() && child.try_wait().unwrap().is_none() {
                 std::hint::spin_loop();
             }
-            std::thread::sleep(Duration::from_micros(u64::from(round) * 60));
+            tokio::time::sleep(Duration::from_micros(u64::from(round) * 60)).await;
         } else {
-            std::thread::sleep(Duration::from_millis(u64::from(round)));
+            tokio::time::sleep(Duration::from_millis(u64::from(round))).await;
         }
         child.kill().unwrap();
         child.wait().unwrap();
