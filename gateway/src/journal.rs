@@ -2,8 +2,9 @@
 //! sees it. After a fault, what no document accounts for yet is read back.
 //!
 //! One file per generation, `{link}.{generation}.sealed`, a sequence of sealed records (see
-//! `journal/sealed.rs`). A record that is torn or changed is not read; those around it are. Files that a
-//! version before wrote in clear, `{link}.{generation}.journal`, are sealed when they are opened.
+//! `journal/sealed.rs`). A record that is torn or changed is not read; those around it are. Files
+//! that a version before wrote in clear, `{link}.{generation}.journal`, are sealed when they are
+//! opened.
 //!
 //! The spool remembers, in the transaction that stores a document, how many data bytes of which
 //! generation are accounted for. Any other generation's file is left from an interrupted rotation.

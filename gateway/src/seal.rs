@@ -1,12 +1,12 @@
-//! Encryption at rest. What an instrument or an imager sent is sealed before it reaches the disk, with a
-//! key that stands outside the data folder: a copy of that folder, or a disk that was taken out, says
-//! nothing about a patient.
+//! Encryption at rest. What an instrument or an imager sent is sealed before it reaches the disk,
+//! with a key that stands outside the data folder: a copy of that folder, or a disk that was taken
+//! out, says nothing about a patient.
 //!
-//! Every sealed text and every sealed file has a key of its own, derived (HKDF-SHA256) from the gateway's key
-//! and 16 random bytes that stand in front of it. No nonce is ever used twice, whatever is restored
-//! or written again. ChaCha20-Poly1305, because small gateways have no AES in hardware. The purpose
-//! and the place (such as a document's identifier) go into the derivation: what is moved to another
-//! place does not open there.
+//! Every sealed text and every sealed file has a key of its own, derived (HKDF-SHA256) from the
+//! gateway's key and 16 random bytes that stand in front of it. No nonce is ever used twice,
+//! whatever is restored or written again. ChaCha20-Poly1305, because small gateways have no AES in
+//! hardware. The purpose and the place (such as a document's identifier) go into the derivation:
+//! what is moved to another place does not open there.
 //!
 //! | module | holds |
 //! |---|---|

@@ -1,9 +1,10 @@
 //! A gateway that is given back, sold or scrapped destroys what it holds (I9).
 //!
-//! First it says so, signed with its key: who wiped it, when, and what the cloud did not have. The record is
-//! on the disk before anything is destroyed, and at the cloud if that can be reached. Then go the key that
-//! seals the spool, which alone makes everything else unreadable, the gateway's own key, and the files.
-//! What is next is seen from what is left: after a power cut it goes on.
+//! First it says so, signed with its key: who wiped it, when, and what the cloud did not have. The
+//! record is on the disk before anything is destroyed, and at the cloud if that can be reached.
+//! Then go the key that seals the spool, which alone makes everything else unreadable, the
+//! gateway's own key, and the files. What is next is seen from what is left: after a power cut it
+//! goes on.
 //!
 //! | module | holds |
 //! |---|---|
@@ -142,8 +143,8 @@ pub struct Order<'a> {
     pub lose_readings: bool,
 }
 
-/// Checks whether anything would be lost, and writes the record: from here on the gateway does not run
-/// any more. Nothing is destroyed yet.
+/// Checks whether anything would be lost, and writes the record: from here on the gateway does not
+/// run any more. Nothing is destroyed yet.
 pub async fn begin(config: &Config, order: &Order<'_>) -> Result<WipeRecord, WipeError> {
     let by = order.by.trim();
     if by.is_empty() || by.chars().count() > BY_LEN_MAX || by.chars().any(char::is_control) {

@@ -1,5 +1,5 @@
-//! A cloud that lies, or whoever has its keys: nothing is forgotten that it did not say it has filed, what it
-//! can make the gateway keep is bounded, and the links go on.
+//! A cloud that lies, or whoever has its keys: nothing is forgotten that it did not say it has
+//! filed, what it can make the gateway keep is bounded, and the links go on.
 
 mod support;
 
@@ -237,7 +237,8 @@ async fn sessions_and_worklists_without_measure_are_ignored() {
     world.is_well().await;
     let at = "2026-11-30T07:00:00Z";
     let id = "01890000-0000-7000-8000-000000000000";
-    let session = json!({"lane": "lane-1", "session": id, "opened_at": at, "idle_timeout_s": 4_000_000_000_u32});
+    let session = json!({"lane": "lane-1", "session": id, "opened_at": at,
+        "idle_timeout_s": 4_000_000_000_u32});
     let sessions = |count: usize| json!({"sessions": vec![session.clone(); count]}).to_string();
     let far = json!({"sessions": [{"lane": "lane-1", "session": id, "idle_timeout_s": 1,
         "opened_at": "-009999-01-02T00:00:00Z"}]});

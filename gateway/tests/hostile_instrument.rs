@@ -1,5 +1,5 @@
-//! An instrument that never stops: ten minutes of bytes at the fastest line's speed, given a hundred times as
-//! fast. Its neighbour's readings are not held up, and the disk does not fill.
+//! An instrument that never stops: ten minutes of bytes at the fastest line's speed, given a
+//! hundred times as fast. Its neighbour's readings are not held up, and the disk does not fill.
 
 mod support;
 
@@ -29,8 +29,8 @@ const LINE_SPEED: usize = 11_520;
 const HASTE: usize = 100;
 const TICK: Duration = Duration::from_millis(10);
 const DELAY_MAX: Duration = Duration::from_millis(100);
-/// What the flood brings in that time. Counted in bytes, because a machine that is busy slows down the
-/// flood as well.
+/// What the flood brings in that time. Counted in bytes, because a machine that is busy slows down
+/// the flood as well.
 const TAKEN_MEANWHILE_MAX: usize = LINE_SPEED * HASTE / 10;
 
 struct World {
@@ -158,8 +158,8 @@ async fn a_flood_holds_up_no_neighbour_and_fills_no_disk() {
     }
 }
 
-/// At the speed that a line has, by the clock: what the flood adds to a print, not what the disk of this
-/// machine takes for it.
+/// At the speed that a line has, by the clock: what the flood adds to a print, not what the disk of
+/// this machine takes for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_at_line_speed_adds_less_than_a_tenth_of_a_second() {
     let mut world = World::new().await;

@@ -165,8 +165,8 @@ async fn a_spool_that_cannot_be_read_is_given_up_only_by_word() {
     }
 }
 
-/// A power cut between any two steps: whoever comes next sees what is left, the record is the same, and the
-/// gateway does not run in between.
+/// A power cut between any two steps: whoever comes next sees what is left, the record is the same,
+/// and the gateway does not run in between.
 #[tokio::test]
 async fn a_cut_after_any_step_leaves_what_can_be_gone_on_with() {
     let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());

@@ -1,8 +1,8 @@
 //! What a gateway says before it destroys everything it holds, signed with its key.
 //!
-//! `POST /enrol/v1/wiped` on the cloud's gateway endpoint, under the gateway's certificate; or as a file that
-//! is brought to the cloud later. The record is signed as the text that travels, so that anybody can
-//! check it without this software:
+//! `POST /enrol/v1/wiped` on the cloud's gateway endpoint, under the gateway's certificate; or as a
+//! file that is brought to the cloud later. The record is signed as the text that travels, so that
+//! anybody can check it without this software:
 //!
 //! ```text
 //! jq -j .record wiped.json > record; jq -r .signature wiped.json | base64 -d > signature

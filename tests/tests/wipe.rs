@@ -1,5 +1,6 @@
-//! A gateway that is wiped (I9), with a real cloud: it refuses while something waits, tells the cloud, is shut
-//! out, and what is left of its folder says nothing. Without a connection the record comes as a file.
+//! A gateway that is wiped (I9), with a real cloud: it refuses while something waits, tells the
+//! cloud, is shut out, and what is left of its folder says nothing. Without a connection the record
+//! comes as a file.
 
 use anyhow::{Context, Result, ensure};
 use chiasm_gateway::{

@@ -43,7 +43,8 @@ impl Index {
 
     pub(super) async fn under(&mut self, uid: &str) -> Result<Vec<Held>, InstancesError> {
         let sql = format!(
-            "select {COLUMNS} from instance where sop_instance_uid = ? and damaged_at is null order by id"
+            "select {COLUMNS} from instance
+             where sop_instance_uid = ? and damaged_at is null order by id"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(uid);
         let rows = rows.fetch_all(&mut self.connection).await.map_err(fails("be read"))?;

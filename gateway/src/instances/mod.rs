@@ -7,9 +7,9 @@
 //! {dir}/files/{id}.sealed large instances, written once
 //! ```
 //!
-//! Everything that an imager sent is sealed (see [`crate::seal`]); UIDs, lengths and hashes are not. What
-//! a version before stored in clear, `{id}.dcm` and small instances that begin like a DICOM file, is
-//! read on.
+//! Everything that an imager sent is sealed (see [`crate::seal`]); UIDs, lengths and hashes are
+//! not. What a version before stored in clear, `{id}.dcm` and small instances that begin like a
+//! DICOM file, is read on.
 //!
 //! Names on disk are ours: whatever a UID says, it never becomes part of a path. A sender is told of
 //! success only after the bytes and the row are durable (fsync, rename, fsync of the folder, commit

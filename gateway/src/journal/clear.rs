@@ -1,7 +1,7 @@
 //! Journals that versions before have written in clear: read once, then sealed.
 //!
-//! Records like those of [`super::sealed`], but mark, clock, length, time and payload stand in the file
-//! as they are.
+//! Records like those of [`super::sealed`], but mark, clock, length, time and payload stand in the
+//! file as they are.
 
 use super::{
     Record,

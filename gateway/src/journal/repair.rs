@@ -1,5 +1,5 @@
-//! What is done with a journal before it is used: one in clear is sealed, one that is torn or damaged is
-//! made whole again, so that the spool's position still counts the same bytes.
+//! What is done with a journal before it is used: one in clear is sealed, one that is torn or
+//! damaged is made whole again, so that the spool's position still counts the same bytes.
 
 use super::{
     Arrival, CLEAR, Journal, JournalError, Record, SEALED, SET_ASIDE_MAX, clear, fail, path_of,

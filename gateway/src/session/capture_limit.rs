@@ -1,5 +1,5 @@
-//! How many captures one link may make: an instrument that has gone wrong, or is not what it should be,
-//! must not fill the disk with what it sends.
+//! How many captures one link may make: an instrument that has gone wrong, or is not what it should
+//! be, must not fill the disk with what it sends.
 
 use std::time::{Duration, Instant};
 

@@ -9,8 +9,8 @@
 //! again, the queue in front of it fills, the links wait with their reading, and the fault
 //! is shown.
 //!
-//! The bodies of documents are sealed (see [`crate::seal`]). Those that a version before stored in clear
-//! are read on: a sealed one is a blob, one in clear is a text.
+//! The bodies of documents are sealed (see [`crate::seal`]). Those that a version before stored in
+//! clear are read on: a sealed one is a blob, one in clear is a text.
 
 mod document;
 mod mark;
@@ -88,8 +88,8 @@ pub type WriterTask = tokio::task::JoinHandle<Result<(), sqlx::Error>>;
 
 impl Spool {
     /// Opens or makes the spool in a directory and starts its writer. A database that is damaged,
-    /// belongs to another gateway, was sealed with another key, or is older than its mark is set aside or renumbered under a new
-    /// epoch, and an event document says so.
+    /// belongs to another gateway, was sealed with another key, or is older than its mark is set
+    /// aside or renumbered under a new epoch, and an event document says so.
     pub async fn open(
         dir: &Path,
         owner: Option<&Owner>,

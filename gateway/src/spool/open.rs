@@ -286,8 +286,8 @@ pub enum Again {
     Everything,
 }
 
-/// Copies that are kept of the database as it was before a new epoch. A cloud that goes wrong may make
-/// one begin again and again.
+/// Copies that are kept of the database as it was before a new epoch. A cloud that goes wrong may
+/// make one begin again and again.
 pub const COPIES_MAX: usize = 4;
 /// How their names end.
 const COPY: &str = "before.set-aside";

@@ -11,8 +11,8 @@ use std::{
 /// Longest file that is overwritten: keys are short.
 const OVERWRITE_LEN_MAX: u64 = 64 * 1024;
 
-/// Overwrites a key, then removes it; each durable before the next. A disk that writes elsewhere keeps the
-/// old block for a while: whoever fears that encrypts the disk.
+/// Overwrites a key, then removes it; each durable before the next. A disk that writes elsewhere
+/// keeps the old block for a while: whoever fears that encrypts the disk.
 pub(super) fn destroy(path: &Path) -> Result<(), WipeError> {
     let overwrite = || -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).open(path)?;

@@ -1,4 +1,5 @@
-//! What a reading waits when its neighbour on the same gateway never stops sending what cannot be read.
+//! What a reading waits when its neighbour on the same gateway never stops sending what cannot be
+//! read.
 
 use super::{
     Plan,
