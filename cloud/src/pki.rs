@@ -9,11 +9,11 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SerialNumber,
 };
 use rustls::{
-    RootCertStore, ServerConfig,
+    CertificateError, RootCertStore, ServerConfig, SignatureScheme,
     server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier},
     sign::CertifiedKey,
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use std::{
     fs, io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -205,6 +205,36 @@ impl Authority {
         Ok(rustls::ClientConfig::builder()
             .with_root_certificates(self.roots()?)
             .with_client_auth_cert(chain, key)?)
+    }
+
+    /// Who has signed a text, with the key of a certificate of ours. Whether that is still let in, or
+    /// has expired since, says nothing about the text.
+    pub fn verify_signed(
+        &self,
+        certificate_pem: &str,
+        text: &[u8],
+        signature: &[u8],
+    ) -> Result<PeerName, PkiError> {
+        let unusable = || PkiError::Tls(CertificateError::BadEncoding.into());
+        let certificate = pem_der(certificate_pem).ok_or_else(unusable)?;
+        let (_, parsed) =
+            x509_parser::parse_x509_certificate(&certificate).map_err(|_| unusable())?;
+        let seconds = parsed.validity().not_after.timestamp().try_into().map_err(|_| unusable())?;
+        let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+        let verifier = WebPkiClientVerifier::builder(Arc::new(self.roots()?)).build()?;
+        verifier.verify_client_cert(&certificate, &[], at)?;
+        let provider = rustls::crypto::ring::default_provider();
+        let algorithms = provider.signature_verification_algorithms.mapping;
+        let p256 = SignatureScheme::ECDSA_NISTP256_SHA256;
+        let mut fitting = algorithms.iter().filter(|(scheme, _)| *scheme == p256);
+        let key = &parsed.public_key().subject_public_key.data;
+        let is_right = fitting.any(|(_, algorithms)| {
+            algorithms.iter().any(|it| it.verify_signature(key, text, signature).is_ok())
+        });
+        if !is_right {
+            return Err(PkiError::Tls(CertificateError::BadSignature.into()));
+        }
+        peer_name(&certificate).ok_or_else(unusable)
     }
 
     fn roots(&self) -> Result<RootCertStore, PkiError> {

@@ -99,6 +99,14 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Destroy everything that this gateway holds, and tell the cloud in a signed record
+    #[command(after_help = "Examples:\n  sudo systemctl disable --now chiasm-gateway\n  \
+        sudo chiasm-gateway wipe --by 'Jo Meyer, clinic IT'\n\n\
+        Refuses while anything is not at the cloud, unless --lose-readings is said. The record goes \
+        to the cloud, which shuts the gateway out; without a connection it stays in the data folder, \
+        to be brought there with `chiasm-cloud admin gateway wiped FILE`. Interrupted, it goes on \
+        when it is started again.")]
+    Wipe(WipeArgs),
     /// Write the completion script of a shell to standard output
     #[command(after_help = "Example:\n  chiasm-gateway completion bash \\\n    \
         > /etc/bash_completion.d/chiasm-gateway")]
@@ -119,6 +127,19 @@ pub struct WorklistArgs {
     /// A name, with * and ?
     #[arg(long)]
     pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct WipeArgs {
+    /// Who wipes it; stands in the record
+    #[arg(long, value_name = "NAME")]
+    pub by: String,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Wipe it although readings or images are not at the cloud: they are lost
+    #[arg(long)]
+    pub lose_readings: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod tables;
 
 pub use dicom::{ClientCertificate, Dicom, DicomTls, IMAGERS_MAX, Imager, ImagerTls};
 
+use crate::seal;
 use check::Check;
 use chiasm_drivers::{DateOrder, DriverOptions, DriverSpec, LineSettings};
 use chiasm_proto::{LaneId, LinkId};
@@ -42,6 +43,9 @@ pub enum ConfigError {
 #[derive(Debug, Clone)]
 pub struct Config {
     pub data_dir: PathBuf,
+    /// The file with the key that seals what lies in `data_dir`; beside the configuration, unless
+    /// it says another place.
+    pub spool_key: PathBuf,
     pub uplink: Uplink,
     pub links: Vec<Link>,
     /// None: no imagers, and nothing listens.
@@ -172,6 +176,12 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         let problem = format!("`{}` is not an absolute path", file.data_dir.display());
         return Err(check.fail("data_dir", problem, "begin it with /"));
     }
+    let spool_key = file.spool_key.unwrap_or_else(|| path.with_file_name(seal::KEY_FILE));
+    if spool_key.starts_with(&file.data_dir) && path.parent() != Some(&*file.data_dir) {
+        let problem = format!("`{}` lies in data_dir", spool_key.display());
+        let remedy = "whoever copies that folder must not get the key with it; choose another";
+        return Err(check.fail("spool_key", problem, remedy));
+    }
     if file.link.len() > LINKS_MAX {
         let problem = format!("{} links, at most {LINKS_MAX} are allowed", file.link.len());
         return Err(check.fail("link", problem, "split them among several gateways"));
@@ -203,6 +213,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     }
     Ok(Config {
         data_dir: file.data_dir,
+        spool_key,
         uplink: file.uplink,
         links,
         dicom: file.dicom,

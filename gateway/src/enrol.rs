@@ -17,9 +17,11 @@ mod stored;
 
 pub use stored::{Identity, IdentityError, Stored, load, store};
 
+use crate::uplink::identity::{Credentials, CredentialsError};
 use chiasm_proto::{
     Sha256,
     enrol::{CLAIM_ALPHABET, CLAIM_LEN, CLAIM_PATH, ClaimRequest, ClaimResponse},
+    wipe::{SignedWipe, WIPED_PATH},
 };
 use rustls::{ClientConfig, crypto::CryptoProvider};
 use std::{path::Path, sync::Arc};
@@ -36,6 +38,8 @@ pub enum EnrolError {
     Code(String),
     #[error("`{0}` is no address of a cloud; write it like https://cloud.example:8443")]
     Url(String),
+    #[error("the gateway was enrolled before it knew the cloud's address")]
+    NoCloudUrl,
     #[error("cannot make a key: {0}")]
     Key(#[from] rcgen::Error),
     #[error("TLS cannot be set up: {0}")]
@@ -85,8 +89,21 @@ pub async fn enrol(
         certificate_pem: answer.certificate_pem,
         authority_pem: answer.authority_pem,
     };
+    // What cannot be used does not replace what can.
+    Credentials::new(stored.clone())
+        .map_err(|error| EnrolError::Answer { url: cloud.into(), reason: error.to_string() })?;
     store(data_dir, &stored)?;
     Ok(identity)
+}
+
+/// Hands over the record of a wipe, in the gateway's name.
+pub(crate) async fn tell_wiped(stored: Stored, signed: &SignedWipe) -> Result<(), EnrolError> {
+    let unusable = |error: CredentialsError| EnrolError::Tls(error.to_string());
+    let url = stored.identity.cloud_url.clone();
+    let url = url.ok_or(EnrolError::NoCloudUrl)?;
+    let credentials = Credentials::new(stored).map_err(unusable)?;
+    let endpoint = https::Endpoint::new(&url, (*credentials.tls).clone())?;
+    endpoint.hand_over(WIPED_PATH, signed).await
 }
 
 /// A new key, and the request for its certificate as PEM.

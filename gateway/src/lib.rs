@@ -13,7 +13,9 @@
 //! | [`dicom`] | the DICOM node: imagers send studies and find their patients |
 //! | [`instances`] | the DICOM instances that it holds, and their SQL |
 //! | [`uplink`] | the connection to the broker, and what to send next |
+//! | [`seal`] | encryption at rest: the key, sealed texts and files |
 //! | [`enrol`] | how a gateway gets its certificate |
+//! | [`wipe`] | how it destroys what it holds, with a signed record |
 //! | [`health`] | what the gateway tells about itself |
 //! | [`clock`] | the only place that reads a clock |
 
@@ -30,7 +32,9 @@ pub mod health;
 pub mod instances;
 pub mod journal;
 pub mod link;
+pub mod seal;
 pub mod session;
 pub mod spool;
 pub mod supervisor;
 pub mod uplink;
+pub mod wipe;

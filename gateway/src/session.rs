@@ -4,6 +4,7 @@
 //! it accounts for are stored in one transaction. After a fault the bytes behind that position are
 //! fed to a fresh decoder, so a frame whose halves came before and after is still decoded.
 
+mod capture_limit;
 mod decoder_clock;
 pub(crate) mod document;
 
@@ -12,10 +13,13 @@ use crate::{
     config::Link,
     health::Health,
     journal::{Arrival, JOURNAL_LEN_MAX, Journal, JournalError, Position, Record},
+    seal::Key,
     spool::{Document, Entry, SharedLanes, Spool, SpoolError},
 };
+pub use capture_limit::{CAPTURE_INTERVAL, CAPTURES_BURST_MAX};
+use capture_limit::{CaptureLimit, Verdict};
 use chiasm_drivers::{Decoder, Event};
-use chiasm_proto::Sha256;
+use chiasm_proto::{Body, GatewayEvent, Sha256};
 use decoder_clock::DecoderClock;
 use std::{
     collections::VecDeque,
@@ -50,6 +54,8 @@ pub struct Shared {
     pub health: Arc<Health>,
     pub lanes: SharedLanes,
     pub journal_dir: Arc<Path>,
+    /// Seals the journals.
+    pub key: Key,
 }
 
 /// Why a session cannot go on.
@@ -80,13 +86,15 @@ pub struct Session {
     answers: VecDeque<Vec<u8>>,
     /// The decoder panicked and was replaced; its bytes are not accounted for yet.
     has_panicked: bool,
+    captures: CaptureLimit,
 }
 
 impl Session {
     /// Opens the link's journal and takes up what no document accounts for yet.
     pub async fn open(link: Arc<Link>, shared: Shared) -> Result<Self, SessionError> {
         let position = shared.spool.position(&link.id).await?;
-        let (journal, records) = Journal::open(&shared.journal_dir, &link.id, position)?;
+        let (journal, records) =
+            Journal::open(&shared.journal_dir, &link.id, position, &shared.key)?;
         let consumed = position.map_or(0, |position| position.consumed);
         let decoder = new_decoder(&link);
         let mut session = Self {
@@ -101,6 +109,7 @@ impl Session {
             arrivals: VecDeque::new(),
             answers: VecDeque::new(),
             has_panicked: false,
+            captures: CaptureLimit::new(clock::monotonic()),
         };
         session.replay(records).await?;
         Ok(session)
@@ -337,7 +346,30 @@ impl Session {
             self.arrivals.pop_front();
         }
         let arrival = self.arrivals.front().map_or_else(document::now, |(_, arrival)| *arrival);
-        document::from_event((&*self.link).into(), &self.shared, arrival, event)
+        if !matches!(event, Event::Rejected { .. }) {
+            return document::from_event((&*self.link).into(), &self.shared, arrival, event);
+        }
+        match self.captures.take(clock::monotonic()) {
+            Verdict::Keep => {
+                document::from_event((&*self.link).into(), &self.shared, arrival, event)
+            }
+            Verdict::Say { dropped } => Some(self.say_dropped(dropped)),
+            Verdict::Drop => None,
+        }
+    }
+
+    /// The instrument sends so much that cannot be read that it is not kept any more.
+    fn say_dropped(&self, dropped: u64) -> Document {
+        tracing::error!(link = %self.link.id, dropped, "too many bytes gave no reading");
+        let event = GatewayEvent {
+            code: "captures_limited".into(),
+            link: Some(self.link.id.clone()),
+            detail: format!(
+                "The instrument sends too much that cannot be read: {dropped} transmissions were \
+                 refused and not kept. Readings are taken as before."
+            ),
+        };
+        Document::new(clock::wall(), Body::Event(event))
     }
 
     async fn transmit<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<()> {

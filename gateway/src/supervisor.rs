@@ -10,9 +10,11 @@ use crate::{
     health::Health,
     instances::Instances,
     link,
+    seal::{self, Key, KeyFileError},
     session::Shared,
     spool::{DatabaseError, OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
     uplink::Uplink,
+    wipe,
 };
 use rustix::fs::{FlockOperation, flock};
 use std::{
@@ -36,8 +38,15 @@ pub enum RunError {
     DataDir { path: PathBuf, source: std::io::Error },
     #[error("{path} is in use: another gateway runs with the same data_dir")]
     InUse { path: PathBuf },
+    #[error(
+        "this gateway was wiped ({path}); `chiasm-gateway wipe` goes on with it, and once it is \
+         done, enrolling begins anew"
+    )]
+    Wiped { path: PathBuf },
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -51,22 +60,31 @@ pub enum RunError {
 /// Runs a gateway until it is told to stop.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError> {
     let _lock = lock(&config.data_dir)?;
+    if config.data_dir.join(wipe::RECORD_FILE).exists() {
+        return Err(RunError::Wiped { path: config.data_dir.join(wipe::RECORD_FILE) });
+    }
     let owner = enrol::load(&config.data_dir)?
         .map(|stored| Owner { tenant: stored.identity.tenant, gateway: stored.identity.gateway });
-    let (spool, writer) = Spool::open(&config.data_dir.join("spool"), owner.as_ref()).await?;
+    let key = seal::load_or_make(&config.spool_key)?;
+    let (spool, writer) = Spool::open(&config.data_dir.join("spool"), owner.as_ref(), &key).await?;
     let (sessions, last_readings) = spool.lanes().await?;
     let lanes = Arc::new(Mutex::new(Lanes::new(sessions, last_readings)));
     let health = Health::new(&config.links, &config.data_dir).with_imagers(&config.imagers);
     let health = Arc::new(health);
     let journal_dir: Arc<Path> = config.data_dir.join("journal").into();
-    let shared =
-        Shared { spool: spool.clone(), health: health.clone(), lanes: lanes.clone(), journal_dir };
+    let shared = Shared {
+        spool: spool.clone(),
+        health: health.clone(),
+        lanes: lanes.clone(),
+        journal_dir,
+        key: key.clone(),
+    };
     let mut links = JoinSet::new();
     for link in config.links {
         links.spawn(keep_link(Arc::new(link), shared.clone()));
     }
-    let worklist = WorklistCache::open(&config.data_dir);
-    if let Some(instances) = open_instances(&config.data_dir).await {
+    let worklist = WorklistCache::open(&config.data_dir, &key);
+    if let Some(instances) = open_instances(&config.data_dir, &key).await {
         if let Some(dicom) = config.dicom {
             let (instances, worklist) = (instances.clone(), worklist.clone());
             let tls = Tls::new(dicom.tls.clone(), &config.data_dir);
@@ -132,8 +150,8 @@ async fn finish(
 }
 
 /// Readings go on without images.
-async fn open_instances(data_dir: &Path) -> Option<Instances> {
-    match Instances::open(&data_dir.join("instances")).await {
+async fn open_instances(data_dir: &Path, key: &Key) -> Option<Instances> {
+    match Instances::open(&data_dir.join("instances"), key).await {
         Ok(instances) => Some(instances),
         Err(error) => {
             tracing::error!(%error, "no images are received or sent");
@@ -143,7 +161,7 @@ async fn open_instances(data_dir: &Path) -> Option<Instances> {
 }
 
 /// One gateway per data directory: two would give out the same numbers.
-fn lock(data_dir: &Path) -> Result<File, RunError> {
+pub fn lock(data_dir: &Path) -> Result<File, RunError> {
     let fail = |source| RunError::DataDir { path: data_dir.into(), source };
     std::fs::create_dir_all(data_dir).map_err(fail)?;
     let file = File::create(data_dir.join("lock")).map_err(fail)?;

@@ -79,10 +79,11 @@ async fn the_clouds_worklist_reaches_the_disk_and_the_command_line() {
         visit("ACC0000001", "2026-11-30T09:00:00", "Müller", "Bo"),
         visit("ACC0000002", "2026-12-01T09:00:00", "Smith", "Al"),
     ]));
-    support::until("the worklist", async || data_dir.join("worklist.json").exists().then_some(()))
-        .await;
+    let stored = data_dir.join("worklist.sealed");
+    support::until("the worklist", async || stored.exists().then_some(())).await;
     gateway.stop().await;
-    let config = dir.path().join("gateway.toml");
+    // Beside the key.
+    let config = data_dir.join("gateway.toml");
     std::fs::write(&config, format!("data_dir = \"{}\"\n", data_dir.display())).unwrap();
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_chiasm-gateway"))
         .arg("--config")

@@ -18,6 +18,9 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+/// In an answer: the certificate for the key that was asked with.
+const CERTIFICATE: &str = "certificate of the request";
+
 /// A cloud that answers one request; gives back what was asked.
 async fn cloud(
     authority: &Authority,
@@ -37,6 +40,7 @@ async fn cloud(
         .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
+    let signer = authority.clone();
     let task = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await.ok()?;
@@ -54,6 +58,11 @@ async fn cloud(
             }
             assert!(len > 0, "no request: {text}");
         };
+        let asked: ClaimRequest = serde_json::from_str(&body).unwrap();
+        let certificate = signer.sign_request("t/g", &asked.csr_pem);
+        let certificate = serde_json::to_string(&certificate).unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        let answer = answer.replace(&format!("{CERTIFICATE:?}"), &certificate).into_bytes();
         let head = format!(
             "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
              connection: close\r\n\r\n",
@@ -71,7 +80,7 @@ fn granted(authority: &Authority) -> Vec<u8> {
     let response = ClaimResponse {
         tenant: TenantId::new("t").unwrap(),
         gateway: GatewayId::new("g").unwrap(),
-        certificate_pem: authority.sign("t/g").certificate_pem,
+        certificate_pem: CERTIFICATE.into(),
         authority_pem: authority.pem(),
         broker_url: "mqtts://localhost:8883".into(),
     };
@@ -149,4 +158,35 @@ async fn a_refusal_says_what_to_do_and_keeps_the_old_identity() {
         enrol::enrol(dir.path(), &url, pin, "ABCD0000").await,
         Err(EnrolError::Code(_))
     ));
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_used_replaces_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    authority.enrol(dir.path(), 8883);
+    let before = enrol::load(dir.path()).unwrap().unwrap();
+    let right: serde_json::Value = serde_json::from_slice(&granted(&authority)).unwrap();
+    let other = Authority::new().sign("t/g").certificate_pem;
+    for (field, lie) in [
+        ("certificate_pem", serde_json::json!("")),
+        ("certificate_pem", serde_json::json!("-----BEGIN CERTIFICATE-----\nAAAA\n")),
+        ("certificate_pem", serde_json::json!(7)),
+        // Of another key: it would never be let in.
+        ("certificate_pem", serde_json::json!(other)),
+        ("authority_pem", serde_json::json!("-----BEGIN CERTIFICATE-----\n!\n-----END")),
+        ("broker_url", serde_json::json!("file:///etc/passwd")),
+        ("gateway", serde_json::json!("../../x")),
+        ("tenant", serde_json::json!("x".repeat(10_000))),
+    ] {
+        let mut answer = right.clone();
+        answer[field] = lie;
+        let answer = serde_json::to_vec(&answer).unwrap();
+        let (url, _cloud) = cloud(&authority, "localhost", "200 OK", answer).await;
+        let pin = Sha256::of(&authority.der());
+        let error = enrol::enrol(dir.path(), &url, pin, "ABCD2345").await.unwrap_err();
+        assert!(matches!(error, EnrolError::Answer { .. }), "{field}: {error}");
+        let after = enrol::load(dir.path()).unwrap().unwrap();
+        assert_eq!(after.key_pem, before.key_pem, "{field}");
+    }
 }

@@ -2,7 +2,10 @@
 
 mod support;
 
-use chiasm_gateway::config::{self, Config};
+use chiasm_gateway::{
+    config::{self, Config},
+    seal::{self, KEY_FILE, Purpose},
+};
 use chiasm_proto::{Body, fleet::SpoolState};
 use rustix::{
     fs::{Mode, OFlags},
@@ -26,11 +29,19 @@ async fn bodies(data_dir: &Path) -> Vec<Body> {
     let options =
         SqliteConnectOptions::new().filename(data_dir.join("spool/spool.sqlite")).read_only(true);
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-    let rows: Vec<(String,)> = sqlx::query_as("select body from document order by seq")
-        .fetch_all(&mut connection)
-        .await
-        .unwrap();
-    rows.iter().map(|(json,)| serde_json::from_str(json).unwrap()).collect()
+    let rows: Vec<(String, Vec<u8>)> =
+        sqlx::query_as("select id, cast(body as blob) from document order by seq")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    // Beside the configuration, which a process of its own has beside its data folder.
+    let key = data_dir.ancestors().find_map(|dir| seal::load(&dir.join(KEY_FILE)).unwrap());
+    let key = key.unwrap();
+    let open = |(id, sealed): &(String, Vec<u8>)| {
+        let body = key.open(Purpose::Document, id.as_bytes(), sealed).unwrap();
+        serde_json::from_slice(&body).unwrap()
+    };
+    rows.iter().map(open).collect()
 }
 
 fn codes(bodies: &[Body]) -> Vec<String> {
@@ -90,7 +101,7 @@ async fn a_cable_that_is_pulled_and_plugged_in_again() {
     // Half a frame, then nothing: never a number (T6).
     pty.send(&frame()[..200]);
     until("the half frame to be in the journal", async || {
-        let journal = fs::metadata(data.join("journal/ark.0.journal")).ok()?;
+        let journal = fs::metadata(data.join("journal/ark.0.sealed")).ok()?;
         (journal.len() >= frame().len() as u64 + 200).then_some(())
     })
     .await;

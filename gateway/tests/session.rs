@@ -9,6 +9,7 @@ use chiasm_gateway::{
     config::{Endpoint, Link},
     health::Health,
     journal::JOURNAL_LEN_MAX,
+    seal::Key,
     session::{Session, Shared},
     spool::{Spool, WriterTask},
 };
@@ -107,7 +108,8 @@ impl World {
     }
 
     async fn with_driver(dir: &Path, driver: &'static DriverSpec) -> Self {
-        let (spool, writer) = Spool::open(&dir.join("spool"), None).await.unwrap();
+        let (spool, writer) =
+            Spool::open(&dir.join("spool"), None, &Key::from_bytes(&[7; 32])).await.unwrap();
         let link = Arc::new(Link {
             id: LinkId::new("line").unwrap(),
             lane: LaneId::new("lane-1").unwrap(),
@@ -123,6 +125,7 @@ impl World {
             health: Arc::new(Health::new(&[(*link).clone()], dir)),
             lanes: Arc::new(Mutex::new(Lanes::default())),
             journal_dir: dir.join("journal").into(),
+            key: Key::from_bytes(&[7; 32]),
         };
         let session = Session::open(link, shared).await.unwrap();
         Self { spool, writer, session }

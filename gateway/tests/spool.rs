@@ -2,11 +2,16 @@
 
 use chiasm_gateway::{
     journal::Position,
+    seal::Key,
     spool::{Again, Document, Entry, Owner, Spool},
 };
 use chiasm_proto::{Ack, Body, GatewayEvent, GatewayId, LinkId, Rejection, Seq, Sha256, TenantId};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, path::Path};
+
+fn key() -> Key {
+    Key::from_bytes(&[7; 32])
+}
 
 fn link() -> LinkId {
     LinkId::new("ark").unwrap()
@@ -34,7 +39,7 @@ struct Open {
 
 impl Open {
     async fn new(dir: &Path) -> Self {
-        let (spool, writer) = Spool::open(dir, None).await.unwrap();
+        let (spool, writer) = Spool::open(dir, None, &key()).await.unwrap();
         Self { spool, writer }
     }
     async fn close(self) {
@@ -254,11 +259,11 @@ async fn another_gateways_documents_are_not_sent_as_ours() {
         tenant: TenantId::new("t").unwrap(),
         gateway: GatewayId::new(gateway).unwrap(),
     };
-    let (spool, writer) = Spool::open(dir.path(), Some(&owner("g-1"))).await.unwrap();
+    let (spool, writer) = Spool::open(dir.path(), Some(&owner("g-1")), &key()).await.unwrap();
     spool.commit(entry(1, 1)).await.unwrap();
     drop(spool);
     writer.await.unwrap().unwrap();
-    let (spool, writer) = Spool::open(dir.path(), Some(&owner("g-2"))).await.unwrap();
+    let (spool, writer) = Spool::open(dir.path(), Some(&owner("g-2")), &key()).await.unwrap();
     spool.commit(entry(1, 0)).await.unwrap();
     assert_eq!(spool.state().await.unwrap().last_seq, 1);
     let body = spool.pending(1).await.unwrap().unwrap().body;

@@ -14,6 +14,7 @@
 //! | [`instance`] | the HTTPS documents by which DICOM instances reach the cloud |
 //! | [`worklist`] | the schedule sent down to imagers, and what they tell of their procedures |
 //! | [`enrol`] | the HTTPS documents by which a gateway gets its certificate |
+//! | [`wipe`] | what a gateway says before it destroys everything it holds |
 //! | [`topic`] | the only place where a topic is built or parsed |
 //!
 //! Wire format v1 is JSON and frozen by the documents in `fixtures/v1`. Unknown fields are ignored
@@ -42,6 +43,7 @@ pub mod refraction;
 pub mod shot;
 pub mod tonometry;
 pub mod topic;
+pub mod wipe;
 pub mod worklist;
 
 pub use ack::{Ack, Rejection};

@@ -136,7 +136,7 @@ impl TryFrom<Wire> for Raw {
     }
 }
 
-mod base64_bytes {
+pub(crate) mod base64_bytes {
     use super::*;
 
     pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {

@@ -7,6 +7,7 @@ set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
 data=/var/lib/chiasm-gateway
 config=/etc/chiasm-gateway/gateway.toml
+key=/etc/chiasm-gateway/spool.key
 
 step() { echo "step: $*"; }
 fail() {
@@ -36,6 +37,7 @@ step install
 apt_says=$(dpkg -i /package/old.deb 2>&1) || fail "dpkg -i: $apt_says"
 until_true "the service is not running after the installation" is_active
 [ "$(stat -c %U:%a $data)" = chiasm-gateway:700 ] || fail "the spool's folder is not private"
+[ "$(stat -c %U:%a $key)" = chiasm-gateway:600 ] || fail "the spool's key is not private"
 man -w chiasm-gateway >/dev/null || fail "no manual page"
 until_true "the gateway has no spool" test -e $data/spool/spool.sqlite
 
@@ -115,6 +117,7 @@ step purge
 dpkg -P chiasm-gateway >/tmp/purge.log 2>&1 || fail "dpkg -P"
 grep -q "is kept" /tmp/purge.log || fail "the purge does not say that the spool is kept"
 [ -e $data/spool/spool.sqlite ] || fail "the purge deleted the spool"
+[ -e $key ] || fail "the purge deleted the key of the spool that it kept"
 [ ! -e $config ] || fail "the purge left the configuration"
 
 echo "all steps are done"

@@ -6,6 +6,7 @@ use crate::{
     story, wait,
 };
 use anyhow::{Context, Result};
+use chiasm_gateway::journal;
 use serde_json::Value;
 use std::{
     fmt::Write as _,
@@ -184,6 +185,7 @@ impl Gateway {
     pub async fn has_journaled(&self, link: &str, len: usize) -> Result<()> {
         let folder = self.data_dir().join("journal");
         let begin = format!("{link}.");
+        let least = u64::try_from(journal::HEADER_LEN + len)?;
         let what = format!("{len} bytes in the journal of {link}");
         wait::until(&what, wait::USUAL_MAX, async || {
             let mut held = 0;
@@ -193,7 +195,7 @@ impl Gateway {
                     held += entry.metadata()?.len();
                 }
             }
-            Ok((held >= u64::try_from(len)?).then_some(()))
+            Ok((held >= least).then_some(()))
         })
         .await
     }

@@ -15,6 +15,7 @@ fn the_benchmark_program_measures_everything() {
             "latency, live event, p99",
             "backlog, 1 gateway(s), SQLite",
             "backlog, 5 gateway(s), PostgreSQL",
+            "latency, ack, beside 11520 bytes of rubbish a second",
             "gateway, 8 links, idle, PSS",
             "small objects, one association, our gateway",
             "frames kept in the cloud: scrolling",

@@ -8,6 +8,7 @@
 //! ```
 
 use anyhow::{Context, Result, ensure};
+use chiasm_gateway::seal::{self, Purpose, stream::SealedFile};
 use chiasm_proto::Sha256;
 use chiasm_testbed::{
     clinic::{Clinic, Neighbours},
@@ -31,6 +32,7 @@ use std::{
     time::Duration,
 };
 use tokio::process::{Child, Command};
+use uuid::Uuid;
 
 /// Kills of one run, unless the environment says otherwise.
 const KILLS: usize = 12;
@@ -234,6 +236,8 @@ type Row = (String, String, Vec<u8>, Option<Vec<u8>>);
 /// What the gateway holds is whole, what it promised is there, and there are no other files.
 async fn check_gateway(clinic: &Clinic, sent: &Sent, promised: &BTreeSet<String>) -> Result<()> {
     let dir = instances_dir(clinic);
+    let key = clinic.gateways[0].config_path().with_file_name(seal::KEY_FILE);
+    let key = seal::load(&key)?.context("the gateway has no key")?;
     let options = SqliteConnectOptions::new().filename(dir.join("index.sqlite")).read_only(true);
     let mut index = SqliteConnection::connect_with(&options).await?;
     let rows: Vec<Row> = sqlx::query_as("select sop_instance_uid, id, sha256, small from instance")
@@ -242,13 +246,15 @@ async fn check_gateway(clinic: &Clinic, sent: &Sent, promised: &BTreeSet<String>
     index.close().await?;
     let (mut held, mut names) = (BTreeSet::new(), BTreeSet::new());
     for (uid, id, sha256, small) in rows {
+        let id: Uuid = id.parse()?;
         let file = match small {
-            Some(small) => small,
+            Some(small) => key.open(Purpose::Instance, id.as_bytes(), &small)?,
             None => {
-                let name = format!("{id}.dcm");
-                let file = fs::read(dir.join("files").join(&name))?;
+                let name = format!("{id}.sealed");
+                let file = File::open(dir.join("files").join(&name))?;
+                let file = SealedFile::open(file, &key, Purpose::Instance, id.as_bytes())?;
                 names.insert(name);
-                file
+                file.read_at(0, 2 * VOLUME_LEN_MAX)?
             }
         };
         ensure!(Sha256::of(&file).0[..] == sha256, "{uid} is damaged at the gateway");

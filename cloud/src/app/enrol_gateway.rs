@@ -3,9 +3,9 @@
 use super::{AppError, claim_code, work::Work};
 use crate::{
     fleet::telemetry,
-    store::{StoreError, Tx, claim, fleet, unknown_gap},
+    store::{StoreError, Tx, claim, fleet, unknown_gap, wipe},
 };
-use chiasm_proto::GatewayId;
+use chiasm_proto::{GatewayId, wipe::Lost};
 
 /// Longest name of a gateway, in characters.
 const NAME_LEN_MAX: usize = 100;
@@ -89,6 +89,9 @@ pub async fn note_unknown_gap(
     else {
         return Ok(());
     };
+    if was_wiped_clean(tx, (tenant, gateway), told_at_us).await? {
+        return Ok(());
+    }
     let oldest_us = told.spool.oldest_at.map(|at| at.as_microsecond());
     let gap = unknown_gap::Gap {
         gateway_id: gateway.to_owned(),
@@ -98,4 +101,17 @@ pub async fn note_unknown_gap(
         epoch: told.spool.epoch.to_string(),
     };
     unknown_gap::add(tx, tenant, &gap).await
+}
+
+/// Whether the machine said after its last word that it was wiped with nothing lost.
+async fn was_wiped_clean(
+    tx: &mut Tx,
+    (tenant, gateway): (&str, &str),
+    told_at_us: i64,
+) -> Result<bool, StoreError> {
+    let wipes = wipe::newest(tx, tenant).await?;
+    let wipe = wipes.iter().find(|it| it.gateway_id == gateway && it.received_at_us >= told_at_us);
+    let lost = wipe.and_then(|it| it.lost.as_deref());
+    let lost = lost.and_then(|json| serde_json::from_str::<Lost>(json).ok());
+    Ok(lost.is_some_and(|lost| lost.is_nothing()))
 }

@@ -1,17 +1,24 @@
 //! `admin gateway`: claim codes, revocation, the list.
 
 use crate::{
-    app::enrol_gateway::{self, Claim},
+    app::{
+        enrol_gateway::{self, Claim},
+        wipe_gateway,
+    },
     clock,
     config::Config,
     pki::Authority,
     store::{Db, fleet, live},
 };
-use anyhow::bail;
+use anyhow::{Context, bail};
 use chiasm_proto::{GatewayId, LocationId, TenantId};
 use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Largest file with the record of a wipe.
+const RECORD_BYTES_MAX: u64 = 64 * 1024;
 
 #[derive(Debug, Subcommand)]
 pub enum GatewayCommand {
@@ -29,6 +36,10 @@ pub enum GatewayCommand {
     },
     /// Shut a gateway out; a live connection is cut within seconds.
     Revoke { tenant: TenantId, gateway: GatewayId },
+    /// Take the record of a wiped gateway that could not reach the cloud, and shut it out.
+    ///
+    /// Example: chiasm-cloud admin gateway wiped wiped.json
+    Wiped { file: PathBuf },
     /// List a practice's gateways.
     List {
         tenant: TenantId,
@@ -46,6 +57,7 @@ impl GatewayCommand {
             GatewayCommand::Revoke { tenant, gateway } => {
                 revoke(db, tenant.as_str(), gateway.as_str()).await
             }
+            GatewayCommand::Wiped { file } => wiped(db, config, &file).await,
             GatewayCommand::List { tenant, json } => list(db, tenant.as_str(), json).await,
         }
     }
@@ -104,6 +116,26 @@ async fn revoke(db: &Db, tenant: &str, gateway: &str) -> anyhow::Result<()> {
     }
     append_change(&mut tx, tenant, gateway, now_us).await?;
     tx.commit().await?;
+    Ok(())
+}
+
+async fn wiped(db: &Db, config: &Config, file: &Path) -> anyhow::Result<()> {
+    let len = std::fs::metadata(file).with_context(|| format!("{}", file.display()))?.len();
+    if len > RECORD_BYTES_MAX {
+        bail!("{}: longer than any record of a wipe", file.display());
+    }
+    let signed = serde_json::from_slice(&std::fs::read(file)?)
+        .with_context(|| format!("{} is no record of a wipe", file.display()))?;
+    let authority = Authority::load_or_make(&config.data_dir)?;
+    let proven = wipe_gateway::prove(&authority, signed)?;
+    let record = &proven.record;
+    let mut tx = db.tenant(record.tenant.as_str()).await?;
+    wipe_gateway::put(&mut tx, &proven, clock::now_us()).await?;
+    tx.commit().await?;
+    println!(
+        "{}/{} was wiped by {} at {}",
+        record.tenant, record.gateway, record.by, record.wiped_at
+    );
     Ok(())
 }
 

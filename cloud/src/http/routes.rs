@@ -170,6 +170,7 @@ fn page_routes() -> Vec<Route> {
         get("/fleet", ALL, fleet::show),
         post("/fleet/gateways", FLEET, fleet::enrol),
         post("/fleet/gateways/{gateway}/revoke", FLEET, fleet::revoke),
+        get("/fleet/gateways/{gateway}/wiped.json", FLEET, fleet::wipe_record),
     ]
 }
 

@@ -49,6 +49,7 @@ pub mod unknown_gap;
 pub mod upload;
 pub mod visit_note;
 pub mod waiting;
+pub mod wipe;
 pub mod worklist;
 
 pub use db::{Db, StoreError, Tx};

@@ -10,6 +10,7 @@ use crate::{
         tls::Tls,
         worklist,
     },
+    seal,
 };
 use anyhow::{Context, bail};
 use dicom_dictionary_std::tags;
@@ -21,7 +22,10 @@ use std::{
 /// What an imager would be answered: the same code answers it.
 pub(super) fn worklist(path: &Path, args: &WorklistArgs) -> anyhow::Result<()> {
     let config = config::load(path)?;
-    let stored = worklist::read(&config.data_dir)
+    let Some(key) = seal::load(&config.spool_key)? else {
+        bail!("there is no key yet; the gateway makes it at its first start");
+    };
+    let stored = worklist::read(&config.data_dir, &key)
         .with_context(|| format!("{}: the worklist cannot be read", config.data_dir.display()))?;
     let Some(worklist) = stored else {
         bail!("no worklist has come from the cloud yet");

@@ -19,5 +19,6 @@ pub(super) async fn execute(path: &Path, json: bool) -> anyhow::Result<()> {
     }
     writeln!(out, "waiting  {}, {} bytes", counts.waiting, counts.waiting_bytes)?;
     writeln!(out, "filed    {}", counts.filed)?;
+    writeln!(out, "damaged  {}", counts.damaged)?;
     Ok(())
 }

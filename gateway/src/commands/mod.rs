@@ -6,13 +6,13 @@ mod dicom;
 mod instances;
 mod listen;
 mod spool;
+mod wipe;
 
 use crate::{
     cli::{Cli, Command, EnrolArgs},
-    config::{self, Config},
-    drivers, enrol,
+    config, drivers, enrol,
     link::serial,
-    supervisor,
+    supervisor, wipe as wipe_records,
 };
 use chiasm_drivers::{handbook, registry};
 use clap::CommandFactory;
@@ -41,6 +41,7 @@ pub async fn execute(cli: Cli) -> ExitCode {
         Command::Worklist(args) => dicom::worklist(&cli.config, &args),
         Command::Echo { imager } => dicom::echo(&cli.config, &imager).await,
         Command::Spool(command) => spool::execute(&cli.config, &command).await,
+        Command::Wipe(args) => wipe::execute(&cli.config, &args).await,
         Command::Completion { shell } => completion(shell),
         Command::Man { dir } => {
             clap_mangen::generate_to(Cli::command(), &dir).map_err(anyhow::Error::from)
@@ -158,7 +159,9 @@ fn describe(link: &config::Link) -> String {
 }
 
 async fn enrol(path: &Path, args: EnrolArgs) -> anyhow::Result<()> {
-    let Config { data_dir, .. } = config::load(path)?;
+    let config = config::load(path)?;
+    wipe_records::begin_anew(&config)?;
+    let data_dir = config.data_dir;
     let identity = enrol::enrol(&data_dir, &args.cloud, args.authority_sha256, &args.code).await?;
     println!(
         "enrolled as gateway {} of {}, broker {}",

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigFile {
     pub(super) data_dir: PathBuf,
+    pub(super) spool_key: Option<PathBuf>,
     #[serde(default)]
     pub(super) uplink: Uplink,
     #[serde(default)]

@@ -41,6 +41,12 @@ impl Endpoint {
             .map_err(|error| EnrolError::Answer { url, reason: error.to_string() })
     }
 
+    /// Sends JSON; the answer says nothing but that it was taken.
+    pub async fn hand_over(&self, path: &str, body: &impl Serialize) -> Result<(), EnrolError> {
+        let url = format!("{}{path}", self.url);
+        self.send(&url, self.http.post(&url).json(body)).await.map(drop)
+    }
+
     /// Sends nothing but who we are.
     pub async fn tell(&self, path: &str) -> Result<(), EnrolError> {
         let url = format!("{}{path}", self.url);

@@ -9,6 +9,7 @@ use crate::{
     spool::Spool,
     uplink::identity::{self, Credentials},
 };
+use chiasm_proto::GatewayEvent;
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -142,7 +143,31 @@ struct One {
 impl One {
     async fn send(self, client: Client) -> (uuid::Uuid, Result<(), UploadError>) {
         let id = self.held.id;
-        (id, self.try_send(&client).await)
+        let sent = self.try_send(&client).await;
+        if sent.as_ref().is_err_and(UploadError::is_damage) {
+            self.set_aside().await;
+        }
+        (id, sent)
+    }
+
+    /// Trying again would not help, and its imager may have it still: people are told.
+    async fn set_aside(&self) {
+        let (id, link) = (self.held.id, &self.held.head.link);
+        tracing::error!(instance = %id, %link,
+            "an instance is not what was stored; it is set aside and not sent");
+        if let Err(error) = self.instances.set_aside(id).await {
+            tracing::error!(%error, "cannot note that an instance is damaged");
+            return;
+        }
+        let event = GatewayEvent {
+            code: "instance_damaged".into(),
+            link: Some(link.clone()),
+            detail: format!(
+                "The gateway's disk changed an object that an imager had sent ({id}). It is set \
+                 aside; send it again from the imager, and have the disk looked at."
+            ),
+        };
+        let _ = self.spool.event(event).await;
     }
 
     async fn try_send(&self, client: &Client) -> Result<(), UploadError> {

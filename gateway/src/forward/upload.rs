@@ -51,6 +51,15 @@ pub enum UploadError {
 }
 
 impl UploadError {
+    /// Whether the bytes here are not what was stored.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            UploadError::Held(InstancesError::Damaged(_)) => true,
+            UploadError::Read(error) => error.kind() == std::io::ErrorKind::InvalidData,
+            _ => false,
+        }
+    }
+
     /// Whether other instances would fail for the same reason.
     pub fn is_of_the_way(&self) -> bool {
         match self {

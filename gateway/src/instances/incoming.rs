@@ -1,14 +1,17 @@
 //! An instance while it is being received. Memory is bounded: a small one is collected, a large one
 //! goes in blocks to a thread that hashes and writes while the next block arrives.
 
-use super::{Head, Held, Instances, InstancesError, SMALL_LEN_MAX, Stored};
-use crate::clock;
+use super::{Head, Held, Instances, InstancesError, SMALL_LEN_MAX, Stored, content::seal_small};
+use crate::{
+    clock,
+    seal::{Key, Purpose, stream::SealingWriter},
+};
 use chiasm_proto::{ClockState, LaneSessionId, Sha256, instance::INSTANCE_LEN_MAX};
 use dicom_object::FileMetaTableBuilder;
 use sha2::{Digest, Sha256 as Hasher};
 use std::{
     fs::{self, File, OpenOptions},
-    io::Write,
+    io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -136,7 +139,8 @@ impl Incoming {
         };
         let follow_up = self.follow_up || held.contradicts_earlier;
         if is_small {
-            index.insert(&held, Some(&self.block), follow_up).await?;
+            let sealed = seal_small(&self.instances.key, self.id, &self.block);
+            index.insert(&held, Some(&sealed), follow_up).await?;
         } else {
             let (from, to) = (self.instances.incoming(self.id), self.instances.file(self.id));
             tokio::task::spawn_blocking(move || settle(&from, &to))
@@ -153,7 +157,8 @@ impl Incoming {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => {
-                let writer = Writer::start(self.instances.incoming(self.id))?;
+                let path = self.instances.incoming(self.id);
+                let writer = Writer::start(path, &self.instances.key, self.id)?;
                 self.has_file = true;
                 none.insert(writer)
             }
@@ -218,7 +223,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn start(path: PathBuf) -> Result<Self, InstancesError> {
+    fn start(path: PathBuf, key: &Key, id: Uuid) -> Result<Self, InstancesError> {
         let mut options = OpenOptions::new();
         let options = options.write(true).create_new(true).mode(0o600);
         let file = options.open(&path).map_err(|source| InstancesError::File {
@@ -226,12 +231,17 @@ impl Writer {
             path: path.clone(),
             source,
         })?;
-        Ok(Self::over(file, path))
+        Ok(Self::over(file, path, key.clone(), id))
     }
 
-    fn over(file: File, path: PathBuf) -> Self {
+    fn over(file: File, path: PathBuf, key: Key, id: Uuid) -> Self {
         let (blocks, queue) = mpsc::channel(BLOCKS_MAX);
-        let thread = tokio::task::spawn_blocking(move || write_blocks(file, path, queue));
+        let thread = tokio::task::spawn_blocking(move || {
+            let mut hasher = Hasher::new();
+            let written = seal_blocks(file, &key, id, queue, &mut hasher);
+            written.map_err(|source| InstancesError::File { what: "write to", path, source })?;
+            Ok(Sha256(hasher.finalize().into()))
+        });
         Self { blocks, thread }
     }
 
@@ -242,22 +252,20 @@ impl Writer {
     }
 }
 
-fn write_blocks(
-    mut file: File,
-    path: PathBuf,
+/// Hashes what came, and writes it sealed and durable.
+fn seal_blocks(
+    file: File,
+    key: &Key,
+    id: Uuid,
     mut queue: mpsc::Receiver<Vec<u8>>,
-) -> Result<Sha256, InstancesError> {
-    let mut hasher = Hasher::new();
+    hasher: &mut Hasher,
+) -> io::Result<()> {
+    let mut writer = SealingWriter::new(file, key, Purpose::Instance, id.as_bytes())?;
     while let Some(block) = queue.blocking_recv() {
         hasher.update(&block);
-        file.write_all(&block).map_err(|source| InstancesError::File {
-            what: "write to",
-            path: path.clone(),
-            source,
-        })?;
+        writer.write_all(&block)?;
     }
-    file.sync_all().map_err(|source| InstancesError::File { what: "sync", path, source })?;
-    Ok(Sha256(hasher.finalize().into()))
+    writer.finish()?.sync_all()
 }
 
 #[cfg(test)]
@@ -281,17 +289,29 @@ mod tests {
     async fn what_could_not_be_written_is_removed() {
         for fails_at_the_end in [false, true] {
             let dir = tempfile::tempdir().unwrap();
-            let instances = Instances::open(dir.path()).await.unwrap();
+            let key = Key::from_bytes(&[7; 32]);
+            let instances = Instances::open(dir.path(), &key).await.unwrap();
             let mut incoming = instances.begin(head()).await.unwrap();
             let path = instances.incoming(incoming.id);
             fs::write(&path, "begun").unwrap();
             // Opened for reading only: every write to it fails.
-            incoming.writer = Some(Writer::over(File::open(&path).unwrap(), path.clone()));
+            incoming.writer = Some(Writer::over(
+                File::open(&path).unwrap(),
+                path.clone(),
+                key.clone(),
+                incoming.id,
+            ));
             incoming.has_file = true;
             let block = vec![7; BLOCK_LEN];
             let result = if fails_at_the_end {
-                incoming.write(&block).await.unwrap();
-                incoming.finish(None, ClockState::Synced).await.map(|_| ())
+                // The file's own header may fail before the first block is taken.
+                match incoming.write(&block).await {
+                    Ok(()) => incoming.finish(None, ClockState::Synced).await.map(|_| ()),
+                    Err(error) => {
+                        drop(incoming);
+                        Err(error)
+                    }
+                }
             } else {
                 let mut result = Ok(());
                 for _ in 0..BLOCKS_MAX + 4 {

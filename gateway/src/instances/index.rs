@@ -42,7 +42,10 @@ impl Index {
     }
 
     pub(super) async fn under(&mut self, uid: &str) -> Result<Vec<Held>, InstancesError> {
-        let sql = format!("select {COLUMNS} from instance where sop_instance_uid = ? order by id");
+        let sql = format!(
+            "select {COLUMNS} from instance
+             where sop_instance_uid = ? and damaged_at is null order by id"
+        );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(uid);
         let rows = rows.fetch_all(&mut self.connection).await.map_err(fails("be read"))?;
         rows.iter().map(held).collect::<sqlx::Result<_>>().map_err(fails("be read"))
@@ -93,7 +96,7 @@ impl Index {
         // A handful are on their way at most, so that the first rows of the index are enough.
         let sql = format!(
             "select {COLUMNS} from instance where filed_at is null
-             order by received_day desc, received_at limit ?"
+             and damaged_at is null order by received_day desc, received_at limit ?"
         );
         let limit = i64::try_from(skip.len()).unwrap_or(i64::MAX).saturating_add(1);
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(limit);
@@ -151,10 +154,12 @@ impl Index {
 
     pub(super) async fn counts(&mut self) -> Result<Counts, InstancesError> {
         let select = "select
-            (select count(*) from instance where filed_at is null),
-            (select coalesce(sum(len_bytes), 0) from instance where filed_at is null),
-            (select count(*) from instance where filed_at is not null)";
-        let row: (i64, i64, i64) = sqlx::query_as(select)
+            (select count(*) from instance where filed_at is null and damaged_at is null),
+            (select coalesce(sum(len_bytes), 0) from instance
+                where filed_at is null and damaged_at is null),
+            (select count(*) from instance where filed_at is not null),
+            (select count(*) from instance where damaged_at is not null)";
+        let row: (i64, i64, i64, i64) = sqlx::query_as(select)
             .fetch_one(&mut self.connection)
             .await
             .map_err(fails("be counted"))?;
@@ -162,6 +167,7 @@ impl Index {
             waiting: row.0.cast_unsigned(),
             waiting_bytes: row.1.cast_unsigned(),
             filed: row.2.cast_unsigned(),
+            damaged: row.3.cast_unsigned(),
         })
     }
 }

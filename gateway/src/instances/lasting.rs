@@ -2,6 +2,7 @@
 //! were begun.
 
 use super::{Instances, InstancesError, index::Index, index::fails};
+use crate::seal::Purpose;
 use chiasm_proto::ProcedureStep;
 use jiff::Timestamp;
 use sqlx::{Connection, Row};
@@ -78,13 +79,15 @@ impl Instances {
     /// Remembers a procedure step, without the instances that it names; the oldest is forgotten.
     pub async fn keep_step(&self, step: &ProcedureStep) -> Result<(), InstancesError> {
         let bare = ProcedureStep { instances: vec![], ..step.clone() };
-        let json = serde_json::to_string(&bare).expect("plain data serialises");
+        let json = serde_json::to_vec(&bare).expect("plain data serialises");
+        let place = step.sop_instance_uid.as_bytes();
+        let sealed = self.key.seal(Purpose::ProcedureStep, place, &json);
         let mut index = self.index.lock().await;
         let done: sqlx::Result<()> = async {
             let mut transaction = index.connection().begin().await?;
             sqlx::query("insert or replace into procedure_step (uid, step) values (?, ?)")
                 .bind(&step.sop_instance_uid)
-                .bind(json)
+                .bind(sealed)
                 .execute(&mut *transaction)
                 .await?;
             sqlx::query(
@@ -103,14 +106,22 @@ impl Instances {
     /// What was said last of a procedure step.
     pub async fn step(&self, uid: &str) -> Result<Option<ProcedureStep>, InstancesError> {
         let mut index = self.index.lock().await;
-        let row = sqlx::query("select step from procedure_step where uid = ?")
+        let row = sqlx::query("select cast(step as blob) from procedure_step where uid = ?")
             .bind(uid)
             .fetch_optional(index.connection())
             .await
             .map_err(fails("be read"))?;
         let parse = |row: sqlx::sqlite::SqliteRow| {
-            let json: &str = row.try_get(0)?;
-            serde_json::from_str(json).map_err(|error| sqlx::Error::Decode(error.into()))
+            let stored: &[u8] = row.try_get(0)?;
+            let opened;
+            // In clear, if a version before stored it.
+            let json = if stored.starts_with(b"{") {
+                stored
+            } else {
+                opened = self.key.open(Purpose::ProcedureStep, uid.as_bytes(), stored);
+                opened.as_deref().map_err(|error| sqlx::Error::Decode((*error).into()))?
+            };
+            serde_json::from_slice(json).map_err(|error| sqlx::Error::Decode(error.into()))
         };
         row.map(parse).transpose().map_err(fails("be read"))
     }

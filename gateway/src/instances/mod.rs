@@ -4,14 +4,19 @@
 //! ```text
 //! {dir}/index.sqlite      one row for each instance; small instances lie in it whole
 //! {dir}/incoming/{id}     what is being received; thrown away at a start
-//! {dir}/files/{id}.dcm    large instances, written once
+//! {dir}/files/{id}.sealed large instances, written once
 //! ```
+//!
+//! Everything that an imager sent is sealed (see [`crate::seal`]); UIDs, lengths and hashes are
+//! not. What a version before stored in clear, `{id}.dcm` and small instances that begin like a
+//! DICOM file, is read on.
 //!
 //! Names on disk are ours: whatever a UID says, it never becomes part of a path. A sender is told of
 //! success only after the bytes and the row are durable (fsync, rename, fsync of the folder, commit
 //! with `synchronous=FULL`). A small instance costs one commit instead of four.
 
 mod commitments;
+mod content;
 mod incoming;
 mod index;
 mod lasting;
@@ -19,18 +24,18 @@ mod open;
 mod outbox;
 
 pub use commitments::{Commitment, Reference};
+pub use content::Content;
 pub use incoming::Incoming;
 pub use lasting::{COMMITTED_RETENTION, STEPS_MAX};
 pub use open::IMPLEMENTATION_CLASS_UID;
 pub use outbox::FOLLOW_UPS_MAX;
 
+use crate::seal::Key;
 use chiasm_proto::{ClockState, InstanceOffer, LaneId, LaneSessionId, LinkId, Sha256};
 use index::Index;
 use jiff::Timestamp;
 use std::{
-    fs::File,
     io,
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -58,6 +63,8 @@ pub enum InstancesError {
     File { what: &'static str, path: PathBuf, source: io::Error },
     #[error("the index of instances cannot {what}: {source}")]
     Index { what: &'static str, source: sqlx::Error },
+    #[error("the instance {0} is not what was stored")]
+    Damaged(Uuid),
     #[error("the instance's file header cannot be written: {0}")]
     Header(String),
 }
@@ -151,6 +158,8 @@ pub struct Counts {
     pub waiting: u64,
     pub waiting_bytes: u64,
     pub filed: u64,
+    /// Not what was stored: set aside, and never sent.
+    pub damaged: u64,
 }
 
 /// The instances of one gateway: cheap to clone.
@@ -159,17 +168,20 @@ pub struct Instances {
     dir: Arc<Path>,
     index: Arc<Mutex<Index>>,
     changes: Arc<watch::Sender<u64>>,
+    key: Key,
 }
 
 impl Instances {
     /// Opens or makes the folder. What was being received when the process ended is thrown away: its
-    /// sender was told nothing. A damaged folder is set aside whole and loudly.
-    pub async fn open(dir: &Path) -> Result<Self, InstancesError> {
-        let index = open::open(dir).await?;
+    /// sender was told nothing. A folder that is damaged, or was sealed with another key, is set
+    /// aside whole and loudly.
+    pub async fn open(dir: &Path, key: &Key) -> Result<Self, InstancesError> {
+        let index = open::open(dir, key).await?;
         Ok(Self {
             dir: dir.into(),
             index: Arc::new(Mutex::new(index)),
             changes: Arc::new(watch::Sender::new(0)),
+            key: key.clone(),
         })
     }
 
@@ -205,30 +217,18 @@ impl Instances {
         self.changes.subscribe()
     }
 
-    /// Opens an instance's bytes.
-    pub async fn content(&self, held: &Held) -> Result<Content, InstancesError> {
-        if let Some(bytes) = self.index.lock().await.small(held.id).await? {
-            return Ok(Content::Small(bytes));
-        }
-        let path = self.file(held.id);
-        let file = File::open(&path).map_err(|source| InstancesError::File {
-            what: "open",
-            path,
-            source,
-        })?;
-        Ok(Content::Large(Arc::new(file)))
-    }
-
     /// Deletes what the cloud filed longer ago than the retention; gives how many.
     pub async fn delete_expired(&self, now: Timestamp) -> Result<u64, InstancesError> {
         let mut index = self.index.lock().await;
         let expired = index.filed_before(now - RETENTION).await?;
         for id in &expired {
-            let path = self.file(*id);
-            match std::fs::remove_file(&path) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(InstancesError::File { what: "remove", path, source }),
+            for path in [self.file(*id), self.clear_file(*id)] {
+                match std::fs::remove_file(&path) {
+                    Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                        return Err(InstancesError::File { what: "remove", path, source });
+                    }
+                    _ => {}
+                }
             }
             index.delete(*id, now).await?;
         }
@@ -237,6 +237,11 @@ impl Instances {
     }
 
     fn file(&self, id: Uuid) -> PathBuf {
+        self.dir.join(open::FILES).join(format!("{id}.sealed"))
+    }
+
+    /// Where a version before stored it.
+    fn clear_file(&self, id: Uuid) -> PathBuf {
         self.dir.join(open::FILES).join(format!("{id}.dcm"))
     }
 
@@ -266,36 +271,4 @@ impl Instances {
 /// Counts what is in a folder that another process may be writing to; changes nothing.
 pub async fn inspect(dir: &Path) -> Result<Counts, InstancesError> {
     open::open_for_inspection(dir).await?.counts().await
-}
-
-/// The bytes of an instance, as a DICOM file.
-#[derive(Debug, Clone)]
-pub enum Content {
-    Small(Vec<u8>),
-    Large(Arc<File>),
-}
-
-impl Content {
-    /// Bytes from an offset on, `len` of them or fewer at the end. Blocks on the disk.
-    pub fn read_at(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        match self {
-            Content::Small(bytes) => {
-                let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-                let to = from.saturating_add(len).min(bytes.len());
-                Ok(bytes[from..to].to_vec())
-            }
-            Content::Large(file) => {
-                let mut part = vec![0; len];
-                let mut filled = 0;
-                while filled < len {
-                    match file.read_at(&mut part[filled..], offset + filled as u64)? {
-                        0 => break,
-                        read => filled += read,
-                    }
-                }
-                part.truncate(filled);
-                Ok(part)
-            }
-        }
-    }
 }

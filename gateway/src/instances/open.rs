@@ -1,7 +1,7 @@
 //! Opening the folder: schema, damage, what a crash left behind.
 
 use super::{InstancesError, index::Index};
-use crate::clock;
+use crate::{clock, seal::Key};
 use sqlx::{
     Connection, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -46,23 +46,24 @@ const SCHEMA: &[&str] = &[
     "create index if not exists instance_waiting on instance (received_day desc, received_at)
         where filed_at is null",
     "create index if not exists instance_filed on instance (filed_at) where filed_at is not null",
+    "create table if not exists meta (key text primary key, value text not null) without rowid",
     super::commitments::SCHEMA,
     super::lasting::COMMITTED_SCHEMA,
     super::lasting::STEP_SCHEMA,
 ];
 
-pub(super) async fn open(dir: &Path) -> Result<Index, InstancesError> {
+pub(super) async fn open(dir: &Path, key: &Key) -> Result<Index, InstancesError> {
     make(dir)?;
     // The whole index is read for a check, which takes the longer the more there is. After a clean
     // end there is no reason for it.
     let running = dir.join(RUNNING);
     let was_running = running.exists();
-    let index = match connect(dir, was_running).await {
+    let index = match connect(dir, key, was_running).await {
         Ok(connection) => connection,
         Err(error) => {
             set_aside(dir, &error)?;
             make(dir)?;
-            connect(dir, false)
+            connect(dir, key, false)
                 .await
                 .map_err(|source| InstancesError::Index { what: "be opened", source })?
         }
@@ -92,7 +93,7 @@ fn make(dir: &Path) -> Result<(), InstancesError> {
     Ok(())
 }
 
-async fn connect(dir: &Path, must_check: bool) -> sqlx::Result<SqliteConnection> {
+async fn connect(dir: &Path, key: &Key, must_check: bool) -> sqlx::Result<SqliteConnection> {
     let options = SqliteConnectOptions::new()
         .filename(dir.join(DATABASE))
         .create_if_missing(true)
@@ -106,15 +107,20 @@ async fn connect(dir: &Path, must_check: bool) -> sqlx::Result<SqliteConnection>
     for statement in SCHEMA {
         sqlx::query(*statement).execute(&mut connection).await?;
     }
-    // An index from before there were follow-ups.
-    let (columns,): (i64,) = sqlx::query_as(
-        "select count(*) from pragma_table_info('instance') where name = 'follow_up'",
-    )
-    .fetch_one(&mut connection)
-    .await?;
-    if columns == 0 {
-        sqlx::query(super::outbox::COLUMN).execute(&mut connection).await?;
+    // An index from before there were follow-ups, or damage was noted.
+    for (name, add) in
+        [("follow_up", super::outbox::COLUMN), ("damaged_at", super::outbox::DAMAGED_COLUMN)]
+    {
+        let (columns,): (i64,) =
+            sqlx::query_as("select count(*) from pragma_table_info('instance') where name = ?")
+                .bind(name)
+                .fetch_one(&mut connection)
+                .await?;
+        if columns == 0 {
+            sqlx::query(add).execute(&mut connection).await?;
+        }
     }
+    check_key(&mut connection, key).await?;
     sqlx::query(super::outbox::INDEX).execute(&mut connection).await?;
     if must_check {
         let (verdict,): (String,) =
@@ -124,6 +130,23 @@ async fn connect(dir: &Path, must_check: bool) -> sqlx::Result<SqliteConnection>
         }
     }
     Ok(connection)
+}
+
+/// Without its key a folder is as good as damaged.
+async fn check_key(connection: &mut SqliteConnection, key: &Key) -> sqlx::Result<()> {
+    let key = key.id().to_string();
+    sqlx::query("insert into meta (key, value) values ('key_id', ?) on conflict do nothing")
+        .bind(&key)
+        .execute(&mut *connection)
+        .await?;
+    let (known,): (String,) =
+        sqlx::query_as("select value from meta where key = 'key_id'").fetch_one(connection).await?;
+    if known == key {
+        return Ok(());
+    }
+    Err(sqlx::Error::Protocol(format!(
+        "sealed with another key ({known}): the gateway's key was lost or replaced"
+    )))
 }
 
 /// Opens the index of a process that may be running, only to look.
@@ -144,7 +167,7 @@ fn set_aside(dir: &Path, error: &sqlx::Error) -> Result<(), InstancesError> {
         source,
     })?;
     tracing::error!(%error, aside = %aside.display(),
-        "the index of instances is damaged; the folder was set aside, its images are not sent");
+        "the folder of instances cannot be read; it was set aside, its images are not sent");
     Ok(())
 }
 

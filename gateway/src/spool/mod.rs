@@ -8,6 +8,9 @@
 //! A disk that is full, or fails, stops nothing for good: the writer keeps what it holds and tries
 //! again, the queue in front of it fills, the links wait with their reading, and the fault
 //! is shown.
+//!
+//! The bodies of documents are sealed (see [`crate::seal`]). Those that a version before stored in
+//! clear are read on: a sealed one is a blob, one in clear is a text.
 
 mod document;
 mod mark;
@@ -16,10 +19,10 @@ mod reader;
 mod writer;
 
 pub use document::{Document, Entry, StoredDocument};
-pub use open::{Again, OpenError, Owner};
+pub use open::{Again, COPIES_MAX, OpenError, Owner};
 pub use sqlx::Error as DatabaseError;
 
-use crate::journal::Position;
+use crate::{journal::Position, seal::Key};
 use chiasm_proto::{
     Ack, Body, Epoch, GatewayEvent, LaneId, LinkId, Seq, Sha256, fleet::OpenSession,
     fleet::SpoolState,
@@ -76,6 +79,7 @@ pub struct Spool {
     commands: mpsc::Sender<Command>,
     progress: watch::Receiver<Progress>,
     reader: Arc<Mutex<SqliteConnection>>,
+    key: Key,
 }
 
 /// The writer task: ends when every [`Spool`] is dropped, or with the reason why the database can
@@ -84,20 +88,24 @@ pub type WriterTask = tokio::task::JoinHandle<Result<(), sqlx::Error>>;
 
 impl Spool {
     /// Opens or makes the spool in a directory and starts its writer. A database that is damaged,
-    /// belongs to another gateway, or is older than its mark is set aside or renumbered under a new
-    /// epoch, and an event document says so.
-    pub async fn open(dir: &Path, owner: Option<&Owner>) -> Result<(Self, WriterTask), OpenError> {
-        let opened = open::open(dir, owner).await?;
+    /// belongs to another gateway, was sealed with another key, or is older than its mark is set
+    /// aside or renumbered under a new epoch, and an event document says so.
+    pub async fn open(
+        dir: &Path,
+        owner: Option<&Owner>,
+        key: &Key,
+    ) -> Result<(Self, WriterTask), OpenError> {
+        let opened = open::open(dir, owner, key).await?;
         let (progress_tx, progress) = watch::channel(Progress {
             epoch: opened.epoch,
             last_seq: opened.last_seq,
             fault: None,
         });
         let (commands, queue) = mpsc::channel(QUEUE_MAX);
-        let writer = writer::Writer::new(opened.writer, opened.mark, dir, progress_tx);
+        let writer = writer::Writer::new(opened.writer, opened.mark, dir, progress_tx, key);
         let task = tokio::spawn(writer.run(queue));
         let reader = Arc::new(Mutex::new(opened.reader));
-        let spool = Self { commands, progress, reader };
+        let spool = Self { commands, progress, reader, key: key.clone() };
         if let Some(reason) = opened.epoch_reason {
             let event = GatewayEvent { code: "epoch_started".into(), link: None, detail: reason };
             let _ = spool.event(event).await;
@@ -182,7 +190,7 @@ impl Spool {
 
     /// A document, if it is still pending.
     pub async fn pending(&self, seq: Seq) -> Result<Option<StoredDocument>, SpoolError> {
-        reader::pending(&mut *self.reader.lock().await, seq).await
+        reader::pending(&mut *self.reader.lock().await, &self.key, seq).await
     }
 
     /// This side of the conservation equation.
@@ -197,6 +205,14 @@ impl Spool {
 
 /// The lanes' binding state, shared by the links and the uplink.
 pub type SharedLanes = Arc<StdMutex<crate::binding::Lanes>>;
+
+/// Reads a link's position in a spool that nobody writes.
+pub async fn inspect_position(dir: &Path, link: &LinkId) -> Result<Option<Position>, SpoolError> {
+    let mut connection = open::open_for_inspection(dir)
+        .await
+        .map_err(|source| SpoolError::Read { what: "be opened", source })?;
+    reader::position(&mut connection, link).await
+}
 
 /// Reads the state of a spool that another process may be writing; changes nothing.
 pub async fn inspect(dir: &Path) -> Result<SpoolState, SpoolError> {

@@ -1,7 +1,7 @@
 //! Opening the spool: schema, damage, foreign and restored databases.
 
 use super::mark::Mark;
-use crate::clock;
+use crate::{clock, seal::Key};
 use chiasm_proto::{Epoch, GatewayId, Seq, TenantId, ack::IdDigest};
 use sqlx::{
     Connection, SqliteConnection,
@@ -18,6 +18,8 @@ const DATABASE: &str = "spool.sqlite";
 const MARK: &str = "spool.mark";
 /// Digest of the identifiers of all documents of the epoch. Absent in spools from before.
 pub(super) const IDS: &str = "ids";
+/// Which key seals the bodies. Absent in spools from before they were sealed.
+const KEY_ID: &str = "key_id";
 
 const SCHEMA: &[&str] = &[
     "create table if not exists meta (key text primary key, value text not null) without rowid",
@@ -71,20 +73,24 @@ pub(super) struct Opened {
     pub epoch_reason: Option<String>,
 }
 
-pub(super) async fn open(dir: &Path, owner: Option<&Owner>) -> Result<Opened, OpenError> {
+pub(super) async fn open(
+    dir: &Path,
+    owner: Option<&Owner>,
+    key: &Key,
+) -> Result<Opened, OpenError> {
     let path = dir.join(DATABASE);
     let file_error = |source| OpenError::File { path: dir.into(), source };
     std::fs::create_dir_all(dir).map_err(file_error)?;
     let (mark, marked) = Mark::open(&dir.join(MARK)).map_err(file_error)?;
     let mut epoch_reason = None;
-    let (mut writer, meta) = match open_checked(&path, owner).await {
+    let (mut writer, meta) = match open_checked(&path, owner, key).await {
         Ok(opened) => opened,
         Err(refusal) => {
             let aside = set_aside(&path).map_err(file_error)?;
             let reason = format!("the spool {refusal}; it was set aside as {}", aside.display());
             tracing::error!(reason, "a new epoch begins");
             epoch_reason = Some(reason);
-            open_checked(&path, owner).await.map_err(|refusal| OpenError::Database {
+            open_checked(&path, owner, key).await.map_err(|refusal| OpenError::Database {
                 path: path.clone(),
                 source: refusal.into_source(),
             })?
@@ -156,12 +162,15 @@ enum Refusal {
     Damaged(sqlx::Error),
     #[error("holds documents of another gateway")]
     Foreign,
+    #[error("is sealed with another key ({0}): the gateway's key was lost or replaced")]
+    OtherKey(String),
 }
 
 impl Refusal {
     fn into_source(self) -> sqlx::Error {
         match self {
             Refusal::Damaged(source) => source,
+            Refusal::OtherKey(_) => sqlx::Error::Protocol("sealed with another key".into()),
             Refusal::Foreign => sqlx::Error::Protocol("belongs to another gateway".into()),
         }
     }
@@ -170,8 +179,15 @@ impl Refusal {
 async fn open_checked(
     path: &Path,
     owner: Option<&Owner>,
+    key: &Key,
 ) -> Result<(SqliteConnection, (Epoch, Seq)), Refusal> {
     let mut connection = open_schema(path).await.map_err(Refusal::Damaged)?;
+    let key = key.id().to_string();
+    match meta_value(&mut connection, KEY_ID).await.map_err(Refusal::Damaged)? {
+        Some(known) if known != key => return Err(Refusal::OtherKey(known)),
+        Some(_) => {}
+        None => set_meta(&mut connection, KEY_ID, &key).await.map_err(Refusal::Damaged)?,
+    }
     if let Some(owner) = owner {
         let owner = format!("{}/{}", owner.tenant, owner.gateway);
         let known = meta_value(&mut connection, "owner").await.map_err(Refusal::Damaged)?;
@@ -270,6 +286,25 @@ pub enum Again {
     Everything,
 }
 
+/// Copies that are kept of the database as it was before a new epoch. A cloud that goes wrong may
+/// make one begin again and again.
+pub const COPIES_MAX: usize = 4;
+/// How their names end.
+const COPY: &str = "before.set-aside";
+
+/// Forgets the oldest copies. What was damaged and set aside is no copy, and stays.
+fn forget_copies(dir: &Path) -> io::Result<()> {
+    let mut copies = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(COPY) {
+            copies.push(path);
+        }
+    }
+    copies.sort();
+    copies.iter().rev().skip(COPIES_MAX).try_for_each(std::fs::remove_file)
+}
+
 /// Begins a new epoch in the same database: what is to be sent again is numbered anew from 1. The
 /// database as it was is copied aside first.
 pub(super) async fn renumber(
@@ -278,18 +313,22 @@ pub(super) async fn renumber(
     again: Again,
 ) -> Result<(Epoch, Seq), sqlx::Error> {
     let stamp = clock::wall().strftime("%Y%m%dT%H%M%S%3f").to_string();
-    let copy = dir.join(format!("spool.{stamp}.set-aside"));
+    let copy = dir.join(format!("spool.{stamp}.{COPY}"));
     sqlx::query("vacuum into $1")
         .bind(copy.display().to_string())
         .execute(&mut *connection)
         .await?;
+    forget_copies(dir).map_err(sqlx::Error::Io)?;
     let epoch = Epoch(Uuid::now_v7());
     let mut transaction = connection.begin().await?;
     let unless_pending = match again {
-        Again::Pending => "delete from document where state <> 'pending'",
+        // What was refused exists here only: it is sent and refused again.
+        Again::Pending => "delete from document where state = 'filed'",
         Again::Everything => "update document set state = 'pending', settled_at = null",
     };
     sqlx::query(unless_pending).execute(&mut *transaction).await?;
+    let again = "update document set state = 'pending', settled_at = null where state = 'rejected'";
+    sqlx::query(again).execute(&mut *transaction).await?;
     // Negative numbers first: the primary key must stay unique at every step.
     sqlx::query("update document set seq = -seq").execute(&mut *transaction).await?;
     sqlx::query(

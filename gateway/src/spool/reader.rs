@@ -4,7 +4,10 @@ use super::{
     SpoolError, StoredDocument,
     open::{IDS, meta_value},
 };
-use crate::journal::Position;
+use crate::{
+    journal::Position,
+    seal::{Key, Purpose},
+};
 use chiasm_proto::{
     Ack, LaneId, LinkId, Seq, Sha256, Up, ack::IdDigest, fleet::OpenSession, fleet::SpoolState,
 };
@@ -102,23 +105,24 @@ pub(super) async fn pending_after(
 
 pub(super) async fn pending(
     connection: &mut SqliteConnection,
+    key: &Key,
     seq: Seq,
 ) -> Result<Option<StoredDocument>, SpoolError> {
     let result: Result<Option<StoredDocument>, sqlx::Error> = async {
         let row = sqlx::query(
-            "select seq, id, time, kind, link, body from document
+            "select seq, id, time, kind, link, body, typeof(body) = 'blob' as is_sealed from document
              where seq = $1 and state = 'pending'",
         )
         .bind(from_seq(seq))
         .fetch_optional(connection)
         .await?;
-        row.map(stored).transpose()
+        row.map(|row| stored(&row, key)).transpose()
     }
     .await;
     result.map_err(read("read a document"))
 }
 
-fn stored(row: SqliteRow) -> Result<StoredDocument, sqlx::Error> {
+fn stored(row: &SqliteRow, key: &Key) -> Result<StoredDocument, sqlx::Error> {
     let kind: String = row.try_get("kind")?;
     let up = Up::ALL.iter().copied().find(|up| up.as_str() == kind);
     Ok(StoredDocument {
@@ -127,8 +131,21 @@ fn stored(row: SqliteRow) -> Result<StoredDocument, sqlx::Error> {
         time: decode(row.try_get("time")?)?,
         up: up.ok_or_else(|| sqlx::Error::Decode("a stored kind is unknown".into()))?,
         link: row.try_get("link")?,
-        body: row.try_get("body")?,
+        body: body(row, key)?,
     })
+}
+
+/// A document's text, which must be what was stored under its identifier.
+fn body(row: &SqliteRow, key: &Key) -> Result<String, sqlx::Error> {
+    if !row.try_get::<bool, _>("is_sealed")? {
+        return row.try_get("body");
+    }
+    let sealed: Vec<u8> = row.try_get_unchecked("body")?;
+    let id: &str = row.try_get("id")?;
+    let text = key
+        .open(Purpose::Document, id.as_bytes(), &sealed)
+        .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    String::from_utf8(text).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
 pub(super) async fn state(connection: &mut SqliteConnection) -> Result<SpoolState, SpoolError> {

@@ -7,7 +7,10 @@ use super::{
     open::{Again, IDS, meta_value, renumber, set_meta},
     reader::from_seq,
 };
-use crate::clock;
+use crate::{
+    clock,
+    seal::{Key, Purpose},
+};
 use chiasm_proto::{
     Ack, Body, Epoch, GatewayEvent, LinkId, Seq, Sha256,
     ack::{FILED_BEFORE, IdDigest},
@@ -46,6 +49,7 @@ pub(super) struct Writer {
     epoch: Epoch,
     last_seq: Seq,
     next_retention: Instant,
+    key: Key,
 }
 
 impl Writer {
@@ -54,14 +58,23 @@ impl Writer {
         mark: Mark,
         dir: &std::path::Path,
         progress: watch::Sender<Progress>,
+        key: &Key,
     ) -> Self {
         let (epoch, last_seq) = {
             let now = progress.borrow();
             (now.epoch, now.last_seq)
         };
         let dir = dir.to_owned();
-        let next_retention = Instant::now();
-        Self { connection, mark, dir, progress, epoch, last_seq, next_retention }
+        Self {
+            connection,
+            mark,
+            dir,
+            progress,
+            epoch,
+            last_seq,
+            next_retention: Instant::now(),
+            key: key.clone(),
+        }
     }
 
     /// Runs until every sender is gone.
@@ -128,9 +141,11 @@ impl Writer {
             last_seq = self.last_seq;
         }
         let mut transaction = self.connection.begin().await?;
+        let mut numbering = Numbering { key: &self.key, last_seq };
         for command in batch {
-            apply(&mut transaction, self.epoch, &mut last_seq, command).await?;
+            apply(&mut transaction, self.epoch, &mut numbering, command).await?;
         }
+        last_seq = numbering.last_seq;
         set_meta(&mut transaction, "last_seq", &last_seq.to_string()).await?;
         transaction.commit().await?;
         self.last_seq = last_seq;
@@ -171,15 +186,21 @@ fn is_damage(error: &sqlx::Error) -> bool {
         .is_some_and(|code| code == CORRUPT || code == NOT_A_DATABASE)
 }
 
+/// What documents are numbered and sealed with.
+struct Numbering<'a> {
+    key: &'a Key,
+    last_seq: Seq,
+}
+
 async fn apply(
     connection: &mut SqliteConnection,
     epoch: Epoch,
-    last_seq: &mut Seq,
+    numbering: &mut Numbering<'_>,
     command: &Command,
 ) -> sqlx::Result<()> {
     match command {
-        Command::Store(entry, _) => store(connection, last_seq, entry).await,
-        Command::Event(document) => insert(connection, last_seq, document).await,
+        Command::Store(entry, _) => store(connection, numbering, entry).await,
+        Command::Event(document) => insert(connection, numbering, document).await,
         Command::Acknowledge { ack, is_first, .. } if ack.epoch == epoch => {
             acknowledge(connection, ack, *is_first).await
         }
@@ -192,14 +213,14 @@ async fn apply(
         Command::BeginEpoch { reason, .. } => {
             let event =
                 GatewayEvent { code: "epoch_started".into(), link: None, detail: reason.clone() };
-            insert(connection, last_seq, &Document::new(clock::wall(), Body::Event(event))).await
+            insert(connection, numbering, &Document::new(clock::wall(), Body::Event(event))).await
         }
     }
 }
 
 async fn store(
     connection: &mut SqliteConnection,
-    last_seq: &mut Seq,
+    numbering: &mut Numbering<'_>,
     entry: &Entry,
 ) -> sqlx::Result<()> {
     let is_new = match entry.imported {
@@ -208,7 +229,7 @@ async fn store(
     };
     // A file that was read before gives nothing a second time, whoever hands it over.
     for document in entry.documents.iter().filter(|_| is_new) {
-        insert(connection, last_seq, document).await?;
+        insert(connection, numbering, document).await?;
         // Only stamped readings keep a session alive, also after a restart.
         if let Body::Reading(reading) = &document.body
             && reading.lane_session.is_some()
@@ -257,23 +278,25 @@ async fn note_imported(
 
 async fn insert(
     connection: &mut SqliteConnection,
-    last_seq: &mut Seq,
+    numbering: &mut Numbering<'_>,
     document: &Document,
 ) -> sqlx::Result<()> {
-    let seq = *last_seq + 1;
-    let body = serde_json::to_string(&document.body).expect("plain data always serialises");
+    let seq = numbering.last_seq + 1;
+    let body = serde_json::to_vec(&document.body).expect("plain data always serialises");
+    let id = document.id.to_string();
+    let sealed = numbering.key.seal(Purpose::Document, id.as_bytes(), &body);
     sqlx::query(
         "insert into document (seq, id, time, kind, link, body) values ($1, $2, $3, $4, $5, $6)",
     )
     .bind(from_seq(seq))
-    .bind(document.id.to_string())
+    .bind(id)
     .bind(document.time.to_string())
     .bind(document.body.up().as_str())
     .bind(link_of(&document.body).map(|link| link.as_str()))
-    .bind(body)
+    .bind(sealed)
     .execute(&mut *connection)
     .await?;
-    *last_seq = seq;
+    numbering.last_seq = seq;
     let ids = meta_value(connection, IDS).await?;
     match ids.and_then(|ids| ids.parse::<IdDigest>().ok()) {
         Some(ids) => set_meta(connection, IDS, &ids.with(document.id.0).to_string()).await,

@@ -9,7 +9,7 @@ use super::{
 use crate::{clock, spool::Again};
 use chiasm_proto::{
     Ack, Down, Epoch, Seq, Topic, Up, Worklist,
-    ack::FILED_BEFORE,
+    ack::{ABOVE_MAX, FILED_BEFORE, MISSING_MAX},
     fleet::{Sessions, State, Status},
     topic::Leaf,
     worklist::VISITS_MAX,
@@ -37,6 +37,9 @@ const GOOD_AFTER: Duration = Duration::from_secs(30);
 /// Without the cloud's first word for so long the birth is published again: brokers may drop it,
 /// and with it everything that the cloud would tell us.
 const BIRTH_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// Most refusals in one acknowledgement, and most open lane sessions, that are believed.
+pub const REJECTED_MAX: usize = 4096;
+pub const SESSIONS_MAX: usize = 1024;
 /// Room that topic and header take in a packet.
 const PACKET_OVERHEAD: usize = 512;
 
@@ -266,7 +269,10 @@ impl Talk<'_> {
     }
 
     async fn message(&mut self, topic: &str, payload: &[u8]) -> Result<(), String> {
-        let leaf = topic.parse::<Topic>().ok().map(|topic| topic.leaf);
+        let identity = &self.credentials.identity;
+        let is_ours =
+            |topic: &Topic| topic.tenant == identity.tenant && topic.gateway == identity.gateway;
+        let leaf = topic.parse::<Topic>().ok().filter(is_ours).map(|topic| topic.leaf);
         let malformed = |error: serde_json::Error| {
             tracing::warn!(topic, %error, "a message of the cloud is malformed and ignored");
         };
@@ -291,6 +297,13 @@ impl Talk<'_> {
     async fn acknowledged(&mut self, ack: Ack) -> Result<(), String> {
         if ack.epoch != self.epoch {
             tracing::info!(epoch = %ack.epoch, "an acknowledgement of another epoch is ignored");
+            return Ok(());
+        }
+        if ack.missing.len() > MISSING_MAX
+            || ack.above.len() > ABOVE_MAX
+            || ack.rejected.len() > REJECTED_MAX
+        {
+            tracing::error!("an acknowledgement is longer than any of ours and ignored");
             return Ok(());
         }
         let spool = &self.uplink.spool;
@@ -342,6 +355,10 @@ impl Talk<'_> {
 
     async fn sessions(&mut self, sessions: Sessions) -> Result<(), String> {
         let open = sessions.sessions.len();
+        if open > SESSIONS_MAX {
+            tracing::error!(open, "more lane sessions than a location has lanes; ignored");
+            return Ok(());
+        }
         tracing::debug!(open, "the cloud told the open lane sessions");
         self.uplink
             .lanes

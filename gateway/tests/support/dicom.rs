@@ -68,18 +68,21 @@ impl World {
             "data_dir = \"{}\"\n[dicom]\nlisten = \"127.0.0.1:{port}\"\n{imagers}",
             dir.path().display()
         );
-        let config = config::parse(Path::new("test.toml"), &text).unwrap();
-        let (spool, _writer) = Spool::open(&dir.path().join("spool"), None).await.unwrap();
+        let config = config::parse(&dir.path().join("test.toml"), &text).unwrap();
+        let (spool, _writer) =
+            Spool::open(&dir.path().join("spool"), None, &super::key()).await.unwrap();
         let health = Arc::new(Health::new(&[], dir.path()).with_imagers(&config.imagers));
         let shared = Shared {
             spool: spool.clone(),
             health: health.clone(),
             lanes: Arc::new(Mutex::new(Lanes::default())),
             journal_dir: dir.path().join("journal").into(),
+            key: super::key(),
         };
         let lanes = shared.lanes.clone();
-        let instances = Instances::open(&dir.path().join("instances")).await.unwrap();
-        let worklist = WorklistCache::open(dir.path());
+        let instances =
+            Instances::open(&dir.path().join("instances"), &super::key()).await.unwrap();
+        let worklist = WorklistCache::open(dir.path(), &super::key());
         let dicom = config.dicom.unwrap();
         let tls = Tls::new(dicom.tls.clone(), dir.path());
         let node =

@@ -6,7 +6,7 @@ pub mod cloud;
 pub mod dicom;
 pub mod pki;
 
-use chiasm_gateway::{config, spool, supervisor};
+use chiasm_gateway::{config, seal::Key, spool, supervisor};
 use chiasm_proto::fleet::SpoolState;
 use std::{
     net::TcpListener,
@@ -27,6 +27,11 @@ pub fn frame() -> Vec<u8> {
 pub fn fixture(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../device-drivers/fixtures").join(name);
     std::fs::read(path).unwrap()
+}
+
+/// A key for tests that open a store by themselves.
+pub fn key() -> Key {
+    Key::from_bytes(&[7; 32])
 }
 
 pub fn free_port() -> u16 {
@@ -59,7 +64,7 @@ impl Gateway {
              lane = \"lane-1\"\n{link}\n",
             data_dir.display()
         );
-        let config = config::parse(Path::new("test.toml"), &text).unwrap();
+        let config = config::parse(&data_dir.join("test.toml"), &text).unwrap();
         let stop = CancellationToken::new();
         let task = tokio::spawn(supervisor::run(config, stop.clone()));
         Self { data_dir: data_dir.into(), stop, task }

@@ -3,12 +3,14 @@
 use chiasm_gateway::enrol::{self, Identity, Stored};
 use chiasm_proto::{GatewayId, TenantId};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer,
+    DistinguishedName, DnType, IsCa, KeyPair,
 };
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
+#[derive(Clone)]
 pub struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
+    issuer: Arc<CertifiedIssuer<'static, KeyPair>>,
 }
 
 pub struct Signed {
@@ -22,7 +24,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name = name("test authority");
         let key = KeyPair::generate().unwrap();
-        Self { issuer: CertifiedIssuer::self_signed(params, key).unwrap() }
+        Self { issuer: Arc::new(CertifiedIssuer::self_signed(params, key).unwrap()) }
     }
 
     pub fn pem(&self) -> String {
@@ -31,6 +33,14 @@ impl Authority {
 
     pub fn der(&self) -> Vec<u8> {
         self.issuer.der().to_vec()
+    }
+
+    /// A certificate for whoever asks, as the cloud gives it.
+    pub fn sign_request(&self, common_name: &str, csr_pem: &str) -> String {
+        let request = CertificateSigningRequestParams::from_pem(csr_pem).unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = name(common_name);
+        params.signed_by(&request.public_key, &self.issuer).unwrap().pem()
     }
 
     pub fn sign(&self, common_name: &str) -> Signed {

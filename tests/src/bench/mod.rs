@@ -7,6 +7,7 @@
 //! | [`floor`] | the least that one reading could cost here |
 //! | [`backlog`] | how fast readings are filed after an outage |
 //! | [`bare`] | what the database alone can take |
+//! | [`flood`] | what a reading waits beside an instrument that never stops |
 //! | [`idle`] | what a gateway costs while nobody measures |
 //! | [`imaging`] | how fast images are taken, beside other receivers |
 //! | [`pages`] | how pages and reports take more data |
@@ -18,6 +19,7 @@
 pub mod backlog;
 pub mod bare;
 pub mod edge;
+pub mod flood;
 pub mod floor;
 pub mod gateway_log;
 pub mod idle;

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use chiasm_testbed::{
-    bench::{Plan, backlog, idle, imaging, latency, machine, pages, report, viewer},
+    bench::{Plan, backlog, flood, idle, imaging, latency, machine, pages, report, viewer},
     story,
 };
 use clap::{Parser, ValueEnum};
@@ -39,6 +39,8 @@ enum Measurement {
     Latency,
     /// How fast readings are filed after an outage.
     Backlog,
+    /// What a reading waits beside an instrument that never stops.
+    Flood,
     /// What a gateway costs while nobody measures.
     Idle,
     /// How fast a gateway takes images, beside other receivers
@@ -66,6 +68,9 @@ async fn run(args: &Args) -> Result<ExitCode> {
     }
     if is_wanted(Measurement::Backlog) {
         figures.extend(backlog::measure(&plan, &args.folder).await?);
+    }
+    if is_wanted(Measurement::Flood) {
+        figures.extend(flood::measure(&plan, &args.folder).await?);
     }
     if is_wanted(Measurement::Idle) {
         figures.extend(idle::measure(&plan, &args.folder).await?);

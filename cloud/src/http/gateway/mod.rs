@@ -1,10 +1,11 @@
-//! The gateways' endpoint: enrolment for those who have no certificate yet, renewal and images for
-//! those who have one.
+//! The gateways' endpoint: enrolment for those who have no certificate yet, renewal, images and
+//! the record of a wipe for those who have one.
 
 mod claim;
 mod instances;
 mod peer;
 mod renew;
+mod wipe;
 
 use super::{
     attempts::Attempts,
@@ -20,6 +21,7 @@ use axum::{
 use chiasm_proto::{
     enrol::{CLAIM_PATH, CONFIRM_PATH, RENEW_PATH},
     instance::INSTANCES_PATH,
+    wipe::WIPED_PATH,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -41,6 +43,7 @@ pub fn router(core: Core, authority: Arc<Authority>) -> Router {
         .route(CLAIM_PATH, post(claim::handle_claim))
         .route(RENEW_PATH, post(renew::renew))
         .route(CONFIRM_PATH, post(renew::confirm))
+        .route(WIPED_PATH, post(wipe::wiped))
         .layer(DefaultBodyLimit::max(claim::BODY_BYTES_MAX))
         // Anybody may ask here: nobody holds a connection with a body that never comes.
         .layer(middleware::from_fn_with_state(BODY_TIME_MAX, limit_body_time));

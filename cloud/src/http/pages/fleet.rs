@@ -6,7 +6,7 @@ use super::{
 };
 use crate::http::extract::Form;
 use crate::{
-    app::{enrol_gateway, local_time, principal::Role},
+    app::{AppError, enrol_gateway, local_time, principal::Role},
     clock,
     fleet::{
         self,
@@ -14,16 +14,18 @@ use crate::{
     },
     http::show,
     pki::Authority,
-    store::{StoreError, Tx, fleet_view, fleet_view::GatewayRow, site, unknown_gap},
+    store::{StoreError, Tx, fleet_view, fleet_view::GatewayRow, site, unknown_gap, wipe},
 };
 use askama::Template;
 use axum::{
     extract::{Path, State},
+    http::header,
     response::{IntoResponse, Redirect, Response},
 };
 use chiasm_proto::{
     ClockState,
     fleet::{LinkState, LinkStatus},
+    wipe::Lost,
 };
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -74,6 +76,14 @@ struct GatewayCard {
     gaps: Vec<GapCard>,
     location_id: String,
     is_revoked: bool,
+    wiped: Option<Wiped>,
+}
+
+/// The gateway, or a machine before it, was wiped (I9).
+struct Wiped {
+    at: String,
+    by: String,
+    lost: String,
 }
 
 /// A time of which nobody knows what the gateway measured (I5).
@@ -114,6 +124,7 @@ async fn fleet_page(web: &Web, who: &Who, enrolled: Option<Enrolled>) -> Result<
         .map(|(gateway, link, vendor, model)| ((gateway, link), format!("{vendor} {model}")))
         .collect();
     let mut gaps = gaps(&mut tx, who, &rows, now_us).await?;
+    let wipes = wipe::newest(&mut tx, &who.tenant).await?;
     let mut numbers = reconcile::numbers(&mut tx, &who.tenant).await?;
     let locations = site::locations(&mut tx, &who.tenant).await?;
     drop(tx);
@@ -122,7 +133,13 @@ async fn fleet_page(web: &Web, who: &Who, enrolled: Option<Enrolled>) -> Result<
         .map(|row| {
             let numbers = numbers.remove(&row.gateway_id).unwrap_or_default();
             let gaps = gaps.remove(&row.gateway_id).unwrap_or_default();
-            card(row, (numbers, gaps), &refusals, &instruments, now_us)
+            let mut card = card(row, (numbers, gaps), &refusals, &instruments, now_us);
+            let wipe = wipes.iter().find(|wipe| wipe.gateway_id == row.gateway_id);
+            card.wiped = wipe.map(|wipe| wiped(wipe, &local_time::zone(&row.time_zone)));
+            if card.is_revoked && card.wiped.is_some() {
+                card.state_word = "Wiped".into();
+            }
+            card
         })
         .collect();
     gateways.sort_by(|a, b| (a.rank, &a.name).cmp(&(b.rank, &b.name)));
@@ -223,7 +240,21 @@ fn card(
         gaps,
         location_id: row.location_id.clone(),
         is_revoked: row.revoked_at_us.is_some(),
+        wiped: None,
     }
+}
+
+fn wiped(wipe: &wipe::Wipe, zone: &TimeZone) -> Wiped {
+    let lost = wipe.lost.as_deref().and_then(|json| serde_json::from_str::<Lost>(json).ok());
+    let lost = match lost {
+        Some(lost) if lost.is_nothing() => "Everything it held was here.".to_owned(),
+        Some(lost) => format!(
+            "Not here were {} documents, {} DICOM instances and {} bytes of transmissions.",
+            lost.documents, lost.instances, lost.journal_bytes
+        ),
+        None => "What was not here is not known.".to_owned(),
+    };
+    Wiped { at: show::date_and_time(wipe.wiped_at_us, zone), by: wipe.wiped_by.clone(), lost }
 }
 
 fn refusal(it: &fleet_view::RefusalRow, zone: &TimeZone) -> String {
@@ -257,6 +288,36 @@ fn link_row(
     }
 }
 
+/// The signed record of a gateway's last wipe, with the authority that proves its certificate.
+pub async fn wipe_record(
+    State(web): State<Web>,
+    who: Who,
+    Path(gateway): Path<String>,
+) -> Result<Response, Fault> {
+    let mut tx = web.core.db.tenant_read(&who.tenant).await?;
+    let wipes = wipe::newest(&mut tx, &who.tenant).await?;
+    drop(tx);
+    let wipe = wipes.into_iter().find(|wipe| wipe.gateway_id == gateway);
+    let wipe = wipe.ok_or(AppError::NotFound("record of a wipe"))?;
+    let mut record: serde_json::Value =
+        serde_json::from_str(&wipe.signed).map_err(|error| Fault::ours(&error))?;
+    let authority = authority(&web).await?;
+    record["authority_pem"] = authority.certificate_pem().into();
+    let name = format!("attachment; filename=\"wiped-{}.json\"", wipe.gateway_id);
+    let headers = [
+        (header::CONTENT_TYPE, "application/json".to_owned()),
+        (header::CONTENT_DISPOSITION, name),
+    ];
+    Ok((headers, format!("{record:#}")).into_response())
+}
+
+async fn authority(web: &Web) -> Result<Authority, Fault> {
+    let data_dir = web.core.config.data_dir.clone();
+    let authority = tokio::task::spawn_blocking(move || Authority::load_or_make(&data_dir)).await;
+    let authority = authority.map_err(|error| Fault::ours(&error))?;
+    authority.map_err(|error| Fault::ours(&error))
+}
+
 #[derive(Deserialize)]
 pub struct EnrolForm {
     gateway: String,
@@ -269,10 +330,7 @@ pub async fn enrol(
     who: Who,
     Form(form): Form<EnrolForm>,
 ) -> Result<Response, Fault> {
-    let data_dir = web.core.config.data_dir.clone();
-    let authority = tokio::task::spawn_blocking(move || Authority::load_or_make(&data_dir)).await;
-    let authority = authority.map_err(|error| Fault::ours(&error))?;
-    let authority = authority.map_err(|error| Fault::ours(&error))?;
+    let authority = authority(&web).await?;
     let mut work = begin(&web, &who).await?;
     let claim = enrol_gateway::enrol(&mut work, &form.gateway, &form.location, &form.name).await?;
     work.commit().await?;
