@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`config`] | the configuration file |
+//! | [`remote`] | links and imagers that the cloud sends: limits, trial, what is kept |
 //! | [`supervisor`] | the task tree: links, uplink, what starts again after a fault |
 //! | [`link`] | how bytes come in: serial ports, TCP, folders |
 //! | [`session`] | the one pump that drives any decoder |
@@ -30,6 +31,7 @@ pub mod health;
 pub mod instances;
 pub mod journal;
 pub mod link;
+pub mod remote;
 pub mod session;
 pub mod spool;
 pub mod supervisor;

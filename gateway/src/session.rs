@@ -31,6 +31,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::{sleep, sleep_until, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 /// One read, in bytes.
 pub const READ_LEN: usize = 4096;
@@ -61,6 +62,9 @@ pub enum SessionError {
     Spool(#[from] SpoolError),
     #[error("{0}")]
     Port(#[source] io::Error),
+    /// Somebody wants it to end; everything that was read is written down.
+    #[error("stopped")]
+    Stopped,
 }
 
 /// One link's decoder and how far its bytes have got.
@@ -80,6 +84,8 @@ pub struct Session {
     answers: VecDeque<Vec<u8>>,
     /// The decoder panicked and was replaced; its bytes are not accounted for yet.
     has_panicked: bool,
+    /// Another configuration wants the link to end.
+    stop: CancellationToken,
 }
 
 impl Session {
@@ -101,9 +107,16 @@ impl Session {
             arrivals: VecDeque::new(),
             answers: VecDeque::new(),
             has_panicked: false,
+            stop: CancellationToken::new(),
         };
         session.replay(records).await?;
         Ok(session)
+    }
+
+    /// Ends with [`SessionError::Stopped`] when it is cancelled, between two steps.
+    #[must_use]
+    pub fn with_stop(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
     }
 
     async fn replay(&mut self, records: Vec<Record>) -> Result<(), SessionError> {
@@ -173,6 +186,7 @@ impl Session {
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)),
                     if wake.is_some() => None,
                 stopped = &mut stop => return Ok(stopped),
+                () = self.stop.cancelled() => return Err(self.stopped().await),
             };
             match read {
                 None => self.time_out().await?,
@@ -195,6 +209,7 @@ impl Session {
             let wake = self.wake();
             tokio::select! {
                 output = &mut future => return Ok(output),
+                () = self.stop.cancelled() => return Err(self.stopped().await),
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)),
                     if wake.is_some() => self.time_out().await?,
             }
@@ -248,6 +263,11 @@ impl Session {
             self.write_journal(|journal| journal.append_end(now, None)).await;
         }
         self.finish(None).await
+    }
+
+    /// The instrument is another one from now on: what came half is not continued.
+    async fn stopped(&mut self) -> SessionError {
+        self.end().await.err().unwrap_or(SessionError::Stopped)
     }
 
     /// When the decoder wants to be told that nothing came.

@@ -10,6 +10,7 @@
 //! | [`reading`] | what a driver made of one capture, and what a gateway sends of it |
 //! | [`envelope`] | the CloudEvents-shaped wrapping of everything a gateway numbers and sends |
 //! | [`ack`] | what the cloud answers after its commit |
+//! | [`config`] | a gateway's links and imagers, sent down, and what became of them |
 //! | [`fleet`] | birth, telemetry, lane sessions sent down |
 //! | [`instance`] | the HTTPS documents by which DICOM instances reach the cloud |
 //! | [`worklist`] | the schedule sent down to imagers, and what they tell of their procedures |
@@ -23,6 +24,7 @@
 pub mod ack;
 pub mod acuity;
 pub mod biometry;
+pub mod config;
 pub mod decimal;
 pub mod distance;
 pub mod enrol;

@@ -357,6 +357,8 @@ const CERTIFICATE_RENEWAL: Step =
 const ID_DIGEST: Step = (39, "id digest", include_str!("../../migrations/0039_id_digest.sql"));
 const UNKNOWN_GAPS: Step =
     (42, "unknown gaps", include_str!("../../migrations/0042_unknown_gaps.sql"));
+const GATEWAY_CONFIG: Step =
+    (49, "gateway config", include_str!("../../migrations/0049_gateway_config.sql"));
 const SQLITE_STEPS: &[Step] = &[
     TABLES,
     CAPTURES,
@@ -376,6 +378,7 @@ const SQLITE_STEPS: &[Step] = &[
     CERTIFICATE_RENEWAL,
     ID_DIGEST,
     UNKNOWN_GAPS,
+    GATEWAY_CONFIG,
 ];
 const POSTGRES_STEPS: &[Step] = &[
     TABLES,
@@ -405,6 +408,8 @@ const POSTGRES_STEPS: &[Step] = &[
     ID_DIGEST,
     UNKNOWN_GAPS,
     (43, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    GATEWAY_CONFIG,
+    (50, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
 ];
 const FILL_ON_POSTGRES: &str = concat!(
     include_str!("../../migrations/postgres/all_tenants.sql"),

@@ -19,6 +19,7 @@ pub mod exam;
 pub mod exam_entry;
 pub mod fleet;
 pub mod fleet_view;
+pub mod gateway_config;
 pub mod history;
 pub mod identity;
 pub mod instance;

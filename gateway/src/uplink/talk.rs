@@ -10,6 +10,7 @@ use crate::{clock, spool::Again};
 use chiasm_proto::{
     Ack, Down, Epoch, Seq, Topic, Up, Worklist,
     ack::FILED_BEFORE,
+    config::Reply,
     fleet::{Sessions, State, Status},
     topic::Leaf,
     worklist::VISITS_MAX,
@@ -137,6 +138,8 @@ impl Talk<'_> {
         let mut changes = self.uplink.health.changes();
         let mut renewed = self.uplink.renewed.clone();
         renewed.mark_unchanged();
+        let mut configuration = self.uplink.configuration.report.clone();
+        configuration.mark_unchanged();
         if let Err(reason) = self.birth().await {
             return lost(reason);
         }
@@ -168,7 +171,17 @@ impl Talk<'_> {
                     tell_changes_at = None;
                     self.tell().await
                 }
-                _ = telemetry.tick() => self.tell().await,
+                _ = telemetry.tick() => {
+                    // Until the cloud has heard of it.
+                    if configuration.borrow().is_on_trial {
+                        self.tell_configuration();
+                    }
+                    self.tell().await
+                }
+                Ok(()) = configuration.changed() => {
+                    self.tell_configuration();
+                    Ok(())
+                }
                 () = sleep_until(birth_again_at), if !self.delivery.has_first_ack() => {
                     birth_again_at = Instant::now() + BIRTH_AGAIN_AFTER;
                     self.birth().await
@@ -283,6 +296,10 @@ impl Talk<'_> {
                 Ok(worklist) => self.worklist(worklist),
                 Err(error) => malformed(error),
             },
+            Some(Leaf::Down(Down::Config)) => match serde_json::from_slice(payload) {
+                Ok(configuration) => self.uplink.configuration.offer(configuration),
+                Err(error) => malformed(error),
+            },
             _ => tracing::debug!(topic, "a message of another kind is ignored"),
         }
         Ok(())
@@ -364,7 +381,9 @@ impl Talk<'_> {
     }
 
     async fn birth(&mut self) -> Result<(), String> {
-        self.publish_state(Status::Online).await
+        self.publish_state(Status::Online).await?;
+        self.tell_configuration();
+        Ok(())
     }
 
     async fn publish_state(&mut self, status: Status) -> Result<(), String> {
@@ -392,6 +411,19 @@ impl Talk<'_> {
             tracing::debug!("telemetry is left out: the connection takes nothing");
         }
         Ok(())
+    }
+
+    /// If nothing goes out at the moment, the next connection tells.
+    fn tell_configuration(&mut self) {
+        let report = self.uplink.configuration.report.borrow().clone();
+        let identity = &self.credentials.identity;
+        let topic = Topic::up(&identity.tenant, &identity.gateway, Up::Reply);
+        let reply = to_json(&Reply::Configuration(report));
+        if self.connection.publish(&topic, false, reply).is_err() {
+            tracing::warn!(
+                "what became of a configuration is not told: the connection takes nothing"
+            );
+        }
     }
 
     async fn say_goodbye(&mut self) {
