@@ -11,6 +11,7 @@ pub mod audit_list;
 pub mod charges;
 pub mod check_in;
 pub mod claim_code;
+pub mod config_csv;
 pub mod configure;
 pub mod correct;
 pub mod csv;
