@@ -2,7 +2,6 @@
 
 use crate::{
     cli::WorklistArgs,
-    config,
     dicom::{
         data_set::DataSet,
         query::{self, Asker, Model},
@@ -20,7 +19,7 @@ use std::{
 
 /// What an imager would be answered: the same code answers it.
 pub(super) fn worklist(path: &Path, args: &WorklistArgs) -> anyhow::Result<()> {
-    let config = config::load(path)?;
+    let (config, _) = crate::remote::load(path)?;
     let stored = worklist::read(&config.data_dir)
         .with_context(|| format!("{}: the worklist cannot be read", config.data_dir.display()))?;
     let Some(worklist) = stored else {
@@ -66,7 +65,7 @@ pub(super) fn worklist(path: &Path, args: &WorklistArgs) -> anyhow::Result<()> {
 
 /// Asks an imager whether it is there.
 pub(super) async fn echo(path: &Path, id: &str) -> anyhow::Result<()> {
-    let config = config::load(path)?;
+    let (config, _) = crate::remote::load(path)?;
     let known = || config.imagers.iter().map(|imager| imager.id.as_str());
     let Some(imager) = config.imagers.iter().find(|imager| imager.id.as_str() == id) else {
         bail!(

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod configuration;
 mod decode;
 mod detect;
 mod dicom;
@@ -8,7 +9,7 @@ mod listen;
 mod spool;
 
 use crate::{
-    cli::{Cli, Command, EnrolArgs},
+    cli::{Cli, Command, ConfigCommand, EnrolArgs},
     config::{self, Config},
     drivers, enrol,
     link::serial,
@@ -30,6 +31,7 @@ pub async fn execute(cli: Cli) -> ExitCode {
     let done = match cli.command {
         Command::Run => run(&cli.config).await,
         Command::CheckConfig => check_config(&cli.config),
+        Command::Config(ConfigCommand::Show) => configuration::show(&cli.config),
         Command::Enrol(args) => enrol(&cli.config, args).await,
         Command::Renew => renew(&cli.config).await,
         Command::Ports => ports(),
