@@ -12,6 +12,7 @@ use crate::{
     config::Link,
     health::Health,
     journal::{Arrival, JOURNAL_LEN_MAX, Journal, JournalError, Position, Record},
+    listening::Listening,
     spool::{Document, Entry, SharedLanes, Spool, SpoolError},
 };
 use chiasm_drivers::{Decoder, Event};
@@ -51,6 +52,7 @@ pub struct Shared {
     pub health: Arc<Health>,
     pub lanes: SharedLanes,
     pub journal_dir: Arc<Path>,
+    pub listening: Listening,
 }
 
 /// Why a session cannot go on.
@@ -220,6 +222,7 @@ impl Session {
     pub async fn input(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
         let arrival = document::now();
         self.write_journal(|journal| journal.append(arrival, bytes)).await;
+        self.shared.listening.bytes(&self.link.id, bytes);
         self.feed(arrival, bytes);
         self.drain(None).await
     }
@@ -357,6 +360,7 @@ impl Session {
             self.arrivals.pop_front();
         }
         let arrival = self.arrivals.front().map_or_else(document::now, |(_, arrival)| *arrival);
+        self.shared.listening.event(&self.link, &event);
         document::from_event((&*self.link).into(), &self.shared, arrival, event)
     }
 

@@ -11,6 +11,7 @@ use crate::{
     forward::Forward,
     health::Health,
     instances::Instances,
+    listening::Listening,
     remote::{self, kept::KeptError},
     session::Shared,
     spool::{DatabaseError, OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
@@ -66,8 +67,14 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let health = Health::new(&config.links, &config.data_dir).with_imagers(&config.imagers);
     let health = Arc::new(health);
     let journal_dir: Arc<Path> = config.data_dir.join("journal").into();
-    let shared =
-        Shared { spool: spool.clone(), health: health.clone(), lanes: lanes.clone(), journal_dir };
+    let listening = Listening::default();
+    let shared = Shared {
+        spool: spool.clone(),
+        health: health.clone(),
+        lanes: lanes.clone(),
+        journal_dir,
+        listening: listening.clone(),
+    };
     let mut tasks = JoinSet::new();
     let worklist = WorklistCache::open(&config.data_dir);
     let instances = open_instances(&config.data_dir).await;
@@ -100,6 +107,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         has_numbered_anew: AtomicBool::new(false),
         renewed,
         configuration,
+        listening,
     };
     let uplink = tokio::spawn(uplink.run(stop.clone()));
     finish(tasks, uplink, writer, stop).await

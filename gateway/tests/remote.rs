@@ -64,6 +64,7 @@ impl World {
             health: health.clone(),
             lanes: Arc::new(Mutex::new(Lanes::default())),
             journal_dir: data_dir.join("journal").into(),
+            listening: Default::default(),
         };
         let mut links = Links::new(shared, None);
         links.apply(&start.config.links, &start.config.imagers);

@@ -123,6 +123,7 @@ impl World {
             health: Arc::new(Health::new(&[(*link).clone()], dir)),
             lanes: Arc::new(Mutex::new(Lanes::default())),
             journal_dir: dir.join("journal").into(),
+            listening: Default::default(),
         };
         let session = Session::open(link, shared).await.unwrap();
         Self { spool, writer, session }

@@ -3,7 +3,10 @@
 //! Unknown keys are errors here, against the rule of the rest of the wire format: a gateway must not
 //! leave out what somebody has set, so it refuses a document that it does not understand whole.
 
-use crate::{LaneId, LinkId, Sha256};
+use crate::{
+    LaneId, LinkId, Sha256,
+    listening::{Heard, Ports},
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
@@ -306,4 +309,6 @@ pub enum ConfigurationFailure {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Reply {
     Configuration(ConfigurationReport),
+    Heard(Heard),
+    Ports(Ports),
 }

@@ -11,6 +11,7 @@
 //! | [`envelope`] | the CloudEvents-shaped wrapping of everything a gateway numbers and sends |
 //! | [`ack`] | what the cloud answers after its commit |
 //! | [`config`] | a gateway's links and imagers, sent down, and what became of them |
+//! | [`listening`] | what comes over a link just now, without values, and a gateway's ports |
 //! | [`fleet`] | birth, telemetry, lane sessions sent down |
 //! | [`instance`] | the HTTPS documents by which DICOM instances reach the cloud |
 //! | [`worklist`] | the schedule sent down to imagers, and what they tell of their procedures |
@@ -35,6 +36,7 @@ pub mod ids;
 pub mod instance;
 pub mod keratometry;
 pub mod lens;
+pub mod listening;
 pub mod measurement;
 pub mod other_test;
 pub mod pachymetry;

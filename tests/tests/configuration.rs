@@ -1,12 +1,16 @@
 //! What a gateway reads, set up in the cloud: real gateway, real broker, real cloud (I2, I7).
 
 use anyhow::{Context, Result, ensure};
-use chiasm_cloud::store::{Db, gateway_config, gateway_config::VersionRow};
+use chiasm_cloud::store::{Db, gateway_config, gateway_config::VersionRow, gateway_listening};
 use chiasm_gateway::remote::kept::Kept;
-use chiasm_proto::config::{Configuration, Document};
+use chiasm_proto::{
+    config::{Configuration, Document},
+    listening::Heard,
+};
 use chiasm_testbed::{
-    clinic::Clinic,
+    clinic::{Clinic, PASSWORD},
     cloud::TENANT,
+    http::Http,
     ledger::Ledger,
     net,
     station::{Station, Wire},
@@ -123,12 +127,7 @@ fn what_the_gateway_refuses_is_told_and_what_it_reads_goes_on() {
         let (print, _) = clinic.stations[0].press_print().await?;
         ledger.wait_filed(&link, &print).await?;
         // The page says all of it to clinic IT.
-        let it = chiasm_testbed::http::Http::sign_in(
-            clinic.cloud.http_port(),
-            "it",
-            chiasm_testbed::clinic::PASSWORD,
-        )
-        .await?;
+        let it = Http::sign_in(clinic.cloud.http_port(), "it", PASSWORD).await?;
         let path = format!("/fleet/gateways/{GATEWAY}/configuration");
         let page = it.send(Method::GET, &path, None).await?.text().await?;
         for words in ["private network", "Go back to 0", "Refused", "In use"] {
@@ -159,6 +158,63 @@ fn what_was_never_confirmed_is_given_up_after_a_crash_and_the_cloud_is_told() {
         ensure!(becomes(&clinic, 0, "confirmed").await?.is_in_use, "its own links do not count");
         let (print, _) = clinic.stations[0].press_print().await?;
         ledger.wait_filed(&clinic.stations[0].link.id, &print).await?;
+        Ok(())
+    });
+}
+
+/// Asks for it on the page.
+async fn listen(it: &Http, body: &str) -> Result<()> {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    let request = client
+        .post(format!("{}/fleet/gateways/{GATEWAY}/listen", it.origin()))
+        .bearer_auth(it.token())
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body.to_owned());
+    let status = request.send().await?.status();
+    ensure!(status == 303, "{status}");
+    Ok(())
+}
+
+/// Waits until this is told of what was heard.
+async fn hears(clinic: &Clinic, is_it: impl Fn(&Heard) -> bool) -> Result<Heard> {
+    wait::until("what the gateway hears", LISTEN_MAX, async || {
+        let db = Db::open(clinic.cloud.store_url()).await?;
+        let mut tx = db.tenant_read(TENANT).await?;
+        let row = gateway_listening::get(&mut tx, (TENANT, GATEWAY)).await?;
+        let heard = row.and_then(|row| row.heard).map(|json| serde_json::from_str(&json));
+        Ok(heard.transpose()?.filter(|heard| is_it(heard)))
+    })
+    .await
+}
+
+/// The story allows ten seconds; a busy test machine gets more.
+const LISTEN_MAX: std::time::Duration = std::time::Duration::from_secs(20);
+
+#[test]
+fn i2_what_comes_over_a_link_is_shown_without_values_while_it_is_read() {
+    story("I2", async {
+        let mut clinic = Clinic::with_one_lane(&["ARK-1a"], 1).await?;
+        let ledger = Ledger::open(clinic.cloud.store_url()).await?;
+        let it = Http::sign_in(clinic.cloud.http_port(), "it", PASSWORD).await?;
+        listen(&it, "link=lane-1-ark-1a").await?;
+        hears(&clinic, |heard| heard.bytes == 0).await?;
+        let (print, _) = clinic.stations[0].press_print().await?;
+        let heard = hears(&clinic, |heard| !heard.verdicts.is_empty()).await?;
+        ensure!(heard.verdicts[0].starts_with("read by nidek_ark"), "{heard:?}");
+        ensure!(heard.bytes >= u64::try_from(print.transmission.bytes.len())?, "{heard:?}");
+        let gives_values_away =
+            |text: &str| text.contains(|it: char| it.is_ascii_digit() && it != '9' && it != '0');
+        let plain = heard.masked.split(['<', '>']).step_by(2).collect::<String>();
+        ensure!(!gives_values_away(&plain) && plain.contains("A"), "{}", heard.masked);
+        ledger.wait_filed("lane-1-ark-1a", &print).await?;
+        let path = format!("/fleet/gateways/{GATEWAY}/configuration");
+        let page = it.send(Method::GET, &path, None).await?.text().await?;
+        ensure!(page.contains("read by nidek_ark"), "{page}");
+        // What is no port is not opened, whoever asks.
+        listen(&it, "port=%2Fetc%2Fpasswd").await?;
+        let heard = hears(&clinic, |heard| heard.ended.is_some()).await?;
+        let ended = heard.ended.unwrap_or_default();
+        ensure!(ended.contains("no port /etc/passwd is plugged in"), "{ended}");
         Ok(())
     });
 }

@@ -21,6 +21,7 @@ pub mod image_evidence;
 pub mod import_schedule;
 pub mod inbox_owner;
 pub mod intake;
+pub mod listen;
 pub mod local_time;
 pub mod look;
 pub mod merge;

@@ -172,6 +172,7 @@ fn page_routes() -> Vec<Route> {
         post("/fleet/gateways/{gateway}/revoke", FLEET, fleet::revoke),
         get("/fleet/gateways/{gateway}/configuration", FLEET, configuration::show),
         post("/fleet/gateways/{gateway}/configuration", FLEET, configuration::apply),
+        post("/fleet/gateways/{gateway}/listen", FLEET, configuration::listen),
         get("/fleet/gateways/{gateway}/configuration.csv", FLEET, configuration::export),
         post("/fleet/gateways/{gateway}/configuration/draft", FLEET, configuration::draft),
         post("/fleet/gateways/{gateway}/configuration/csv", FLEET, configuration::import),

@@ -8,13 +8,17 @@ use crate::{
     store::{
         StoreError, Tx,
         gateway_config::{self, VersionRow},
+        gateway_listening::{self, ListeningRow},
     },
 };
 use chiasm_proto::{
     GatewayId, Sha256, TenantId,
     config::{
         Configuration, ConfigurationFailure, ConfigurationReport, DOCUMENT_LEN_MAX, Document,
-        FailedConfiguration,
+        FailedConfiguration, Reply,
+    },
+    listening::{
+        Command, DETECT_S_MAX, HEARD_LEN_MAX, Heard, LISTEN_S_MAX, PORTS_MAX, Ports, VERDICTS_MAX,
     },
 };
 use std::time::Duration;
@@ -56,23 +60,38 @@ pub async fn look(core: Core) {
     }
 }
 
-/// Sends the newest version if it has not left yet.
+/// Sends what has not left yet: the newest version, and what somebody wants to listen to.
 async fn send(core: &Core, outbox: &Outbox, key: (&str, &str)) -> Result<(), StoreError> {
-    let mut tx = core.db.tenant(key.0).await?;
-    let newest = gateway_config::versions(&mut tx, key).await?.into_iter().next();
-    let (Some(row), Ok(tenant), Ok(gateway)) =
-        (newest, TenantId::new(key.0), GatewayId::new(key.1))
-    else {
+    let (Ok(tenant), Ok(gateway)) = (TenantId::new(key.0), GatewayId::new(key.1)) else {
         return Ok(());
     };
-    if row.state != "waiting" && row.state != "sent" {
-        return Ok(());
+    let mut tx = core.db.tenant(key.0).await?;
+    let newest = gateway_config::versions(&mut tx, key).await?.into_iter().next();
+    let newest = newest.filter(|row| row.state == "waiting");
+    if let Some(row) = &newest {
+        let what = (row.version, row.sha256.as_str());
+        gateway_config::set_state(&mut tx, key, what, ("sent", ""), clock::now_us()).await?;
     }
-    let what = (row.version, row.sha256.as_str());
-    gateway_config::set_state(&mut tx, key, what, ("sent", ""), clock::now_us()).await?;
+    let listening = gateway_listening::get(&mut tx, key).await?.filter(|row| !row.is_sent);
+    if listening.is_some() {
+        gateway_listening::sent(&mut tx, key).await?;
+    }
     tx.commit().await?;
-    outbox.configuration(&tenant, &gateway, &of_row(&row, false));
+    if let Some(row) = newest {
+        outbox.configuration(&tenant, &gateway, &of_row(&row, false));
+    }
+    if let Some(command) = listening.and_then(command) {
+        outbox.command(&tenant, &gateway, &command);
+    }
     Ok(())
+}
+
+fn command(row: ListeningRow) -> Option<Command> {
+    let id = row.listening_id.parse().ok()?;
+    Some(match row.is_search {
+        true => Command::Detect { id, port: row.target, seconds: DETECT_S_MAX },
+        false => Command::Listen { id, link: row.target.parse().ok()?, seconds: LISTEN_S_MAX },
+    })
 }
 
 fn of_row(row: &VersionRow, keep: bool) -> Configuration {
@@ -85,8 +104,49 @@ fn of_row(row: &VersionRow, keep: bool) -> Configuration {
 }
 
 impl Filing<'_> {
+    pub(super) async fn take_reply(
+        &mut self,
+        tx: &mut Tx,
+        gateway: &GatewayId,
+        reply: &Reply,
+    ) -> Result<(), StoreError> {
+        match reply {
+            Reply::Configuration(report) => self.take_report(tx, gateway, report).await,
+            Reply::Heard(heard) => self.take_heard(tx, gateway, heard).await,
+            Reply::Ports(ports) => {
+                let ports = Ports { ports: ports.ports.iter().take(PORTS_MAX).cloned().collect() };
+                let json = text(&ports);
+                gateway_listening::put_ports(tx, (self.tenant, gateway.as_str()), &json).await?;
+                self.gateway_changed(gateway);
+                Ok(())
+            }
+        }
+    }
+
+    /// It may be longer than a gateway of ours makes it.
+    async fn take_heard(
+        &mut self,
+        tx: &mut Tx,
+        gateway: &GatewayId,
+        heard: &Heard,
+    ) -> Result<(), StoreError> {
+        let short = |text: &String| text.chars().take(REASON_LEN_MAX).collect();
+        let heard = Heard {
+            masked: heard.masked.chars().take(HEARD_LEN_MAX).collect(),
+            verdicts: heard.verdicts.iter().take(VERDICTS_MAX).map(short).collect(),
+            ended: heard.ended.as_ref().map(short),
+            ..heard.clone()
+        };
+        let key = (self.tenant, gateway.as_str());
+        let id = heard.id.to_string();
+        if gateway_listening::put_heard(tx, key, &id, &text(&heard)).await? {
+            self.gateway_changed(gateway);
+        }
+        Ok(())
+    }
+
     /// A gateway says which configuration it uses. It may be wrong in every part of it.
-    pub(super) async fn take_report(
+    async fn take_report(
         &mut self,
         tx: &mut Tx,
         gateway: &GatewayId,
@@ -175,6 +235,11 @@ async fn take_failure(
         failed.reason.chars().filter(|it| *it != '\0').take(REASON_LEN_MAX).collect();
     let sha256 = failed.sha256.to_string();
     gateway_config::set_state(tx, key, (version, &sha256), (state, &reason), now_us).await
+}
+
+/// JSON that every database takes.
+fn text(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("plain data always serialises").replace("\\u0000", "")
 }
 
 fn known(row: &VersionRow) -> Known {

@@ -22,7 +22,7 @@ use crate::{
 };
 use chiasm_proto::{
     Ack, ClockState, Epoch, GatewayId, LaneId, TenantId,
-    config::{Configuration, Reply},
+    config::Configuration,
     fleet::{Sessions, State, Status, Telemetry},
     worklist::Worklist,
 };
@@ -140,9 +140,7 @@ impl<'b> Filing<'b> {
                     self.take_document(tx, gateway, location, document).await?;
                 }
                 Content::State(state) => self.take_state(tx, gateway, state).await?,
-                Content::Reply(reply) => match &**reply {
-                    Reply::Configuration(report) => self.take_report(tx, gateway, report).await?,
-                },
+                Content::Reply(reply) => self.take_reply(tx, gateway, reply).await?,
                 Content::Telemetry(telemetry) => {
                     self.take_telemetry(tx, gateway, telemetry).await?;
                     self.gateway_changed(gateway);

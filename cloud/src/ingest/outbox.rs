@@ -4,7 +4,7 @@
 
 use chiasm_proto::{
     Ack, Down, GatewayId, TenantId, Topic, config::Configuration, fleet::Sessions,
-    worklist::Worklist,
+    listening::Command, worklist::Worklist,
 };
 use serde::Serialize;
 use std::{
@@ -51,6 +51,12 @@ impl Outbox {
     pub fn configuration(&self, tenant: &TenantId, gateway: &GatewayId, it: &Configuration) {
         let topic = Topic::down(tenant, gateway, Down::Config).to_string();
         self.put((topic, String::new()), it);
+    }
+
+    /// The last command counts: a gateway listens to one thing at a time.
+    pub fn command(&self, tenant: &TenantId, gateway: &GatewayId, command: &Command) {
+        let topic = Topic::down(tenant, gateway, Down::Command).to_string();
+        self.put((topic, String::new()), command);
     }
 
     fn put(&self, key: Key, message: &impl Serialize) {

@@ -359,6 +359,8 @@ const UNKNOWN_GAPS: Step =
     (42, "unknown gaps", include_str!("../../migrations/0042_unknown_gaps.sql"));
 const GATEWAY_CONFIG: Step =
     (49, "gateway config", include_str!("../../migrations/0049_gateway_config.sql"));
+const GATEWAY_LISTENING: Step =
+    (51, "gateway listening", include_str!("../../migrations/0051_gateway_listening.sql"));
 const SQLITE_STEPS: &[Step] = &[
     TABLES,
     CAPTURES,
@@ -379,6 +381,7 @@ const SQLITE_STEPS: &[Step] = &[
     ID_DIGEST,
     UNKNOWN_GAPS,
     GATEWAY_CONFIG,
+    GATEWAY_LISTENING,
 ];
 const POSTGRES_STEPS: &[Step] = &[
     TABLES,
@@ -410,6 +413,8 @@ const POSTGRES_STEPS: &[Step] = &[
     (43, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     GATEWAY_CONFIG,
     (50, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    GATEWAY_LISTENING,
+    (52, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
 ];
 const FILL_ON_POSTGRES: &str = concat!(
     include_str!("../../migrations/postgres/all_tenants.sql"),

@@ -20,6 +20,7 @@ pub mod exam_entry;
 pub mod fleet;
 pub mod fleet_view;
 pub mod gateway_config;
+pub mod gateway_listening;
 pub mod history;
 pub mod identity;
 pub mod instance;

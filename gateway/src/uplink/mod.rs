@@ -18,6 +18,7 @@ use crate::{
     clock,
     dicom::worklist::WorklistCache,
     health::Health,
+    listening::Listening,
     remote,
     spool::{Owner, SharedLanes, Spool},
 };
@@ -55,6 +56,7 @@ pub struct Uplink {
     /// Changes when a renewed certificate is in use.
     pub renewed: watch::Receiver<u32>,
     pub configuration: remote::Handle,
+    pub listening: Listening,
 }
 
 impl Uplink {

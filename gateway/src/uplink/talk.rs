@@ -6,12 +6,13 @@ use super::{
     identity::Credentials,
     mqtt::{self, Connection, Incoming, Offer},
 };
-use crate::{clock, spool::Again};
+use crate::{clock, listening::ports, spool::Again};
 use chiasm_proto::{
     Ack, Down, Epoch, Seq, Topic, Up, Worklist,
     ack::FILED_BEFORE,
     config::Reply,
     fleet::{Sessions, State, Status},
+    listening::Ports,
     topic::Leaf,
     worklist::VISITS_MAX,
 };
@@ -79,6 +80,7 @@ impl Uplink {
             epoch,
             delivery,
             state_topic,
+            told_ports: None,
         };
         talk.run(stop).await
     }
@@ -127,6 +129,8 @@ struct Talk<'a> {
     epoch: Epoch,
     delivery: Delivery,
     state_topic: Topic,
+    /// What the cloud was told in this connection.
+    told_ports: Option<Ports>,
 }
 
 impl Talk<'_> {
@@ -140,6 +144,7 @@ impl Talk<'_> {
         renewed.mark_unchanged();
         let mut configuration = self.uplink.configuration.report.clone();
         configuration.mark_unchanged();
+        let mut heard = self.uplink.listening.told();
         if let Err(reason) = self.birth().await {
             return lost(reason);
         }
@@ -148,6 +153,7 @@ impl Talk<'_> {
         let mut telemetry = interval_at(Instant::now() + period, period);
         telemetry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tell_changes_at: Option<Instant> = None;
+        let mut tell_heard_at: Option<Instant> = None;
         let mut birth_again_at = Instant::now() + BIRTH_AGAIN_AFTER;
         let reason = loop {
             let wake = match self.send_what_is_due().await {
@@ -176,7 +182,18 @@ impl Talk<'_> {
                     if configuration.borrow().is_on_trial {
                         self.tell_configuration();
                     }
+                    self.tell_ports().await;
                     self.tell().await
+                }
+                Ok(()) = heard.changed() => {
+                    tell_heard_at.get_or_insert(Instant::now() + CHANGE_DELAY);
+                    Ok(())
+                }
+                () = at(tell_heard_at) => {
+                    tell_heard_at = None;
+                    let heard = heard.borrow_and_update().clone();
+                    heard.into_iter().for_each(|heard| self.reply(&Reply::Heard(heard)));
+                    Ok(())
                 }
                 Ok(()) = configuration.changed() => {
                     self.tell_configuration();
@@ -300,6 +317,12 @@ impl Talk<'_> {
                 Ok(configuration) => self.uplink.configuration.offer(configuration),
                 Err(error) => malformed(error),
             },
+            Some(Leaf::Down(Down::Command)) => match serde_json::from_slice(payload) {
+                Ok(command) => {
+                    self.uplink.listening.begin(command, &self.uplink.health.links());
+                }
+                Err(error) => malformed(error),
+            },
             _ => tracing::debug!(topic, "a message of another kind is ignored"),
         }
         Ok(())
@@ -383,6 +406,7 @@ impl Talk<'_> {
     async fn birth(&mut self) -> Result<(), String> {
         self.publish_state(Status::Online).await?;
         self.tell_configuration();
+        self.tell_ports().await;
         Ok(())
     }
 
@@ -413,16 +437,28 @@ impl Talk<'_> {
         Ok(())
     }
 
-    /// If nothing goes out at the moment, the next connection tells.
     fn tell_configuration(&mut self) {
         let report = self.uplink.configuration.report.borrow().clone();
+        self.reply(&Reply::Configuration(report));
+    }
+
+    /// What is plugged in, if the cloud was not told that before.
+    async fn tell_ports(&mut self) {
+        let links = self.uplink.health.links();
+        let looked = tokio::task::spawn_blocking(move || ports::look(&links)).await;
+        let Ok(Ok(ports)) = looked else { return };
+        if self.told_ports.as_ref() != Some(&ports) {
+            self.told_ports = Some(ports.clone());
+            self.reply(&Reply::Ports(ports));
+        }
+    }
+
+    /// If nothing goes out at the moment, the next connection tells.
+    fn reply(&mut self, reply: &Reply) {
         let identity = &self.credentials.identity;
         let topic = Topic::up(&identity.tenant, &identity.gateway, Up::Reply);
-        let reply = to_json(&Reply::Configuration(report));
-        if self.connection.publish(&topic, false, reply).is_err() {
-            tracing::warn!(
-                "what became of a configuration is not told: the connection takes nothing"
-            );
+        if self.connection.publish(&topic, false, to_json(reply)).is_err() {
+            tracing::warn!("a reply is not told: the connection takes nothing");
         }
     }
 

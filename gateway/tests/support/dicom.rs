@@ -76,6 +76,7 @@ impl World {
             health: health.clone(),
             lanes: Arc::new(Mutex::new(Lanes::default())),
             journal_dir: dir.path().join("journal").into(),
+            listening: Default::default(),
         };
         let lanes = shared.lanes.clone();
         let instances = Instances::open(&dir.path().join("instances")).await.unwrap();

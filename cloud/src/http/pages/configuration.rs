@@ -12,11 +12,18 @@ use crate::{
     app::{
         AppError, config_csv,
         configure::{self, Draft},
+        listen::{self, Target},
         local_time,
     },
     domain::configuration::{self, Difference},
     http::{extract::Form, show},
-    store::{Tx, fleet_view, fleet_view::GatewayRow, gateway_config::VersionRow, site},
+    store::{
+        Tx, fleet_view,
+        fleet_view::GatewayRow,
+        gateway_config::VersionRow,
+        gateway_listening::{self, ListeningRow},
+        site,
+    },
 };
 use askama::Template;
 use axum::{
@@ -24,7 +31,11 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
-use chiasm_proto::{LaneId, LinkId, config::Document};
+use chiasm_proto::{
+    LaneId, LinkId,
+    config::Document,
+    listening::{Heard, PortState, Ports},
+};
 use form::{DraftForm, Editing, Editor};
 use serde::Deserialize;
 
@@ -48,6 +59,21 @@ struct ConfigurationPage {
     editor: Option<Editor>,
     vendors: Vec<(&'static str, Vec<(&'static str, String)>)>,
     versions: Vec<VersionView>,
+    /// Ports that no link reads.
+    ports: Vec<PortState>,
+    listening: Option<ListeningView>,
+}
+
+/// What is listened to, or was last.
+struct ListeningView {
+    target: String,
+    is_search: bool,
+    when: String,
+    bytes: u64,
+    masked: String,
+    verdicts: Vec<String>,
+    ended: Option<String>,
+    is_waiting: bool,
 }
 
 /// What every form of the page carries along.
@@ -209,6 +235,30 @@ pub async fn restore(
     Ok(back(&gateway))
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct ListenForm {
+    link: String,
+    port: String,
+}
+
+/// Shows what comes over a link, or searches driver and line settings of a port.
+pub async fn listen(
+    State(web): State<Web>,
+    who: Who,
+    Path(gateway): Path<String>,
+    Form(form): Form<ListenForm>,
+) -> Result<Response, Fault> {
+    let target = match form.link.is_empty() {
+        true => Target::Port(&form.port),
+        false => Target::Link(&form.link),
+    };
+    let mut work = begin(&web, &who).await?;
+    listen::begin(&mut work, &gateway, target).await?;
+    work.commit().await?;
+    Ok(back(&gateway))
+}
+
 fn back(gateway: &str) -> Response {
     Redirect::to(&format!("/fleet/gateways/{gateway}/configuration")).into_response()
 }
@@ -237,6 +287,8 @@ async fn render(
         let location = (who.tenant.as_str(), place.gateway.location_id.as_str());
         faults = configure::faults(&mut tx, location, &draft).await?;
     }
+    let listening = gateway_listening::get(&mut tx, (&who.tenant, gateway)).await?;
+    let ports = gateway_listening::ports(&mut tx, (&who.tenant, gateway)).await?;
     drop(tx);
     let mut lanes = place.lanes;
     lanes.extend(draft.lanes.iter().map(|(id, name)| (id.to_string(), name.clone())));
@@ -272,7 +324,32 @@ async fn render(
         editor,
         vendors: form::vendors(),
         versions: standing.rows.iter().map(version).collect(),
+        ports: free_ports(ports.as_deref()),
+        listening: listening.map(|row| listening_view(row, &zone)),
     })
+}
+
+fn free_ports(told: Option<&str>) -> Vec<PortState> {
+    let told: Ports = told.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+    told.ports.into_iter().filter(|port| port.link.is_none()).collect()
+}
+
+fn listening_view(row: ListeningRow, zone: &jiff::tz::TimeZone) -> ListeningView {
+    let heard = row.heard.as_deref().and_then(|json| serde_json::from_str::<Heard>(json).ok());
+    let is_waiting = heard.is_none();
+    let (bytes, masked, verdicts, ended) = heard
+        .map(|heard| (heard.bytes, heard.masked, heard.verdicts, heard.ended))
+        .unwrap_or_default();
+    ListeningView {
+        target: row.target,
+        is_search: row.is_search,
+        when: show::date_and_time(row.asked_at_us, zone),
+        bytes,
+        masked,
+        verdicts,
+        ended,
+        is_waiting,
+    }
 }
 
 fn standing_in_words(rows: &[VersionRow], is_online: bool) -> String {
