@@ -66,7 +66,9 @@ async fn an_instrument_is_added_after_a_look_at_what_is_different(site: Site) {
     let it = It::of(&site).await;
     let (status, page) = it.get(&site, PATH).await;
     assert_eq!(status, 200, "{page}");
-    for words in ["The gateway refused version 2", "ports below 1024", "Go back to 1", "LM-1800P"] {
+    for words in
+        ["The gateway refused version 2", "ports below 1024", "Go back to 0", "Try 2 again"]
+    {
         assert!(page.contains(words), "no `{words}`:\n{page}");
     }
     let (base, document) = carried(&page);

@@ -1,8 +1,9 @@
-//! Looking at what an instrument sends, from the cloud (I2): which ports a gateway has, and what comes
-//! over one of them just now. Values never travel: digits and letters are masked on the gateway.
+//! Looking at what an instrument sends, from the cloud (I2): which ports a gateway has, and what
+//! comes over one of them just now. Values never travel: digits and letters are masked on the gateway.
 
 use crate::LinkId;
 use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
 use uuid::Uuid;
 
 /// Longest time that is listened, in seconds.
@@ -78,7 +79,9 @@ pub fn mask(bytes: &[u8]) -> String {
             b'a'..=b'z' => text.push('a'),
             b'A'..=b'Z' => text.push('A'),
             b'\n' => text.push_str("<0a>\n"),
-            0..=0x1f | 0x7f => text.push_str(&format!("<{byte:02x}>")),
+            0..=0x1f | 0x7f => {
+                let _ = write!(text, "<{byte:02x}>");
+            }
             b' '..=b'~' => text.push(char::from(*byte)),
             _ => text.push('?'),
         }

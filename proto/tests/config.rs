@@ -2,7 +2,11 @@
 
 use chiasm_proto::config::{Configuration, ConfigurationReport, Document, Reply};
 
-const DOCUMENT: &str = r#"{"link":[{"id":"ark","lane":"lane-1","driver":"nidek_ark","serial":{"port":"usb:A50285BI","baud":9600,"parity":"odd"}}],"imager":[{"id":"oct","lane":"lane-1","calling_ae":"CIRRUS"}]}"#;
+const DOCUMENT: &str = concat!(
+    r#"{"link":[{"id":"ark","lane":"lane-1","driver":"nidek_ark","#,
+    r#""serial":{"port":"usb:A50285BI","baud":9600,"parity":"odd"}}],"#,
+    r#""imager":[{"id":"oct","lane":"lane-1","calling_ae":"CIRRUS"}]}"#
+);
 
 #[test]
 fn a_configuration_is_written_as_documented() {

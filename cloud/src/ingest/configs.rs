@@ -26,6 +26,10 @@ use std::time::Duration;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How late a gateway hears of what a command has made.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Who has made what a gateway tells and the cloud did not make.
+const LEARNT_FROM: &str = "gateway";
+/// Most of these among the newest versions.
+const LEARNT_MAX: usize = 20;
 /// Longest reason that is kept, in characters.
 const REASON_LEN_MAX: usize = 500;
 
@@ -153,7 +157,11 @@ impl Filing<'_> {
         report: &ConfigurationReport,
     ) -> Result<(), StoreError> {
         let key = (self.tenant, gateway.as_str());
-        let Ok(version) = i64::try_from(report.version) else { return Ok(()) };
+        let version = i64::try_from(report.version).unwrap_or(i64::MAX);
+        if version > configuration::VERSION_MAX {
+            tracing::warn!(tenant = key.0, gateway = key.1, version, "no version of ours");
+            return Ok(());
+        }
         let mut changed = self.learn_document(tx, key, version, report).await?;
         let state = if report.is_on_trial { "applied" } else { "confirmed" };
         let sha256 = report.sha256.to_string();
@@ -204,12 +212,18 @@ impl Filing<'_> {
             let what = (report.document.as_str(), sha256.as_str());
             gateway_config::replace_own(tx, key, what, self.now_us).await?;
         }
+        let rows = gateway_config::versions(tx, key).await?;
+        let learnt = rows.iter().filter(|row| row.made_by == LEARNT_FROM).count();
+        if learnt >= LEARNT_MAX && rows.iter().all(|row| row.version != version) {
+            tracing::warn!(tenant = key.0, gateway = key.1, "it tells too many versions");
+            return Ok(false);
+        }
         let row = VersionRow {
             version,
             document: report.document.clone(),
             sha256,
             made_at_us: self.now_us,
-            made_by: "gateway".into(),
+            made_by: LEARNT_FROM.into(),
             why: String::new(),
             state: "confirmed".into(),
             state_detail: String::new(),

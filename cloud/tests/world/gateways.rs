@@ -4,8 +4,13 @@ use super::TENANT;
 use chiasm_cloud::store::{
     Tx,
     gateway_config::{self, VersionRow},
+    gateway_listening,
 };
-use chiasm_proto::{Sha256, config::Document};
+use chiasm_proto::{
+    Sha256,
+    config::Document,
+    listening::{Heard, PortState, Ports, mask},
+};
 
 const OWN: &str = r#"{"link":[
     {"id":"ark-1a","lane":"lane-1","driver":"nidek_ark","model":"ARK-1a",
@@ -46,4 +51,34 @@ pub async fn configured(tx: &mut Tx, now_us: i64) {
         };
         assert!(gateway_config::insert(tx, (TENANT, "gw-main"), &row).await.unwrap());
     }
+    plugged_in(tx, now_us).await;
+}
+
+/// Two adapters that nobody has set up, and what came over a link a minute ago.
+async fn plugged_in(tx: &mut Tx, now_us: i64) {
+    let port = |name: &str, ambiguous: Option<&str>| PortState {
+        name: name.into(),
+        what: "USB 0403:6001 FT232R USB UART".into(),
+        link: None,
+        ambiguous: ambiguous.map(Into::into),
+    };
+    let twin = port(
+        "/dev/serial/by-path/pci-0000:00:14.0-usb-0:2:1.0-port0",
+        Some("the adapter has no serial number"),
+    );
+    let ports = Ports { ports: vec![port("usb:A50285BJ", None), twin] };
+    let (key, id) = ((TENANT, "gw-main"), uuid::Uuid::now_v7());
+    let json = serde_json::to_string(&ports).unwrap();
+    gateway_listening::put_ports(tx, key, &json).await.unwrap();
+    let by = ("command-line", now_us - 60_000_000);
+    gateway_listening::begin(tx, key, (&id.to_string(), "ark-1a", false), by).await.unwrap();
+    let heard = Heard {
+        id,
+        bytes: 46,
+        masked: mask(b"\x01DRM\x02OR-04.25-00.75175\x17OL-03.75-01.25005\x17\x04"),
+        verdicts: vec!["read by nidek_ark: 2 measurements".into()],
+        ended: None,
+    };
+    let json = serde_json::to_string(&heard).unwrap();
+    assert!(gateway_listening::put_heard(tx, key, &id.to_string(), &json).await.unwrap());
 }

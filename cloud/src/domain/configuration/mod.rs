@@ -8,6 +8,9 @@ use chiasm_proto::config::{Document, IMAGERS_MAX, LINKS_MAX};
 pub use diff::{Change, Difference, Field, difference};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Highest version that is believed: there is always a next one.
+pub const VERSION_MAX: i64 = 1_000_000_000;
+
 /// A version that the cloud has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {

@@ -48,6 +48,8 @@ struct ConfigurationPage {
     location: String,
     is_online: bool,
     state: String,
+    /// The newest version was refused or given up.
+    is_failed: bool,
     /// The draft or, without one, what stands.
     rows: Vec<Row>,
     lanes: Vec<(String, String)>,
@@ -309,6 +311,10 @@ async fn render(
         location: place.gateway.location_name,
         is_online,
         state: standing_in_words(&standing.rows, is_online),
+        is_failed: standing
+            .rows
+            .first()
+            .is_some_and(|row| matches!(row.state.as_str(), "refused" | "reverted")),
         rows: rows(&draft.document),
         lanes,
         summary: configure::in_words(&differences),
