@@ -70,6 +70,7 @@ impl Core {
 pub struct Downlink {
     lanes: Pending<(String, String)>,
     locations: Pending<(String, String)>,
+    configurations: Pending<(String, String)>,
 }
 
 impl Downlink {
@@ -82,6 +83,16 @@ impl Downlink {
     /// The schedule of a location changed: its gateways get the worklist on `down/worklist`.
     pub fn schedule_changed(&self, tenant: &str, location: &str) {
         self.locations.add((tenant.to_owned(), location.to_owned()));
+    }
+
+    /// A gateway has a new version of its configuration, which goes down on `down/config`.
+    pub fn configuration_changed(&self, tenant: &str, gateway: &str) {
+        self.configurations.add((tenant.to_owned(), gateway.to_owned()));
+    }
+
+    /// Tenant and gateway of every change since the last call. One reader: the ingest client.
+    pub async fn changed_configurations(&self) -> std::collections::BTreeSet<(String, String)> {
+        self.configurations.take().await
     }
 
     /// Tenant and location of every change since the last call. One reader: the ingest client.

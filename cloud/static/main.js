@@ -3,6 +3,7 @@ import { follow } from "./live.js";
 import { takeForms, takeSearch } from "./forms.js";
 import { startClocks } from "./clocks.js";
 import { takeExamine } from "./examine.js";
+import { takeCsv } from "./csv.js";
 import { watchIdle } from "./idle.js";
 import { takeViewer } from "./viewer.js";
 
@@ -10,6 +11,7 @@ startClocks();
 takeForms();
 takeSearch();
 takeExamine();
+takeCsv();
 takeViewer();
 watchIdle();
 follow();

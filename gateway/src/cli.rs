@@ -31,6 +31,9 @@ pub enum Command {
     /// Check the configuration file and say what it means
     #[command(after_help = "Example:\n  chiasm-gateway check-config --config gateway.toml")]
     CheckConfig,
+    /// Which links and imagers count: those of the file, or those that the cloud has sent
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Get this gateway's certificate with a claim code
     #[command(
         after_help = "Example:\n  chiasm-gateway enrol --cloud https://cloud.example:8443 \\\n    \
@@ -114,6 +117,15 @@ pub enum Command {
     /// Write the manual pages into a directory
     #[command(after_help = "Example:\n  chiasm-gateway man /usr/share/man/man1")]
     Man { dir: PathBuf },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say which configuration counts and show it
+    #[command(after_help = "Example:\n  chiasm-gateway config show\n\n\
+        Once the cloud has sent links and imagers and they were kept, they count, and those of the \
+        file do not. `accept = false` in a [remote] table of the file turns it round.")]
+    Show,
 }
 
 #[derive(Debug, Args)]

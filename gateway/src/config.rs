@@ -10,7 +10,8 @@ pub use dicom::{ClientCertificate, Dicom, DicomTls, IMAGERS_MAX, Imager, ImagerT
 use crate::seal;
 use check::Check;
 use chiasm_drivers::{DateOrder, DriverOptions, DriverSpec, LineSettings};
-use chiasm_proto::{LaneId, LinkId};
+pub use chiasm_proto::config::LINKS_MAX;
+use chiasm_proto::{LaneId, LinkId, config::Document};
 use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,8 +24,6 @@ use tables::ConfigFile;
 pub const DEFAULT_PATH: &str = "/etc/chiasm-gateway/gateway.toml";
 /// Longest configuration file.
 pub const CONFIG_LEN_MAX: u64 = 1024 * 1024;
-/// Most links of one gateway.
-pub const LINKS_MAX: usize = 64;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +46,9 @@ pub struct Config {
     /// it says another place.
     pub spool_key: PathBuf,
     pub uplink: Uplink,
+    pub remote: Remote,
+    /// Links and imagers as they stand in the file.
+    pub own: Document,
     pub links: Vec<Link>,
     /// None: no imagers, and nothing listens.
     pub dicom: Option<Dicom>,
@@ -63,6 +65,24 @@ pub struct Uplink {
 impl Default for Uplink {
     fn default() -> Self {
         Self { telemetry_interval_s: 30 }
+    }
+}
+
+/// What a configuration from the cloud may do here.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Remote {
+    /// False: the links of this file count, whatever the cloud sends.
+    pub accept: bool,
+    /// Below which it may name folders.
+    pub folders: Vec<PathBuf>,
+    /// Seconds in which the cloud has to confirm it; then the one before counts again.
+    pub confirm_within_s: u32,
+}
+
+impl Default for Remote {
+    fn default() -> Self {
+        Self { accept: true, folders: vec!["/srv/instruments".into()], confirm_within_s: 300 }
     }
 }
 
@@ -88,6 +108,19 @@ impl Link {
             date_order: self.date_order,
             columns: self.columns.clone(),
         }
+    }
+}
+
+impl PartialEq for Link {
+    fn eq(&self, other: &Self) -> bool {
+        let options = |link: &Self| {
+            (link.model.clone(), link.listen_only, link.date_order, link.columns.clone())
+        };
+        self.id == other.id
+            && self.lane == other.lane
+            && self.driver.id == other.driver.id
+            && self.endpoint == other.endpoint
+            && options(self) == options(other)
     }
 }
 
@@ -127,8 +160,7 @@ pub struct Serial {
     pub rts: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum FlowControl {
     #[default]
     None,
@@ -136,9 +168,18 @@ pub enum FlowControl {
     Hardware,
 }
 
-/// [`DateOrder`] as it is written.
-#[derive(Debug, Clone, Copy, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
+impl From<chiasm_proto::config::FlowControl> for FlowControl {
+    fn from(word: chiasm_proto::config::FlowControl) -> Self {
+        match word {
+            chiasm_proto::config::FlowControl::None => FlowControl::None,
+            chiasm_proto::config::FlowControl::Software => FlowControl::Software,
+            chiasm_proto::config::FlowControl::Hardware => FlowControl::Hardware,
+        }
+    }
+}
+
+/// [`DateOrder`] as it is typed.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub enum DateOrderWord {
     DayFirst,
     MonthFirst,
@@ -172,6 +213,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     })?;
     let check = Check { path };
     check.uplink(&file.uplink)?;
+    check.remote(&file.remote)?;
     if !file.data_dir.is_absolute() {
         let problem = format!("`{}` is not an absolute path", file.data_dir.display());
         return Err(check.fail("data_dir", problem, "begin it with /"));
@@ -182,14 +224,43 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         let remedy = "whoever copies that folder must not get the key with it; choose another";
         return Err(check.fail("spool_key", problem, remedy));
     }
-    if file.link.len() > LINKS_MAX {
-        let problem = format!("{} links, at most {LINKS_MAX} are allowed", file.link.len());
+    let own = Document { link: file.link, imager: file.imager };
+    let links = checked(&check, file.dicom.as_ref(), &own)?;
+    Ok(Config {
+        data_dir: file.data_dir,
+        spool_key,
+        uplink: file.uplink,
+        remote: file.remote,
+        links,
+        dicom: file.dicom,
+        imagers: own.imager.clone(),
+        own,
+    })
+}
+
+/// Checks links and imagers that came from elsewhere as those of the file are checked. `path` is for
+/// messages.
+pub fn check_document(
+    path: &Path,
+    dicom: Option<&Dicom>,
+    document: &Document,
+) -> Result<Vec<Link>, ConfigError> {
+    checked(&Check { path }, dicom, document)
+}
+
+fn checked(
+    check: &Check<'_>,
+    dicom: Option<&Dicom>,
+    document: &Document,
+) -> Result<Vec<Link>, ConfigError> {
+    if document.link.len() > LINKS_MAX {
+        let problem = format!("{} links, at most {LINKS_MAX} are allowed", document.link.len());
         return Err(check.fail("link", problem, "split them among several gateways"));
     }
     let mut links = Vec::new();
     let (mut ids, mut endpoints) = (BTreeSet::new(), BTreeSet::new());
-    for table in file.link {
-        let link = check.link(table)?;
+    for table in &document.link {
+        let link = check.link(table.clone())?;
         let key = format!("link \"{}\"", link.id);
         if !ids.insert(link.id.clone()) {
             return Err(check.fail(
@@ -204,19 +275,12 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         }
         links.push(link);
     }
-    check.dicom(file.dicom.as_ref(), &file.imager)?;
-    for imager in &file.imager {
+    check.dicom(dicom, &document.imager)?;
+    for imager in &document.imager {
         if !ids.insert(imager.id.clone()) {
             let key = format!("imager \"{}\".id", imager.id);
             return Err(check.fail(&key, "stands twice", "give each link and imager its own id"));
         }
     }
-    Ok(Config {
-        data_dir: file.data_dir,
-        spool_key,
-        uplink: file.uplink,
-        links,
-        dicom: file.dicom,
-        imagers: file.imager,
-    })
+    Ok(links)
 }

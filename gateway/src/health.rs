@@ -6,7 +6,7 @@ use crate::{
     spool::Spool,
 };
 use chiasm_proto::{
-    LinkId,
+    LaneId, LinkId,
     fleet::{LinkState, LinkStatus, Telemetry},
 };
 use jiff::Timestamp;
@@ -33,23 +33,7 @@ pub struct Health {
 
 impl Health {
     pub fn new(links: &[Link], data_dir: &Path) -> Self {
-        let links = links
-            .iter()
-            .map(|link| {
-                let state = LinkState {
-                    link: link.id.clone(),
-                    lane: link.lane.clone(),
-                    driver: link.driver.id.into(),
-                    endpoint: link.endpoint.describe(),
-                    status: LinkStatus::Down,
-                    detail: Some("not opened yet".into()),
-                    last_reading_at: None,
-                    readings: 0,
-                    failures: 0,
-                };
-                (link.id.clone(), state)
-            })
-            .collect();
+        let links = links.iter().map(|link| (link.id.clone(), of_link(link))).collect();
         Self {
             started_at: clock::wall(),
             data_dir: data_dir.into(),
@@ -63,24 +47,24 @@ impl Health {
     #[must_use]
     pub fn with_imagers(mut self, imagers: &[Imager]) -> Self {
         let links = self.links.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for imager in imagers {
-            let state = LinkState {
-                link: imager.id.clone(),
-                lane: imager.lane.clone(),
-                driver: "dicom".into(),
-                endpoint: imager.calling_ae.clone(),
-                status: LinkStatus::Down,
-                detail: Some("not opened yet".into()),
-                last_reading_at: None,
-                readings: 0,
-                failures: 0,
-            };
-            links.insert(imager.id.clone(), state);
-        }
+        links.extend(imagers.iter().map(|imager| (imager.id.clone(), of_imager(imager))));
         self
     }
 
-    /// Wakes whenever a link went up or down.
+    /// Another configuration: what stays as it was keeps its state and its counts.
+    pub fn replace(&self, links: &[Link], imagers: &[Imager]) {
+        let fresh = links.iter().map(of_link).chain(imagers.iter().map(of_imager));
+        let mut links = self.lock();
+        let before = std::mem::take(&mut *links);
+        links.extend(fresh.map(|fresh| {
+            let kept = before.get(&fresh.link).filter(|it| is_same(it, &fresh)).cloned();
+            (fresh.link.clone(), kept.unwrap_or(fresh))
+        }));
+        drop(links);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Wakes whenever a link went up or down, or is new.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -164,6 +148,32 @@ impl Health {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<LinkId, LinkState>> {
         // The map is whole at every step, whatever panicked while it was held.
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_same(before: &LinkState, now: &LinkState) -> bool {
+    (&before.lane, &before.driver, &before.endpoint) == (&now.lane, &now.driver, &now.endpoint)
+}
+
+fn of_link(link: &Link) -> LinkState {
+    not_opened((&link.id, &link.lane), link.driver.id, link.endpoint.describe())
+}
+
+fn of_imager(imager: &Imager) -> LinkState {
+    not_opened((&imager.id, &imager.lane), "dicom", imager.calling_ae.clone())
+}
+
+fn not_opened((link, lane): (&LinkId, &LaneId), driver: &str, endpoint: String) -> LinkState {
+    LinkState {
+        link: link.clone(),
+        lane: lane.clone(),
+        driver: driver.into(),
+        endpoint,
+        status: LinkStatus::Down,
+        detail: Some("not opened yet".into()),
+        last_reading_at: None,
+        readings: 0,
+        failures: 0,
     }
 }
 

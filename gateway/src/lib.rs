@@ -3,6 +3,8 @@
 //! | module | holds |
 //! |---|---|
 //! | [`config`] | the configuration file |
+//! | [`remote`] | links and imagers that the cloud sends: limits, trial, what is kept |
+//! | [`listening`] | what comes over a link or a port just now, told to the cloud without values |
 //! | [`supervisor`] | the task tree: links, uplink, what starts again after a fault |
 //! | [`link`] | how bytes come in: serial ports, TCP, folders |
 //! | [`session`] | the one pump that drives any decoder |
@@ -32,6 +34,8 @@ pub mod health;
 pub mod instances;
 pub mod journal;
 pub mod link;
+pub mod listening;
+pub mod remote;
 pub mod seal;
 pub mod session;
 pub mod spool;

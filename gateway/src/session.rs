@@ -13,6 +13,7 @@ use crate::{
     config::Link,
     health::Health,
     journal::{Arrival, JOURNAL_LEN_MAX, Journal, JournalError, Position, Record},
+    listening::Listening,
     seal::Key,
     spool::{Document, Entry, SharedLanes, Spool, SpoolError},
 };
@@ -35,6 +36,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::{sleep, sleep_until, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 /// One read, in bytes.
 pub const READ_LEN: usize = 4096;
@@ -56,6 +58,7 @@ pub struct Shared {
     pub journal_dir: Arc<Path>,
     /// Seals the journals.
     pub key: Key,
+    pub listening: Listening,
 }
 
 /// Why a session cannot go on.
@@ -67,6 +70,9 @@ pub enum SessionError {
     Spool(#[from] SpoolError),
     #[error("{0}")]
     Port(#[source] io::Error),
+    /// Somebody wants it to end; everything that was read is written down.
+    #[error("stopped")]
+    Stopped,
 }
 
 /// One link's decoder and how far its bytes have got.
@@ -87,6 +93,8 @@ pub struct Session {
     /// The decoder panicked and was replaced; its bytes are not accounted for yet.
     has_panicked: bool,
     captures: CaptureLimit,
+    /// Another configuration wants the link to end.
+    stop: CancellationToken,
 }
 
 impl Session {
@@ -110,9 +118,16 @@ impl Session {
             answers: VecDeque::new(),
             has_panicked: false,
             captures: CaptureLimit::new(clock::monotonic()),
+            stop: CancellationToken::new(),
         };
         session.replay(records).await?;
         Ok(session)
+    }
+
+    /// Ends with [`SessionError::Stopped`] when it is cancelled, between two steps.
+    #[must_use]
+    pub fn with_stop(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
     }
 
     async fn replay(&mut self, records: Vec<Record>) -> Result<(), SessionError> {
@@ -182,6 +197,7 @@ impl Session {
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)),
                     if wake.is_some() => None,
                 stopped = &mut stop => return Ok(stopped),
+                () = self.stop.cancelled() => return Err(self.stopped().await),
             };
             match read {
                 None => self.time_out().await?,
@@ -204,6 +220,7 @@ impl Session {
             let wake = self.wake();
             tokio::select! {
                 output = &mut future => return Ok(output),
+                () = self.stop.cancelled() => return Err(self.stopped().await),
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)),
                     if wake.is_some() => self.time_out().await?,
             }
@@ -214,6 +231,7 @@ impl Session {
     pub async fn input(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
         let arrival = document::now();
         self.write_journal(|journal| journal.append(arrival, bytes)).await;
+        self.shared.listening.bytes(&self.link.id, bytes);
         self.feed(arrival, bytes);
         self.drain(None).await
     }
@@ -257,6 +275,11 @@ impl Session {
             self.write_journal(|journal| journal.append_end(now, None)).await;
         }
         self.finish(None).await
+    }
+
+    /// The instrument is another one from now on: what came half is not continued.
+    async fn stopped(&mut self) -> SessionError {
+        self.end().await.err().unwrap_or(SessionError::Stopped)
     }
 
     /// When the decoder wants to be told that nothing came.
@@ -346,6 +369,7 @@ impl Session {
             self.arrivals.pop_front();
         }
         let arrival = self.arrivals.front().map_or_else(document::now, |(_, arrival)| *arrival);
+        self.shared.listening.event(&self.link, &event);
         if !matches!(event, Event::Rejected { .. }) {
             return document::from_event((&*self.link).into(), &self.shared, arrival, event);
         }

@@ -1,21 +1,25 @@
 //! The task tree: one task per link, the uplink, the spool's writer. A task that fails or panics is
 //! started again and the others go on; only a spool that cannot be used ends the process.
 
+pub mod links;
+
 use crate::{
     binding::Lanes,
-    config::{Config, Link},
-    dicom::{Node, tls::Tls, worklist::WorklistCache},
+    config::Config,
+    dicom::{Node, worklist::WorklistCache},
     enrol::{self, IdentityError, renewal::Renewal},
     forward::Forward,
     health::Health,
     instances::Instances,
-    link,
+    listening::Listening,
+    remote::{self, kept::KeptError},
     seal::{self, Key, KeyFileError},
     session::Shared,
     spool::{DatabaseError, OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
     uplink::Uplink,
     wipe,
 };
+use links::{Links, NodeParts};
 use rustix::fs::{FlockOperation, flock};
 use std::{
     fs::File,
@@ -51,6 +55,8 @@ pub enum RunError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    #[error(transparent)]
+    Configuration(#[from] KeptError),
     #[error("the spool is damaged: {0}; start again and it is set aside")]
     Damaged(#[source] DatabaseError),
     #[error("the spool's writer panicked; start again")]
@@ -63,6 +69,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     if config.data_dir.join(wipe::RECORD_FILE).exists() {
         return Err(RunError::Wiped { path: config.data_dir.join(wipe::RECORD_FILE) });
     }
+    let start = remote::start(config)?;
+    let config = start.config.clone();
     let owner = enrol::load(&config.data_dir)?
         .map(|stored| Owner { tenant: stored.identity.tenant, gateway: stored.identity.gateway });
     let key = seal::load_or_make(&config.spool_key)?;
@@ -72,37 +80,36 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let health = Health::new(&config.links, &config.data_dir).with_imagers(&config.imagers);
     let health = Arc::new(health);
     let journal_dir: Arc<Path> = config.data_dir.join("journal").into();
+    let listening = Listening::default();
     let shared = Shared {
         spool: spool.clone(),
         health: health.clone(),
         lanes: lanes.clone(),
         journal_dir,
         key: key.clone(),
+        listening: listening.clone(),
     };
-    let mut links = JoinSet::new();
-    for link in config.links {
-        links.spawn(keep_link(Arc::new(link), shared.clone()));
-    }
+    let mut tasks = JoinSet::new();
     let worklist = WorklistCache::open(&config.data_dir, &key);
-    if let Some(instances) = open_instances(&config.data_dir, &key).await {
-        if let Some(dicom) = config.dicom {
-            let (instances, worklist) = (instances.clone(), worklist.clone());
-            let tls = Tls::new(dicom.tls.clone(), &config.data_dir);
-            let node = Node::new(dicom, tls, config.imagers, instances, worklist, shared.clone());
-            links.spawn(keep_node(Arc::new(node)));
-        }
+    let instances = open_instances(&config.data_dir, &key).await;
+    let node = instances.clone().zip(config.dicom.clone()).map(|(instances, dicom)| NodeParts {
+        dicom,
+        data_dir: config.data_dir.clone(),
+        instances,
+        worklist: worklist.clone(),
+    });
+    let mut links = Links::new(shared, node);
+    links.apply(&config.links, &config.imagers);
+    let (remote, configuration) = start.into_task(links);
+    tasks.spawn(remote.run());
+    if let Some(instances) = instances {
         let forward =
             Forward { data_dir: config.data_dir.clone(), instances, spool: spool.clone() };
-        links.spawn(forward.run(stop.clone()));
-    } else {
-        for imager in &config.imagers {
-            health.down(&imager.id, "the folder of instances cannot be used; see the log");
-        }
+        tasks.spawn(forward.run(stop.clone()));
     }
-    drop(shared);
-    links.spawn(show_spool_fault(spool.progress(), health.clone()));
+    tasks.spawn(show_spool_fault(spool.progress(), health.clone()));
     let (renewal, renewed) = watch::channel(0);
-    links.spawn(Renewal { data_dir: config.data_dir.clone(), renewed: renewal }.run());
+    tasks.spawn(Renewal { data_dir: config.data_dir.clone(), renewed: renewal }.run());
     let uplink = Uplink {
         data_dir: config.data_dir,
         telemetry_interval: Duration::from_secs(config.uplink.telemetry_interval_s.into()),
@@ -113,13 +120,15 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         owner,
         has_numbered_anew: AtomicBool::new(false),
         renewed,
+        configuration,
+        listening,
     };
     let uplink = tokio::spawn(uplink.run(stop.clone()));
-    finish(links, uplink, writer, stop).await
+    finish(tasks, uplink, writer, stop).await
 }
 
 async fn finish(
-    mut links: JoinSet<()>,
+    mut tasks: JoinSet<()>,
     uplink: tokio::task::JoinHandle<()>,
     mut writer: WriterTask,
     stop: CancellationToken,
@@ -130,7 +139,7 @@ async fn finish(
     };
     stop.cancel();
     // What a link has read is in its journal, wherever it is stopped.
-    links.shutdown().await;
+    tasks.shutdown().await;
     if uplink.await.is_err() {
         tracing::error!("the uplink panicked; this is a defect");
     }
@@ -181,19 +190,6 @@ async fn show_spool_fault(mut progress: watch::Receiver<Progress>, health: Arc<H
             shown.clone_from(&fault);
             health.spool_fault(fault);
         }
-    }
-}
-
-async fn keep_link(link: Arc<Link>, shared: Shared) {
-    loop {
-        let task = AbortOnDrop(tokio::spawn(link::run(link.clone(), shared.clone())));
-        let reason = match task.join().await {
-            Ok(error) => error.to_string(),
-            Err(error) if error.is_cancelled() => return,
-            Err(_) => "its task panicked; this is a defect".into(),
-        };
-        shared.health.down(&link.id, &reason);
-        sleep(RESTART_PAUSE).await;
     }
 }
 

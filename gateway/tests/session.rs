@@ -126,6 +126,7 @@ impl World {
             lanes: Arc::new(Mutex::new(Lanes::default())),
             journal_dir: dir.join("journal").into(),
             key: Key::from_bytes(&[7; 32]),
+            listening: Default::default(),
         };
         let session = Session::open(link, shared).await.unwrap();
         Self { spool, writer, session }

@@ -10,6 +10,8 @@
 //! | [`reading`] | what a driver made of one capture, and what a gateway sends of it |
 //! | [`envelope`] | the CloudEvents-shaped wrapping of everything a gateway numbers and sends |
 //! | [`ack`] | what the cloud answers after its commit |
+//! | [`config`] | a gateway's links and imagers, sent down, and what became of them |
+//! | [`listening`] | what comes over a link just now, without values, and a gateway's ports |
 //! | [`fleet`] | birth, telemetry, lane sessions sent down |
 //! | [`instance`] | the HTTPS documents by which DICOM instances reach the cloud |
 //! | [`worklist`] | the schedule sent down to imagers, and what they tell of their procedures |
@@ -24,6 +26,7 @@
 pub mod ack;
 pub mod acuity;
 pub mod biometry;
+pub mod config;
 pub mod decimal;
 pub mod distance;
 pub mod enrol;
@@ -34,6 +37,7 @@ pub mod ids;
 pub mod instance;
 pub mod keratometry;
 pub mod lens;
+pub mod listening;
 pub mod measurement;
 pub mod other_test;
 pub mod pachymetry;

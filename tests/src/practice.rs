@@ -148,6 +148,7 @@ impl Practice {
             ("{reading}", &[("reading", self.reading.as_str())]),
             ("{order}", &[("order", self.order.as_str())]),
             ("{driver}", &[("nidek-ark", "nidek_ark")]),
+            ("{gateway}", &[("gw-main", "gw-main"), ("gw-spare", "gw-spare")]),
             ("{test}", &[("autorefraction", "autorefraction"), ("tonometry", "tonometry")]),
         ] {
             let each = |(name, path): (String, String)| {

@@ -24,6 +24,8 @@ pub struct Work {
     lanes: Vec<String>,
     /// Locations whose schedule changed.
     schedules: Vec<String>,
+    /// Gateways that have a new configuration.
+    configurations: Vec<String>,
     entries: Vec<audit::Entry>,
     /// What the reports have to count again.
     stale: Stale,
@@ -34,8 +36,8 @@ impl Work {
         let tx = core.db.tenant(&who.tenant).await?;
         let (core, who) = (core.clone(), who.clone());
         let (events, lanes, schedules) = (Vec::new(), Vec::new(), Vec::new());
-        let (entries, stale) = (Vec::new(), Stale::default());
-        Ok(Self { core, who, tx, now_us, events, lanes, schedules, entries, stale })
+        let (configurations, entries, stale) = (Vec::new(), Vec::new(), Stale::default());
+        Ok(Self { core, who, tx, now_us, events, lanes, schedules, configurations, entries, stale })
     }
 
     /// Makes it durable, and only then tells pages and gateways.
@@ -54,6 +56,9 @@ impl Work {
         }
         for location in &self.schedules {
             self.core.downlink.schedule_changed(&self.who.tenant, location);
+        }
+        for gateway in &self.configurations {
+            self.core.downlink.configuration_changed(&self.who.tenant, gateway);
         }
         Ok(())
     }
@@ -197,6 +202,12 @@ impl Work {
             gateway_id: Some(gateway.to_owned()),
             ..NewEvent::new(self.now_us, Kind::GatewayChanged)
         });
+    }
+
+    /// Sends a gateway, after the commit, what it shall read from now on.
+    pub fn tell_configuration(&mut self, location: &str, gateway: &str) {
+        self.tell_gateway(location, gateway);
+        self.configurations.push(gateway.to_owned());
     }
 
     /// Notes for the audit what concerns no patient.

@@ -1,6 +1,6 @@
 //! `admin`: practices, locations, lanes, gateways and their certificates.
 
-use super::{gateway::GatewayCommand, reconcile};
+use super::{configuration::ConfigurationCommand, gateway::GatewayCommand, reconcile};
 use crate::{
     clock,
     config::Config,
@@ -24,6 +24,9 @@ pub enum FleetCommand {
     /// Gateways and their claim codes.
     #[command(subcommand)]
     Gateway(GatewayCommand),
+    /// What a gateway reads: its lanes and instruments.
+    #[command(subcommand)]
+    Config(ConfigurationCommand),
     /// Print, for every gateway, what was filed, rejected and is missing; exits 1 if it does not
     /// add up.
     Reconcile {
@@ -119,6 +122,7 @@ impl FleetCommand {
                 share(db, tenant.as_str(), lane.as_str(), &by).await?;
             }
             FleetCommand::Gateway(command) => command.run(db, config).await?,
+            FleetCommand::Config(command) => command.run(db, config).await?,
             FleetCommand::Reconcile { tenant, json } => {
                 reconcile::run(db, tenant.map(String::from), json).await?;
             }

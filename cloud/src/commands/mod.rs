@@ -3,6 +3,7 @@
 mod archive;
 mod audit;
 mod authority;
+mod configuration;
 mod fleet;
 mod gateway;
 mod people;

@@ -154,18 +154,23 @@ fn print_password(password: &str, is_made: bool) {
     }
 }
 
+/// A file that is imported.
+pub(super) fn read_file(file: &std::path::Path) -> anyhow::Result<String> {
+    let len = std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?;
+    if len.len() > FILE_LEN_MAX {
+        bail!("{} is larger than {FILE_LEN_MAX} bytes: split it", file.display());
+    }
+    std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read {} as UTF-8 text", file.display()))
+}
+
 async fn import(
     db: &Db,
     config: &Config,
     tenant: &str,
     file: &std::path::Path,
 ) -> anyhow::Result<()> {
-    let len = std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?;
-    if len.len() > FILE_LEN_MAX {
-        bail!("{} is larger than {FILE_LEN_MAX} bytes: split it", file.display());
-    }
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read {} as UTF-8 text", file.display()))?;
+    let text = read_file(file)?;
     let core = Core::new(db.clone(), config.clone())?;
     let mut work = Work::begin(&core, &command_line(tenant), clock::now_us()).await?;
     if !fleet::tenant_exists(&mut work.tx, tenant).await? {
@@ -195,7 +200,7 @@ async fn import(
 }
 
 /// Whoever may run the command on the server; it stands in the audit as such.
-fn command_line(tenant: &str) -> Principal {
+pub(super) fn command_line(tenant: &str) -> Principal {
     Principal {
         tenant: tenant.to_owned(),
         account: "command-line".to_owned(),

@@ -3,6 +3,7 @@
 pub mod charges;
 pub mod check_in;
 pub mod comparison;
+pub mod configuration;
 pub mod correction;
 pub mod difference;
 pub mod image_placement;

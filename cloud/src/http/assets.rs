@@ -36,6 +36,7 @@ static ASSETS: &[Asset] = &[
     asset!("carry.css", "text/css; charset=utf-8"),
     asset!("viewer.css", "text/css; charset=utf-8"),
     asset!("images.css", "text/css; charset=utf-8"),
+    asset!("configuration.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("main.js", "text/javascript; charset=utf-8"),
     asset!("live.js", "text/javascript; charset=utf-8"),
@@ -43,6 +44,7 @@ static ASSETS: &[Asset] = &[
     asset!("forms.js", "text/javascript; charset=utf-8"),
     asset!("clocks.js", "text/javascript; charset=utf-8"),
     asset!("idle.js", "text/javascript; charset=utf-8"),
+    asset!("csv.js", "text/javascript; charset=utf-8"),
     asset!("examine.js", "text/javascript; charset=utf-8"),
     asset!("viewer.js", "text/javascript; charset=utf-8"),
 ];

@@ -52,9 +52,9 @@ pub fn routes() -> Vec<Route> {
 
 fn page_routes() -> Vec<Route> {
     use pages::{
-        account, audit, charges, charts, exam, fleet, history, inbox, inbox_images, instance,
-        instruments, lane, lanes, notices, optical, patients, people, preferences, raw, reports,
-        slip,
+        account, audit, charges, charts, configuration, exam, fleet, history, inbox, inbox_images,
+        instance, instruments, lane, lanes, notices, optical, patients, people, preferences, raw,
+        reports, slip,
     };
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
@@ -171,6 +171,17 @@ fn page_routes() -> Vec<Route> {
         post("/fleet/gateways", FLEET, fleet::enrol),
         post("/fleet/gateways/{gateway}/revoke", FLEET, fleet::revoke),
         get("/fleet/gateways/{gateway}/wiped.json", FLEET, fleet::wipe_record),
+        get("/fleet/gateways/{gateway}/configuration", FLEET, configuration::show),
+        post("/fleet/gateways/{gateway}/configuration", FLEET, configuration::apply),
+        post("/fleet/gateways/{gateway}/listen", FLEET, configuration::listen),
+        get("/fleet/gateways/{gateway}/configuration.csv", FLEET, configuration::export),
+        post("/fleet/gateways/{gateway}/configuration/draft", FLEET, configuration::draft),
+        post("/fleet/gateways/{gateway}/configuration/csv", FLEET, configuration::import),
+        post(
+            "/fleet/gateways/{gateway}/configuration/{version}/restore",
+            FLEET,
+            configuration::restore,
+        ),
     ]
 }
 

@@ -41,7 +41,7 @@ pub async fn run(core: Core, mut parsed: mpsc::Receiver<Parsed>, outbox: Outbox)
 fn key((gateway, content): &(GatewayId, Content)) -> (&GatewayId, u64) {
     match content {
         Content::Document(document) => (gateway, document.seq),
-        Content::State(_) | Content::Telemetry(_) => (gateway, u64::MAX),
+        Content::State(_) | Content::Telemetry(_) | Content::Reply(_) => (gateway, u64::MAX),
     }
 }
 
@@ -124,6 +124,9 @@ fn answer(core: &Core, tenant: &TenantId, answers: Answers, outbox: &Outbox) {
     }
     for (gateway, worklist) in &answers.worklists {
         outbox.worklist(tenant, gateway, worklist);
+    }
+    for (gateway, configuration) in &answers.configurations {
+        outbox.configuration(tenant, gateway, configuration);
     }
     if answers.has_events {
         core.live.announce(tenant.as_str());

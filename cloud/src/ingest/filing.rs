@@ -22,6 +22,7 @@ use crate::{
 };
 use chiasm_proto::{
     Ack, ClockState, Epoch, GatewayId, LaneId, TenantId,
+    config::Configuration,
     fleet::{Sessions, State, Status, Telemetry},
     worklist::Worklist,
 };
@@ -33,6 +34,7 @@ pub struct Answers {
     pub acks: Vec<(GatewayId, Ack)>,
     pub sessions: Vec<(GatewayId, Sessions)>,
     pub worklists: Vec<(GatewayId, Worklist)>,
+    pub configurations: Vec<(GatewayId, Configuration)>,
     pub has_events: bool,
 }
 
@@ -54,6 +56,8 @@ pub(super) struct Filing<'b> {
     /// Exam and instrument of readings that come after the exam was signed.
     pub(super) late: Vec<(String, String)>,
     births: Vec<(&'b GatewayId, Epoch)>,
+    /// What gateways that told of their configuration are sent.
+    pub(super) configurations: Vec<(GatewayId, Configuration)>,
     /// Unknown or revoked gateways and the number of their messages.
     refused: Vec<(&'b GatewayId, usize)>,
 }
@@ -80,6 +84,7 @@ pub async fn file(
         stale: Stale::default(),
         late: Vec::new(),
         births: Vec::new(),
+        configurations: Vec::new(),
         refused: Vec::new(),
     };
     filing.look_up_lanes(&mut tx, batch).await?;
@@ -135,6 +140,7 @@ impl<'b> Filing<'b> {
                     self.take_document(tx, gateway, location, document).await?;
                 }
                 Content::State(state) => self.take_state(tx, gateway, state).await?,
+                Content::Reply(reply) => self.take_reply(tx, gateway, reply).await?,
                 Content::Telemetry(telemetry) => {
                     self.take_telemetry(tx, gateway, telemetry).await?;
                     self.gateway_changed(gateway);
@@ -331,7 +337,7 @@ impl<'b> Filing<'b> {
         fleet::put_telemetry(tx, (self.tenant, gateway.as_str()), &json, at_us).await
     }
 
-    fn gateway_changed(&mut self, gateway: &GatewayId) {
+    pub(super) fn gateway_changed(&mut self, gateway: &GatewayId) {
         self.events.push(NewEvent {
             gateway_id: Some(gateway.to_string()),
             ..NewEvent::new(self.now_us, Kind::GatewayChanged)
@@ -350,6 +356,7 @@ impl<'b> Filing<'b> {
             record::arrived_late(&mut tx, self.tenant, what, self.now_us).await?;
         }
         let mut answers = Answers {
+            configurations: std::mem::take(&mut self.configurations),
             has_events: !self.events.is_empty() || !self.refused.is_empty(),
             ..Answers::default()
         };

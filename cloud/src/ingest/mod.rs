@@ -10,6 +10,7 @@
 //! or here, is sent again by its gateway.
 
 mod commit;
+mod configs;
 mod filing;
 mod known;
 mod mqtt;
@@ -51,6 +52,8 @@ pub fn start(core: &Core, endpoint: Endpoint, tasks: &mut JoinSet<()>) {
     tasks.spawn(sessions::run(core.clone(), outbox.clone()));
     tasks.spawn(worklists::run(core.clone(), outbox.clone()));
     tasks.spawn(worklists::look(core.clone()));
+    tasks.spawn(configs::run(core.clone(), outbox.clone()));
+    tasks.spawn(configs::look(core.clone()));
     if has_other_replicas {
         tasks.spawn(mqtt::publish_hints(client.clone(), core.live.clone(), replica));
     }

@@ -2,7 +2,10 @@
 //! left yet, so the outbox never has more than a few messages for each gateway, and filling it
 //! never waits.
 
-use chiasm_proto::{Ack, Down, GatewayId, TenantId, Topic, fleet::Sessions, worklist::Worklist};
+use chiasm_proto::{
+    Ack, Down, GatewayId, TenantId, Topic, config::Configuration, fleet::Sessions,
+    listening::Command, worklist::Worklist,
+};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -41,6 +44,19 @@ impl Outbox {
     pub fn worklist(&self, tenant: &TenantId, gateway: &GatewayId, worklist: &Worklist) {
         let topic = Topic::down(tenant, gateway, Down::Worklist).to_string();
         self.put((topic, String::new()), worklist);
+    }
+
+    /// A newer version covers an older one; the word to keep one covers the version itself, which
+    /// the gateway has.
+    pub fn configuration(&self, tenant: &TenantId, gateway: &GatewayId, it: &Configuration) {
+        let topic = Topic::down(tenant, gateway, Down::Config).to_string();
+        self.put((topic, String::new()), it);
+    }
+
+    /// The last command counts: a gateway listens to one thing at a time.
+    pub fn command(&self, tenant: &TenantId, gateway: &GatewayId, command: &Command) {
+        let topic = Topic::down(tenant, gateway, Down::Command).to_string();
+        self.put((topic, String::new()), command);
     }
 
     fn put(&self, key: Key, message: &impl Serialize) {

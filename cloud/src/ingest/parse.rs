@@ -5,7 +5,9 @@ use super::mqtt::{Hint, Raw};
 use crate::{clock, live};
 use chiasm_proto::{
     Body, ClockState, Envelope, Epoch, FlagCode, GatewayId, LaneId, Measured, ProcedureStep,
-    Sha256, TenantId, Topic, Up, envelope,
+    Sha256, TenantId, Topic, Up,
+    config::Reply,
+    envelope,
     fleet::{State, Telemetry},
     topic::{LIVE_HINT_TOPIC, Leaf},
 };
@@ -25,6 +27,7 @@ pub enum Content {
     Document(Box<Document>),
     State(State),
     Telemetry(Telemetry),
+    Reply(Box<Reply>),
 }
 
 /// A numbered document, good or not.
@@ -123,7 +126,8 @@ fn parse(raw: Raw) -> Option<Parsed> {
         Leaf::Up(Up::Reading | Up::Capture | Up::Event) => {
             Content::Document(Box::new(document(&topic, &raw.payload, clock::now_us())))
         }
-        Leaf::Up(Up::Reply) | Leaf::Down(_) => return None,
+        Leaf::Up(Up::Reply) => Content::Reply(Box::new(unnumbered(&topic, &raw.payload)?)),
+        Leaf::Down(_) => return None,
     };
     Some(Parsed { tenant: topic.tenant, gateway: topic.gateway, content, _raw: raw })
 }

@@ -357,6 +357,10 @@ const CERTIFICATE_RENEWAL: Step =
 const ID_DIGEST: Step = (39, "id digest", include_str!("../../migrations/0039_id_digest.sql"));
 const UNKNOWN_GAPS: Step =
     (42, "unknown gaps", include_str!("../../migrations/0042_unknown_gaps.sql"));
+const GATEWAY_CONFIG: Step =
+    (49, "gateway config", include_str!("../../migrations/0049_gateway_config.sql"));
+const GATEWAY_LISTENING: Step =
+    (51, "gateway listening", include_str!("../../migrations/0051_gateway_listening.sql"));
 const GATEWAY_WIPES: Step =
     (56, "gateway wipes", include_str!("../../migrations/0056_gateway_wipes.sql"));
 const SQLITE_STEPS: &[Step] = &[
@@ -378,6 +382,8 @@ const SQLITE_STEPS: &[Step] = &[
     CERTIFICATE_RENEWAL,
     ID_DIGEST,
     UNKNOWN_GAPS,
+    GATEWAY_CONFIG,
+    GATEWAY_LISTENING,
     GATEWAY_WIPES,
 ];
 const POSTGRES_STEPS: &[Step] = &[
@@ -408,6 +414,10 @@ const POSTGRES_STEPS: &[Step] = &[
     ID_DIGEST,
     UNKNOWN_GAPS,
     (43, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    GATEWAY_CONFIG,
+    (50, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    GATEWAY_LISTENING,
+    (52, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     GATEWAY_WIPES,
     (57, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
 ];

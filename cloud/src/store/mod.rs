@@ -19,6 +19,8 @@ pub mod exam;
 pub mod exam_entry;
 pub mod fleet;
 pub mod fleet_view;
+pub mod gateway_config;
+pub mod gateway_listening;
 pub mod history;
 pub mod identity;
 pub mod instance;

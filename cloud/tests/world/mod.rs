@@ -4,6 +4,7 @@
 
 pub mod carry;
 pub mod dicom;
+pub mod gateways;
 pub mod images;
 pub mod oct;
 pub mod past;
@@ -129,6 +130,7 @@ impl World {
             (TENANT, "it", "Sam Lee", "clinic_it"),
             (TENANT, "staff", "Kim Berg", "cloud_staff"),
             (OTHER, "bea", "Bea Lindt", "technician"),
+            (OTHER, "theo", "Theo Grund", "clinic_it"),
         ];
         for (tenant, login, name, role) in people {
             let mut tx = self.core.db.tenant(tenant).await.unwrap();
@@ -448,6 +450,7 @@ impl World {
         )
         .await
         .unwrap();
+        gateways::configured(&mut tx, self.now_us).await;
         tx.commit().await.unwrap();
     }
 }

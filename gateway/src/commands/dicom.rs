@@ -2,7 +2,6 @@
 
 use crate::{
     cli::WorklistArgs,
-    config,
     dicom::{
         data_set::DataSet,
         query::{self, Asker, Model},
@@ -21,7 +20,7 @@ use std::{
 
 /// What an imager would be answered: the same code answers it.
 pub(super) fn worklist(path: &Path, args: &WorklistArgs) -> anyhow::Result<()> {
-    let config = config::load(path)?;
+    let (config, _) = crate::remote::load(path)?;
     let Some(key) = seal::load(&config.spool_key)? else {
         bail!("there is no key yet; the gateway makes it at its first start");
     };
@@ -70,7 +69,7 @@ pub(super) fn worklist(path: &Path, args: &WorklistArgs) -> anyhow::Result<()> {
 
 /// Asks an imager whether it is there.
 pub(super) async fn echo(path: &Path, id: &str) -> anyhow::Result<()> {
-    let config = config::load(path)?;
+    let (config, _) = crate::remote::load(path)?;
     let known = || config.imagers.iter().map(|imager| imager.id.as_str());
     let Some(imager) = config.imagers.iter().find(|imager| imager.id.as_str() == id) else {
         bail!(

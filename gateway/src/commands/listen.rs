@@ -77,7 +77,7 @@ fn target(config: &Path, args: &ListenArgs) -> anyhow::Result<Target> {
     let given = args.driver.as_deref().map(drivers::named).transpose()?;
     let is_port = args.target.starts_with('/') || args.target.starts_with("usb:");
     if !is_port {
-        let config = config::load(config)?;
+        let (config, _) = crate::remote::load(config)?;
         let link =
             config.links.into_iter().find(|link| link.id.as_str() == args.target).with_context(
                 || format!("`{}` is neither a port nor a configured link", args.target),

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod configuration;
 mod decode;
 mod detect;
 mod dicom;
@@ -9,7 +10,7 @@ mod spool;
 mod wipe;
 
 use crate::{
-    cli::{Cli, Command, EnrolArgs},
+    cli::{Cli, Command, ConfigCommand, EnrolArgs},
     config, drivers, enrol,
     link::serial,
     supervisor, wipe as wipe_records,
@@ -30,6 +31,7 @@ pub async fn execute(cli: Cli) -> ExitCode {
     let done = match cli.command {
         Command::Run => run(&cli.config).await,
         Command::CheckConfig => check_config(&cli.config),
+        Command::Config(ConfigCommand::Show) => configuration::show(&cli.config),
         Command::Enrol(args) => enrol(&cli.config, args).await,
         Command::Renew => renew(&cli.config).await,
         Command::Ports => ports(),

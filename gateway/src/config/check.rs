@@ -1,11 +1,9 @@
 //! From what is written to what can be used, or what to do about it.
 
-use super::{
-    ConfigError, Endpoint, Link, Serial, Uplink,
-    tables::{FolderTable, LinkTable, ParityWord, SerialTable},
-};
+use super::{ConfigError, Endpoint, Link, Remote, Serial, Uplink};
 use crate::drivers;
 use chiasm_drivers::{DateOrder, DriverSpec, LineSettings, Parity, Transport, registry};
+use chiasm_proto::config::{self, FolderTable, LinkTable, SerialTable};
 use std::{collections::BTreeMap, path::Path};
 
 /// Longest heading of a column, in bytes.
@@ -32,6 +30,22 @@ impl Check<'_> {
         }
         let problem = format!("{interval_s} seconds is out of range");
         Err(self.fail("uplink.telemetry_interval_s", problem, "choose 1 to 3600, 30 is usual"))
+    }
+
+    pub(super) fn remote(&self, remote: &Remote) -> Result<(), ConfigError> {
+        let within_s = remote.confirm_within_s;
+        if !(1..=3600).contains(&within_s) {
+            let problem = format!("{within_s} seconds is out of range");
+            let remedy = "choose 1 to 3600, 300 is usual";
+            return Err(self.fail("remote.confirm_within_s", problem, remedy));
+        }
+        match remote.folders.iter().find(|folder| !folder.is_absolute()) {
+            None => Ok(()),
+            Some(folder) => {
+                let problem = format!("`{}` is not an absolute path", folder.display());
+                Err(self.fail("remote.folders", problem, "begin it with /"))
+            }
+        }
     }
 
     pub(super) fn link(&self, table: LinkTable) -> Result<Link, ConfigError> {
@@ -67,7 +81,11 @@ impl Check<'_> {
             driver,
             model: table.model,
             listen_only: table.listen_only,
-            date_order: table.date_order.map(DateOrder::from),
+            date_order: table.date_order.map(|word| match word {
+                config::DateOrder::DayFirst => DateOrder::DayFirst,
+                config::DateOrder::MonthFirst => DateOrder::MonthFirst,
+                config::DateOrder::YearFirst => DateOrder::YearFirst,
+            }),
             columns: table.columns,
             endpoint,
         })
@@ -144,9 +162,9 @@ impl Check<'_> {
             baud: table.baud.unwrap_or(first.baud),
             data_bits: table.data_bits.unwrap_or(first.data_bits),
             parity: table.parity.map_or(first.parity, |word| match word {
-                ParityWord::None => Parity::None,
-                ParityWord::Even => Parity::Even,
-                ParityWord::Odd => Parity::Odd,
+                config::Parity::None => Parity::None,
+                config::Parity::Even => Parity::Even,
+                config::Parity::Odd => Parity::Odd,
             }),
             stop_bits: table.stop_bits.unwrap_or(first.stop_bits),
         };
@@ -165,7 +183,7 @@ impl Check<'_> {
         Ok(Endpoint::Serial(Serial {
             port: table.port,
             line,
-            flow_control: table.flow_control,
+            flow_control: table.flow_control.into(),
             dtr: table.dtr,
             rts: table.rts,
         }))

@@ -1,12 +1,10 @@
 //! The DICOM node and its imagers.
 
 use super::{ConfigError, check::Check};
-use chiasm_proto::{LaneId, LinkId, Sha256};
+pub use chiasm_proto::config::{IMAGERS_MAX, Imager, ImagerTls};
 use serde::Deserialize;
 use std::{collections::BTreeSet, net::IpAddr, path::PathBuf};
 
-/// Most imagers of one gateway.
-pub const IMAGERS_MAX: usize = 64;
 /// Longest AE title, in characters (PS3.5 6.2).
 const AE_LEN_MAX: usize = 16;
 
@@ -78,34 +76,6 @@ pub enum ClientCertificate {
     /// It may have none; one that it shows must be right.
     Optional,
     Required,
-}
-
-/// Whether an imager speaks TLS.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ImagerTls {
-    /// It may call either port; we call it without.
-    #[default]
-    Optional,
-    /// It is refused on the plain port, and we call it by TLS.
-    Required,
-}
-
-/// An instrument that speaks DICOM.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Imager {
-    pub id: LinkId,
-    pub lane: LaneId,
-    pub calling_ae: String,
-    /// `host:port` where it listens itself, for commitment reports and C-ECHO.
-    pub address: Option<String>,
-    /// The only address that it may call from.
-    pub peer_ip: Option<IpAddr>,
-    #[serde(default)]
-    pub tls: ImagerTls,
-    /// The only certificate that it may show: SHA-256 of its DER.
-    pub certificate_sha256: Option<Sha256>,
 }
 
 impl Check<'_> {

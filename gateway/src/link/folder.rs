@@ -36,7 +36,9 @@ pub(super) async fn run(
     let mut ticks = interval(SCAN_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        if let Err(error) = session.waiting(ticks.tick()).await {
+            return error;
+        }
         // Listing a share that hangs must not stop the other links.
         let folder = path.to_owned();
         let scanned = tokio::task::spawn_blocking(move || {

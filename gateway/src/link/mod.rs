@@ -12,6 +12,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 /// Shortest and longest pause before a link is tried again: with the longest, an adapter that is
 /// plugged in again is read within 5 seconds (T6).
@@ -45,10 +46,10 @@ impl Backoff {
     }
 }
 
-/// Reads one link. Returns only if its journal or the spool cannot be used.
-pub async fn run(link: Arc<Link>, shared: Shared) -> SessionError {
+/// Reads one link. Returns only if it is to stop, or its journal or the spool cannot be used.
+pub async fn run(link: Arc<Link>, shared: Shared, stop: CancellationToken) -> SessionError {
     let session = match Session::open(link.clone(), shared.clone()).await {
-        Ok(session) => session,
+        Ok(session) => session.with_stop(stop),
         Err(error) => return error,
     };
     match &link.endpoint {

@@ -18,6 +18,8 @@ use crate::{
     clock,
     dicom::worklist::WorklistCache,
     health::Health,
+    listening::Listening,
+    remote,
     spool::{Owner, SharedLanes, Spool},
 };
 use identity::Credentials;
@@ -53,6 +55,8 @@ pub struct Uplink {
     pub has_numbered_anew: AtomicBool,
     /// Changes when a renewed certificate is in use.
     pub renewed: watch::Receiver<u32>,
+    pub configuration: remote::Handle,
+    pub listening: Listening,
 }
 
 impl Uplink {

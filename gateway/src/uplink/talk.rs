@@ -6,11 +6,13 @@ use super::{
     identity::Credentials,
     mqtt::{self, Connection, Incoming, Offer},
 };
-use crate::{clock, spool::Again};
+use crate::{clock, listening::ports, spool::Again};
 use chiasm_proto::{
     Ack, Down, Epoch, Seq, Topic, Up, Worklist,
     ack::{ABOVE_MAX, FILED_BEFORE, MISSING_MAX},
+    config::Reply,
     fleet::{Sessions, State, Status},
+    listening::Ports,
     topic::Leaf,
     worklist::VISITS_MAX,
 };
@@ -81,6 +83,7 @@ impl Uplink {
             epoch,
             delivery,
             state_topic,
+            told_ports: None,
         };
         talk.run(stop).await
     }
@@ -129,6 +132,8 @@ struct Talk<'a> {
     epoch: Epoch,
     delivery: Delivery,
     state_topic: Topic,
+    /// What the cloud was told in this connection.
+    told_ports: Option<Ports>,
 }
 
 impl Talk<'_> {
@@ -140,6 +145,9 @@ impl Talk<'_> {
         let mut changes = self.uplink.health.changes();
         let mut renewed = self.uplink.renewed.clone();
         renewed.mark_unchanged();
+        let mut configuration = self.uplink.configuration.report.clone();
+        configuration.mark_unchanged();
+        let mut heard = self.uplink.listening.told();
         if let Err(reason) = self.birth().await {
             return lost(reason);
         }
@@ -148,6 +156,7 @@ impl Talk<'_> {
         let mut telemetry = interval_at(Instant::now() + period, period);
         telemetry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tell_changes_at: Option<Instant> = None;
+        let mut tell_heard_at: Option<Instant> = None;
         let mut birth_again_at = Instant::now() + BIRTH_AGAIN_AFTER;
         let reason = loop {
             let wake = match self.send_what_is_due().await {
@@ -171,7 +180,28 @@ impl Talk<'_> {
                     tell_changes_at = None;
                     self.tell().await
                 }
-                _ = telemetry.tick() => self.tell().await,
+                _ = telemetry.tick() => {
+                    // Until the cloud has heard of it.
+                    if configuration.borrow().is_on_trial {
+                        self.tell_configuration();
+                    }
+                    self.tell_ports().await;
+                    self.tell().await
+                }
+                Ok(()) = heard.changed() => {
+                    tell_heard_at.get_or_insert(Instant::now() + CHANGE_DELAY);
+                    Ok(())
+                }
+                () = at(tell_heard_at) => {
+                    tell_heard_at = None;
+                    let heard = heard.borrow_and_update().clone();
+                    heard.into_iter().for_each(|heard| self.reply(&Reply::Heard(heard)));
+                    Ok(())
+                }
+                Ok(()) = configuration.changed() => {
+                    self.tell_configuration();
+                    Ok(())
+                }
                 () = sleep_until(birth_again_at), if !self.delivery.has_first_ack() => {
                     birth_again_at = Instant::now() + BIRTH_AGAIN_AFTER;
                     self.birth().await
@@ -289,6 +319,16 @@ impl Talk<'_> {
                 Ok(worklist) => self.worklist(worklist),
                 Err(error) => malformed(error),
             },
+            Some(Leaf::Down(Down::Config)) => match serde_json::from_slice(payload) {
+                Ok(configuration) => self.uplink.configuration.offer(configuration),
+                Err(error) => malformed(error),
+            },
+            Some(Leaf::Down(Down::Command)) => match serde_json::from_slice(payload) {
+                Ok(command) => {
+                    self.uplink.listening.begin(command, &self.uplink.health.links());
+                }
+                Err(error) => malformed(error),
+            },
             _ => tracing::debug!(topic, "a message of another kind is ignored"),
         }
         Ok(())
@@ -381,7 +421,10 @@ impl Talk<'_> {
     }
 
     async fn birth(&mut self) -> Result<(), String> {
-        self.publish_state(Status::Online).await
+        self.publish_state(Status::Online).await?;
+        self.tell_configuration();
+        self.tell_ports().await;
+        Ok(())
     }
 
     async fn publish_state(&mut self, status: Status) -> Result<(), String> {
@@ -409,6 +452,31 @@ impl Talk<'_> {
             tracing::debug!("telemetry is left out: the connection takes nothing");
         }
         Ok(())
+    }
+
+    fn tell_configuration(&mut self) {
+        let report = self.uplink.configuration.report.borrow().clone();
+        self.reply(&Reply::Configuration(report));
+    }
+
+    /// What is plugged in, if the cloud was not told that before.
+    async fn tell_ports(&mut self) {
+        let links = self.uplink.health.links();
+        let looked = tokio::task::spawn_blocking(move || ports::look(&links)).await;
+        let Ok(Ok(ports)) = looked else { return };
+        if self.told_ports.as_ref() != Some(&ports) {
+            self.told_ports = Some(ports.clone());
+            self.reply(&Reply::Ports(ports));
+        }
+    }
+
+    /// If nothing goes out at the moment, the next connection tells.
+    fn reply(&mut self, reply: &Reply) {
+        let identity = &self.credentials.identity;
+        let topic = Topic::up(&identity.tenant, &identity.gateway, Up::Reply);
+        if self.connection.publish(&topic, false, to_json(reply)).is_err() {
+            tracing::warn!("a reply is not told: the connection takes nothing");
+        }
     }
 
     async fn say_goodbye(&mut self) {

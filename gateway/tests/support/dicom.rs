@@ -78,6 +78,7 @@ impl World {
             lanes: Arc::new(Mutex::new(Lanes::default())),
             journal_dir: dir.path().join("journal").into(),
             key: super::key(),
+            listening: Default::default(),
         };
         let lanes = shared.lanes.clone();
         let instances =

@@ -5,6 +5,7 @@ pub mod account;
 pub mod audit;
 pub mod charges;
 pub mod charts;
+pub mod configuration;
 pub mod exam;
 pub mod fleet;
 pub mod frame;

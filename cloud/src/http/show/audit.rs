@@ -53,6 +53,8 @@ pub fn action(word: &str) -> String {
         "schedule_imported" => "Imported the schedule",
         "gateway_claim_made" => "Made a gateway's claim code",
         "gateway_revoked" => "Shut a gateway out",
+        "gateway_listened" => "Listened to an instrument, without values",
+        "gateway_configured" => "Changed what a gateway reads",
         "notation_chosen" => "Chose a form of writing",
         "account_added" => "Added a person",
         "account_role_changed" => "Changed a person's role",
