@@ -99,6 +99,11 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show where the gateway's own page is, and its certificate's fingerprint to compare
+    #[command(after_help = "Example:\n  sudo -u chiasm-gateway chiasm-gateway lane-page\n\n\
+        The page is for the time when the internet is down. A browser warns of its certificate the \
+        first time: compare the fingerprint that it shows with this one.")]
+    LanePage,
     /// Write the completion script of a shell to standard output
     #[command(after_help = "Example:\n  chiasm-gateway completion bash \\\n    \
         > /etc/bash_completion.d/chiasm-gateway")]

@@ -7,6 +7,7 @@ mod tables;
 
 pub use dicom::{ClientCertificate, Dicom, DicomTls, IMAGERS_MAX, Imager, ImagerTls};
 
+use crate::lane_page::desk::OFFLINE_AFTER;
 use check::Check;
 use chiasm_drivers::{DateOrder, DriverOptions, DriverSpec, LineSettings};
 use chiasm_proto::{LaneId, LinkId};
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 use tables::ConfigFile;
@@ -44,6 +46,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub uplink: Uplink,
     pub links: Vec<Link>,
+    /// None: the gateway has no page of its own.
+    pub lane_page: Option<LanePage>,
     /// None: no imagers, and nothing listens.
     pub dicom: Option<Dicom>,
     pub imagers: Vec<Imager>,
@@ -54,6 +58,25 @@ pub struct Config {
 pub struct Uplink {
     /// Seconds between two telemetry documents.
     pub telemetry_interval_s: u32,
+}
+
+/// The page by which the clinic works on while the internet is down.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanePage {
+    pub listen: SocketAddr,
+    /// Names and addresses by which browsers reach the gateway; they stand in its certificate.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Where the cloud's pages are.
+    pub cloud_pages: Option<String>,
+    /// Seconds without the cloud until people may work here.
+    #[serde(default = "offline_after_s")]
+    pub offline_after_s: u32,
+}
+
+fn offline_after_s() -> u32 {
+    u32::try_from(OFFLINE_AFTER.as_secs()).unwrap_or(u32::MAX)
 }
 
 impl Default for Uplink {
@@ -194,6 +217,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         }
         links.push(link);
     }
+    check.lane_page(file.lane_page.as_ref())?;
     check.dicom(file.dicom.as_ref(), &file.imager)?;
     for imager in &file.imager {
         if !ids.insert(imager.id.clone()) {
@@ -205,6 +229,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         data_dir: file.data_dir,
         uplink: file.uplink,
         links,
+        lane_page: file.lane_page,
         dicom: file.dicom,
         imagers: file.imager,
     })

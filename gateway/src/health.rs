@@ -29,6 +29,7 @@ pub struct Health {
     spool_fault: Mutex<Option<String>>,
     /// Counts the changes that people want to know of at once.
     changes: watch::Sender<u64>,
+    has_lane_page: bool,
 }
 
 impl Health {
@@ -56,6 +57,7 @@ impl Health {
             links: Mutex::new(links),
             spool_fault: Mutex::new(None),
             changes: watch::Sender::new(0),
+            has_lane_page: false,
         }
     }
 
@@ -77,6 +79,13 @@ impl Health {
             };
             links.insert(imager.id.clone(), state);
         }
+        self
+    }
+
+    /// The cloud is to tell who may use the gateway's page.
+    #[must_use]
+    pub fn with_lane_page(mut self, has_lane_page: bool) -> Self {
+        self.has_lane_page = has_lane_page;
         self
     }
 
@@ -139,6 +148,7 @@ impl Health {
             links: self.links(),
             disk_free_bytes: disk_free(&self.data_dir),
             certificate_expires_at,
+            has_lane_page: self.has_lane_page,
         })
     }
 

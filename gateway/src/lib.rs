@@ -13,6 +13,8 @@
 //! | [`dicom`] | the DICOM node: imagers send studies and find their patients |
 //! | [`instances`] | the DICOM instances that it holds, and their SQL |
 //! | [`uplink`] | the connection to the broker, and what to send next |
+//! | [`lane_page`] | the page by which the clinic works on while the internet is down |
+//! | [`kept`] | what the cloud told and a restart must not lose |
 //! | [`enrol`] | how a gateway gets its certificate |
 //! | [`health`] | what the gateway tells about itself |
 //! | [`clock`] | the only place that reads a clock |
@@ -29,6 +31,8 @@ pub mod forward;
 pub mod health;
 pub mod instances;
 pub mod journal;
+pub mod kept;
+pub mod lane_page;
 pub mod link;
 pub mod session;
 pub mod spool;

@@ -3,25 +3,37 @@
 
 use crate::{
     binding::Lanes,
-    config::{Config, Link},
-    dicom::{Node, tls::Tls, worklist::WorklistCache},
+    clock,
+    config::{self, Config, Link},
+    dicom::{Node, tls::Tls, worklist},
     enrol::{self, IdentityError, renewal::Renewal},
     forward::Forward,
     health::Health,
     instances::Instances,
+    lane_page::{
+        self, LanePage, Reach, StaffCache,
+        certificate::{self, CertificateError},
+        desk::Desk,
+        sign_in::SignIns,
+    },
     link,
     session::Shared,
     spool::{DatabaseError, OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
     uplink::Uplink,
 };
+use chiasm_proto::LaneId;
+use jiff::SignedDuration;
 use rustix::fs::{FlockOperation, flock};
+use rustls::ServerConfig;
 use std::{
+    collections::BTreeSet,
     fs::File,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
-use tokio::{sync::watch, task::JoinSet, time::sleep};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Pause before a link whose task ended is started again.
@@ -42,6 +54,8 @@ pub enum RunError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     #[error("the spool is damaged: {0}; start again and it is set aside")]
     Damaged(#[source] DatabaseError),
     #[error("the spool's writer panicked; start again")]
@@ -55,17 +69,30 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         .map(|stored| Owner { tenant: stored.identity.tenant, gateway: stored.identity.gateway });
     let (spool, writer) = Spool::open(&config.data_dir.join("spool"), owner.as_ref()).await?;
     let (sessions, last_readings) = spool.lanes().await?;
-    let lanes = Arc::new(Mutex::new(Lanes::new(sessions, last_readings)));
+    let lanes = Lanes::new(sessions, last_readings).with_local(spool.local_lanes().await?);
+    let lanes = Arc::new(Mutex::new(lanes));
     let health = Health::new(&config.links, &config.data_dir).with_imagers(&config.imagers);
-    let health = Arc::new(health);
+    let health = Arc::new(health.with_lane_page(config.lane_page.is_some()));
     let journal_dir: Arc<Path> = config.data_dir.join("journal").into();
     let shared =
         Shared { spool: spool.clone(), health: health.clone(), lanes: lanes.clone(), journal_dir };
     let mut links = JoinSet::new();
+    let own_lanes = own_lanes(&config);
     for link in config.links {
         links.spawn(keep_link(Arc::new(link), shared.clone()));
     }
-    let worklist = WorklistCache::open(&config.data_dir);
+    let worklist = worklist::open(&config.data_dir);
+    let (staff, reach) = (lane_page::open_staff(&config.data_dir), Reach::new(clock::wall()));
+    if let Some(page) = config.lane_page {
+        let tls = certificate::server_config(&config.data_dir, &page.names)?;
+        let offline_after = SignedDuration::from_secs(page.offline_after_s.into());
+        let (spool, lanes) = (spool.clone(), lanes.clone());
+        let (caches, reach) = ((worklist.clone(), staff.clone()), reach.clone());
+        let desk = Desk::new((spool, lanes), caches.0, caches.1, reach, (own_lanes, offline_after));
+        let desk = Arc::new(desk);
+        let page = PageTask { desk, staff: staff.clone(), tls, config: page };
+        links.spawn(keep_page(Arc::new(page)));
+    }
     if let Some(instances) = open_instances(&config.data_dir).await {
         if let Some(dicom) = config.dicom {
             let (instances, worklist) = (instances.clone(), worklist.clone());
@@ -92,6 +119,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         health,
         lanes,
         worklist,
+        staff,
+        reach,
         owner,
         has_numbered_anew: AtomicBool::new(false),
         renewed,
@@ -189,6 +218,53 @@ async fn keep_node(node: Arc<Node>) {
             Err(_) => tracing::error!("the DICOM node panicked; this is a defect"),
         }
         sleep(RESTART_PAUSE).await;
+    }
+}
+
+/// The lanes of the gateway's links, in the order of their names.
+fn own_lanes(config: &Config) -> Vec<LaneId> {
+    let of_links = config.links.iter().map(|link| link.lane.clone());
+    let lanes: BTreeSet<LaneId> =
+        of_links.chain(config.imagers.iter().map(|imager| imager.lane.clone())).collect();
+    lanes.into_iter().collect()
+}
+
+/// The page, and what it needs to begin again after a fault.
+struct PageTask {
+    desk: Arc<Desk>,
+    staff: StaffCache,
+    tls: Arc<ServerConfig>,
+    config: config::LanePage,
+}
+
+async fn keep_page(page: Arc<PageTask>) {
+    loop {
+        let task = AbortOnDrop(tokio::spawn(serve_page(page.clone())));
+        match task.join().await {
+            Ok(error) => tracing::error!(%error, listen = %page.config.listen, "no lane page"),
+            Err(error) if error.is_cancelled() => return,
+            Err(_) => tracing::error!("the lane page panicked; this is a defect"),
+        }
+        sleep(RESTART_PAUSE).await;
+    }
+}
+
+/// Serves until it cannot: people are signed out then, and nothing else is lost.
+async fn serve_page(page: Arc<PageTask>) -> io::Error {
+    let listener = match TcpListener::bind(page.config.listen).await {
+        Ok(listener) => listener,
+        Err(error) => return error,
+    };
+    tracing::info!(listen = %page.config.listen, "the lane page listens");
+    let lane_page = LanePage {
+        desk: page.desk.clone(),
+        sign_ins: SignIns::new(page.staff.clone()),
+        cloud_pages: page.config.cloud_pages.clone(),
+    };
+    let serving = lane_page::serve(listener, page.tls.clone(), Arc::new(lane_page));
+    tokio::select! {
+        () = serving => io::Error::other("it has ended"),
+        () = page.desk.run() => io::Error::other("its clock has ended"),
     }
 }
 

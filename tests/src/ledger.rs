@@ -65,7 +65,7 @@ impl Ledger {
             Body::Reading(reading) => {
                 reading.link.as_str() == link && print.is_raw(&reading.raw.bytes)
             }
-            Body::Capture(_) | Body::Event(_) | Body::ProcedureStep(_) => false,
+            Body::Capture(_) | Body::Event(_) | Body::ProcedureStep(_) | Body::LaneAct(_) => false,
         };
         let times = wait::until(&what, wait::USUAL_MAX, async || {
             let all = self.readings().await?.into_values().flatten();

@@ -2,7 +2,9 @@
 //! left yet, so the outbox never has more than a few messages for each gateway, and filling it
 //! never waits.
 
-use chiasm_proto::{Ack, Down, GatewayId, TenantId, Topic, fleet::Sessions, worklist::Worklist};
+use chiasm_proto::{
+    Ack, Down, GatewayId, Staff, TenantId, Topic, fleet::Sessions, worklist::Worklist,
+};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -41,6 +43,12 @@ impl Outbox {
     pub fn worklist(&self, tenant: &TenantId, gateway: &GatewayId, worklist: &Worklist) {
         let topic = Topic::down(tenant, gateway, Down::Worklist).to_string();
         self.put((topic, String::new()), worklist);
+    }
+
+    /// The staff is the whole truth each time.
+    pub fn staff(&self, tenant: &TenantId, gateway: &GatewayId, staff: &Staff) {
+        let topic = Topic::down(tenant, gateway, Down::Staff).to_string();
+        self.put((topic, String::new()), staff);
     }
 
     fn put(&self, key: Key, message: &impl Serialize) {

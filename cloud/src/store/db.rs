@@ -357,6 +357,8 @@ const CERTIFICATE_RENEWAL: Step =
 const ID_DIGEST: Step = (39, "id digest", include_str!("../../migrations/0039_id_digest.sql"));
 const UNKNOWN_GAPS: Step =
     (42, "unknown gaps", include_str!("../../migrations/0042_unknown_gaps.sql"));
+const PIN: Step = (53, "pin", include_str!("../../migrations/0053_pin.sql"));
+const LANE_ACTS: Step = (54, "lane acts", include_str!("../../migrations/0054_lane_acts.sql"));
 const SQLITE_STEPS: &[Step] = &[
     TABLES,
     CAPTURES,
@@ -376,6 +378,8 @@ const SQLITE_STEPS: &[Step] = &[
     CERTIFICATE_RENEWAL,
     ID_DIGEST,
     UNKNOWN_GAPS,
+    PIN,
+    LANE_ACTS,
 ];
 const POSTGRES_STEPS: &[Step] = &[
     TABLES,
@@ -405,6 +409,9 @@ const POSTGRES_STEPS: &[Step] = &[
     ID_DIGEST,
     UNKNOWN_GAPS,
     (43, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    PIN,
+    LANE_ACTS,
+    (55, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
 ];
 const FILL_ON_POSTGRES: &str = concat!(
     include_str!("../../migrations/postgres/all_tenants.sql"),

@@ -1,7 +1,7 @@
 //! From what is written to what can be used, or what to do about it.
 
 use super::{
-    ConfigError, Endpoint, Link, Serial, Uplink,
+    ConfigError, Endpoint, LanePage, Link, Serial, Uplink,
     tables::{FolderTable, LinkTable, ParityWord, SerialTable},
 };
 use crate::drivers;
@@ -32,6 +32,21 @@ impl Check<'_> {
         }
         let problem = format!("{interval_s} seconds is out of range");
         Err(self.fail("uplink.telemetry_interval_s", problem, "choose 1 to 3600, 30 is usual"))
+    }
+
+    pub(super) fn lane_page(&self, page: Option<&LanePage>) -> Result<(), ConfigError> {
+        let Some(page) = page else { return Ok(()) };
+        if let Some(url) = page.cloud_pages.as_deref().filter(|url| !url.starts_with("https://")) {
+            let problem = format!("`{url}` does not begin with https://");
+            let remedy = "write it as people open the cloud's pages";
+            return Err(self.fail("lane_page.cloud_pages", problem, remedy));
+        }
+        if !(1..=3600).contains(&page.offline_after_s) {
+            let problem = format!("{} seconds is out of range", page.offline_after_s);
+            let remedy = "choose 1 to 3600, 30 is usual";
+            return Err(self.fail("lane_page.offline_after_s", problem, remedy));
+        }
+        Ok(())
     }
 
     pub(super) fn link(&self, table: LinkTable) -> Result<Link, ConfigError> {

@@ -1,6 +1,6 @@
 //! The configuration file as it is written.
 
-use super::{DateOrderWord, Dicom, FlowControl, Imager, Uplink};
+use super::{DateOrderWord, Dicom, FlowControl, Imager, LanePage, Uplink};
 use chiasm_proto::{LaneId, LinkId};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf};
@@ -13,6 +13,7 @@ pub(super) struct ConfigFile {
     pub(super) uplink: Uplink,
     #[serde(default)]
     pub(super) link: Vec<LinkTable>,
+    pub(super) lane_page: Option<LanePage>,
     pub(super) dicom: Option<Dicom>,
     #[serde(default)]
     pub(super) imager: Vec<Imager>,

@@ -79,7 +79,7 @@ impl World {
         };
         let lanes = shared.lanes.clone();
         let instances = Instances::open(&dir.path().join("instances")).await.unwrap();
-        let worklist = WorklistCache::open(dir.path());
+        let worklist = chiasm_gateway::dicom::worklist::open(dir.path());
         let dicom = config.dicom.unwrap();
         let tls = Tls::new(dicom.tls.clone(), dir.path());
         let node =
