@@ -66,6 +66,9 @@ pub async fn set_pin(core: &Core, who: &Principal, pin: &str, now_us: i64) -> Re
     if !who.role.is_clinical() {
         return Err(AppError::WrongRole("only who works with patients has a PIN"));
     }
+    if who.must_change_password {
+        return Err(AppError::NotYet("choose a password of your own first".into()));
+    }
     if !pin.is_empty() && !is_pin(pin) {
         let message =
             format!("a PIN has {PIN_LEN_MIN} to {PIN_LEN_MAX} digits, not all of them the same");

@@ -5,7 +5,7 @@ use crate::spool::StoredDocument;
 use chiasm_proto::{Body, Deed, Epoch, LaneAct, LaneId, LaneSessionId, Reading, ReadingId, Seq};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a reading is shown.
 pub const SHOWN_MAX: SignedDuration = SignedDuration::from_hours(16);
@@ -16,6 +16,7 @@ pub const READINGS_MAX: usize = 1000;
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub id: ReadingId,
+    pub seq: Seq,
     pub lane: LaneId,
     pub at: Timestamp,
     pub session: Option<LaneSessionId>,
@@ -77,6 +78,7 @@ impl Board {
         let decoded = &reading.decoded;
         let entry = Entry {
             id: document.id,
+            seq: document.seq,
             lane: reading.lane.clone(),
             at: document.time,
             session: reading.lane_session,
@@ -146,9 +148,16 @@ impl Board {
         self.recent(lane, now).filter(move |entry| self.visit_of(entry) == Some(accession))
     }
 
-    /// A lane's readings without a session, latest first.
-    pub fn tray<'a>(&'a self, lane: &'a LaneId, now: Timestamp) -> impl Iterator<Item = &'a Entry> {
-        self.recent(lane, now).filter(|entry| entry.session.is_none() && entry.assigned.is_none())
+    /// A lane's readings without a session, latest first. Of those that the cloud has it knows more:
+    /// somebody may have said there whose they are.
+    pub fn tray<'a>(
+        &'a self,
+        lane: &'a LaneId,
+        pending: &'a BTreeSet<Seq>,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &'a Entry> {
+        let is_open = |entry: &&Entry| entry.session.is_none() && entry.assigned.is_none();
+        self.recent(lane, now).filter(is_open).filter(|entry| pending.contains(&entry.seq))
     }
 
     fn recent<'a>(&'a self, lane: &'a LaneId, now: Timestamp) -> impl Iterator<Item = &'a Entry> {
@@ -237,12 +246,14 @@ mod tests {
         }
         let now = at(10);
         assert_eq!(ids(board.of_visit(&lane(), "VISIT1", now)), [3, 2]);
-        assert_eq!(ids(board.tray(&lane(), now)), [6]);
+        let pending = BTreeSet::from([2, 6]);
+        assert_eq!(ids(board.tray(&lane(), &pending, now)), [6]);
+        assert_eq!(ids(board.tray(&lane(), &BTreeSet::new(), now)), Vec::<u128>::new());
         assert_eq!(board.get(id(2)).unwrap().accepted, Some(("ana".into(), at(4))));
         assert_eq!(board.get(id(2)).unwrap().flags, ["look"], "only what needs a look");
         assert!(board.get(id(3)).unwrap().accepted.is_none());
         let next_day = at(10) + SHOWN_MAX;
-        assert_eq!(ids(board.tray(&lane(), next_day)), Vec::<u128>::new());
+        assert_eq!(ids(board.tray(&lane(), &pending, next_day)), Vec::<u128>::new());
     }
 
     #[test]

@@ -11,11 +11,12 @@ use crate::{
     spool::{Document, SharedLanes, Spool, SpoolError},
 };
 use chiasm_proto::{
-    Body, Deed, LaneAct, LaneId, LaneSessionId, ReadingId, ScheduledVisit, fleet::OpenSession,
+    Body, Deed, LaneAct, LaneId, LaneSessionId, ReadingId, ScheduledVisit, Seq, fleet::OpenSession,
     lane_page::SessionEnd,
 };
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use std::{
+    collections::BTreeSet,
     sync::{
         MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -209,6 +210,13 @@ impl Desk {
         }
     }
 
+    /// Numbers of the documents that the cloud does not have, as far as they can be shown.
+    pub async fn pending(&self) -> Result<BTreeSet<Seq>, SpoolError> {
+        let last = self.spool.progress().borrow().last_seq;
+        let after = last.saturating_sub(READINGS_MAX as u64);
+        Ok(self.spool.pending_after(after, READINGS_MAX).await?.into_iter().collect())
+    }
+
     /// The lane measures this visit's patient from now on.
     pub async fn open(&self, who: &str, lane: &LaneId, accession: &str) -> Result<(), Refusal> {
         let _turn = self.begin(lane).await?;
@@ -288,8 +296,9 @@ impl Desk {
             return Err(Refusal::NoSession);
         };
         {
+            let pending = self.pending().await?;
             let board = self.board().await?;
-            let entry = board.tray(lane, now).find(|it| it.id == reading);
+            let entry = board.tray(lane, &pending, now).find(|it| it.id == reading);
             check_identity(entry.ok_or(Refusal::NoReading)?, &visit)?;
         }
         let deed = Deed::ReadingAssigned { reading, accession: visit.accession };

@@ -16,8 +16,9 @@ use axum::{
     http::StatusCode,
     response::{Html, IntoResponse, Response},
 };
-use chiasm_proto::{LaneId, ScheduledVisit, lane_page::PIN_LEN_MAX};
+use chiasm_proto::{LaneId, ScheduledVisit, Seq, lane_page::PIN_LEN_MAX};
 use jiff::{Timestamp, civil, tz::TimeZone};
+use std::collections::BTreeSet;
 
 /// What stands above everything else, such as why something was not done.
 #[derive(Default)]
@@ -143,8 +144,9 @@ pub(super) async fn lanes(page: &Page, person: &Person) -> Response {
 
 async fn lanes_view(page: &Page, person: &Person) -> Result<LanesPage, SpoolError> {
     let now = clock::wall();
+    let pending = page.desk.pending().await?;
     let board = page.desk.board().await?;
-    let card = |lane: &LaneId| lane_card(&page.desk, &board, lane, now);
+    let card = |lane: &LaneId| lane_card(&page.desk, (&board, &pending), lane, now);
     let lanes = page.desk.own_lanes.iter().map(card).collect();
     drop(board);
     Ok(LanesPage { frame: Frame::new(page, "Lanes", Some(person)).await?, lanes })
@@ -162,8 +164,9 @@ async fn lane_view(
 ) -> Result<LanePageView, SpoolError> {
     let (desk, now) = (&page.desk, clock::wall());
     let zone = desk.zone();
+    let pending = desk.pending().await?;
     let board = desk.board().await?;
-    let card = lane_card(desk, &board, lane, now);
+    let card = lane_card(desk, (&board, &pending), lane, now);
     let here = card.visit.as_ref().map(|visit| visit.accession.clone());
     let readings: Vec<&Entry> = match &here {
         Some(accession) => board.of_visit(lane, accession, now).collect(),
@@ -179,7 +182,7 @@ async fn lane_view(
         notice: notice.text,
         readings: readings.into_iter().map(view).collect(),
         acceptable,
-        tray: board.tray(lane, now).map(view).collect(),
+        tray: board.tray(lane, &pending, now).map(view).collect(),
         visits: visits.collect(),
         today: date(zone.to_datetime(now).date()),
         frame: Frame::new(page, &card.name, Some(person)).await?,
@@ -188,7 +191,12 @@ async fn lane_view(
     Ok(view)
 }
 
-fn lane_card(desk: &Desk, board: &Board, lane: &LaneId, now: Timestamp) -> LaneCard {
+fn lane_card(
+    desk: &Desk,
+    (board, pending): (&Board, &BTreeSet<Seq>),
+    lane: &LaneId,
+    now: Timestamp,
+) -> LaneCard {
     let in_lane = desk.in_lane(lane, now);
     let zone = desk.zone();
     let mut card = LaneCard {
@@ -198,7 +206,7 @@ fn lane_card(desk: &Desk, board: &Board, lane: &LaneId, now: Timestamp) -> LaneC
         is_chosen_in_cloud: false,
         is_unknown: false,
         opened: String::new(),
-        tray: board.tray(lane, now).count(),
+        tray: board.tray(lane, pending, now).count(),
     };
     match in_lane {
         InLane::Nobody => {}
