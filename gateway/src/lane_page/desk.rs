@@ -82,8 +82,8 @@ pub enum InLane {
     /// Chosen in the cloud, which does not tell gateways whom.
     ChosenInCloud,
     Visit {
-        visit: Option<ScheduledVisit>,
-        session: LocalSession,
+        visit: Option<Box<ScheduledVisit>>,
+        session: Box<LocalSession>,
     },
 }
 
@@ -188,7 +188,10 @@ impl Desk {
         match lanes.local_session(lane).cloned() {
             Some(session) => {
                 drop(lanes);
-                InLane::Visit { visit: self.visit(&session.accession), session }
+                InLane::Visit {
+                    visit: self.visit(&session.accession).map(Box::new),
+                    session: Box::new(session),
+                }
             }
             None => InLane::ChosenInCloud,
         }

@@ -66,12 +66,30 @@ fn who(page: &Page, headers: &HeaderMap) -> Option<Person> {
     page.sign_ins.who(token(headers)?, is_person, clock::monotonic())
 }
 
+/// Why a form is not taken.
+enum NoAuthor {
+    SignedOut,
+    /// It was not made by one of our pages for this person.
+    NotOurs,
+}
+
+impl IntoResponse for NoAuthor {
+    fn into_response(self) -> Response {
+        match self {
+            NoAuthor::SignedOut => to_sign_in(),
+            NoAuthor::NotOurs => {
+                (StatusCode::FORBIDDEN, "This form is too old: go back.").into_response()
+            }
+        }
+    }
+}
+
 /// Who sends a form, if it was made by one of our pages for them.
-fn author(page: &Page, headers: &HeaderMap, csrf: &str) -> Result<Person, Response> {
+fn author(page: &Page, headers: &HeaderMap, csrf: &str) -> Result<Person, NoAuthor> {
     match who(page, headers) {
         Some(person) if person.csrf == csrf => Ok(person),
-        Some(_) => Err((StatusCode::FORBIDDEN, "This form is too old: go back.").into_response()),
-        None => Err(to_sign_in()),
+        Some(_) => Err(NoAuthor::NotOurs),
+        None => Err(NoAuthor::SignedOut),
     }
 }
 
@@ -114,7 +132,7 @@ pub(super) async fn sign_out(
     Form(form): Form<CsrfForm>,
 ) -> Response {
     if let Err(answer) = author(&page, &headers, &form.csrf) {
-        return answer;
+        return answer.into_response();
     }
     if let Some(token) = token(&headers) {
         page.sign_ins.sign_out(token);
@@ -128,7 +146,7 @@ pub(super) async fn switch(
     Form(form): Form<SwitchForm>,
 ) -> Response {
     if let Err(answer) = author(&page, &headers, &form.csrf) {
-        return answer;
+        return answer.into_response();
     }
     page.desk.switch(form.to_local);
     Redirect::to("/").into_response()
@@ -164,7 +182,7 @@ pub(super) async fn open(
             let done = page.desk.open(&person.account, &lane, &form.accession).await;
             answer(&page, &person, &lane, done).await
         }
-        Err(answer) => answer,
+        Err(answer) => answer.into_response(),
     }
 }
 
@@ -179,7 +197,7 @@ pub(super) async fn end(
             let done = page.desk.end(&person.account, &lane).await;
             answer(&page, &person, &lane, done).await
         }
-        Err(answer) => answer,
+        Err(answer) => answer.into_response(),
     }
 }
 
@@ -194,7 +212,7 @@ pub(super) async fn accept(
             let done = page.desk.accept(&person.account, &lane, form.reading).await;
             answer(&page, &person, &lane, done).await
         }
-        Err(answer) => answer,
+        Err(answer) => answer.into_response(),
     }
 }
 
@@ -206,7 +224,7 @@ pub(super) async fn assign(
 ) -> Response {
     let person = match author(&page, &headers, &form.csrf) {
         Ok(person) => person,
-        Err(answer) => return answer,
+        Err(answer) => return answer.into_response(),
     };
     let done = match form.reading {
         Some(reading) => page.desk.assign(&person.account, &lane, reading).await,

@@ -53,9 +53,8 @@ pub async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, page: Arc<Lane
         connections.spawn(async move {
             let _slot = slot;
             let served = accept_one(stream, peer, acceptor, router);
-            match timeout(CONNECTION_TIME_MAX, served).await {
-                Ok(Err(error)) => tracing::debug!(%peer, %error, "a connection ended"),
-                Ok(Ok(())) | Err(_) => {}
+            if let Ok(Err(error)) = timeout(CONNECTION_TIME_MAX, served).await {
+                tracing::debug!(%peer, %error, "a connection ended");
             }
         });
     }

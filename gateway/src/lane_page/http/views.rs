@@ -215,7 +215,7 @@ fn lane_card(
             let by = desk.name_of_account(&session.account);
             card.opened = format!("by {by} at {}", time(session.open.opened_at, &zone));
             card.is_unknown = visit.is_none();
-            card.visit = visit.map(visit_view);
+            card.visit = visit.map(|visit| visit_view(*visit));
         }
     }
     card
