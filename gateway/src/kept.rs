@@ -1,5 +1,5 @@
-//! A document of the cloud that has to outlive a restart, on disk and in memory. For nobody's eyes but
-//! the gateway's.
+//! A document of the cloud that has to outlive a restart, on disk and in memory. For nobody's eyes
+//! but the gateway's.
 
 use serde::{Serialize, de::DeserializeOwned};
 use std::{

@@ -1,5 +1,5 @@
-//! T12: the internet is down, and the clinic works on at the gateway's own page. What is done there is
-//! in the exams afterwards, once, in the names and at the times of those who did it.
+//! T12: the internet is down, and the clinic works on at the gateway's own page. What is done there
+//! is in the exams afterwards, once, in the names and at the times of those who did it.
 
 use anyhow::{Result, ensure};
 use chiasm_testbed::{

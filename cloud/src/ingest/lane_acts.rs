@@ -1,5 +1,5 @@
-//! Carries out what was done at gateways' pages, as soon as it is filed. What cannot be carried out yet
-//! is tried again: a replica may have died between the two, or documents came out of order.
+//! Carries out what was done at gateways' pages, as soon as it is filed. What cannot be carried out
+//! yet is tried again: a replica may have died between the two, or documents came out of order.
 
 use crate::{Core, app::lane_acts, clock, pending::Pending, store::lane_act};
 use std::{collections::BTreeSet, time::Duration};

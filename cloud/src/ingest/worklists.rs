@@ -1,7 +1,7 @@
 //! Telling gateways the schedule of their location, for imagers that ask for a worklist and for the
-//! gateway's own page, and with it who may use that page: the whole truth from yesterday to tomorrow, at each birth and whenever the schedule changes. Commands and
-//! other replicas change it too, and days go by: what is different from what was sent last is found
-//! by looking.
+//! gateway's own page, and with it who may use that page: the whole truth, visits from yesterday to
+//! tomorrow, at each birth and whenever something changes. Commands and other replicas change it too,
+//! and days go by: what is different from what was sent last is found by looking.
 
 use super::{outbox::Outbox, staff};
 use crate::{
