@@ -4,7 +4,10 @@
 mod site;
 
 use axum::http::Method;
-use chiasm_cloud::{app::audit_chain, store::audit};
+use chiasm_cloud::{
+    app::{audit_chain, password},
+    store::{account, audit},
+};
 use serde_json::json;
 use site::{
     Site,
@@ -16,6 +19,7 @@ on_both!(
     clinic_it_looks_after_people,
     sessions_are_listed_and_ended,
     wrong_passwords_are_counted_and_noted,
+    a_pin_is_chosen_and_taken_away,
 );
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -94,6 +98,37 @@ async fn a_first_password_is_replaced(site: Site) {
     assert_eq!(site.get(&noa, "/lanes").await.0, 200, "goes on with the same sign-in");
     assert_eq!(site.try_sign_in("noa", &first).await.0, 401);
     assert_eq!(site.try_sign_in("noa", "my own words here").await.0, 200);
+}
+
+async fn a_pin_is_chosen_and_taken_away(site: Site) {
+    let ana = site.token("ana").await;
+    let pins = async || {
+        let mut tx = site.world.core.db.tenant_read(TENANT).await.unwrap();
+        account::with_pin(&mut tx, TENANT, 10).await.unwrap()
+    };
+    for (pin, again, words) in [
+        ("204816", "204817", "not the same both times"),
+        ("12345", "12345", "6 to 12 digits"),
+        ("777777", "777777", "not all of them the same"),
+    ] {
+        let form = format!("pin={pin}&again={again}");
+        let (status, page) = site.post(&ana, "/account/pin", &form).await;
+        assert!(status == 422 && page.contains(words), "{status} {words} {page}");
+    }
+    assert_eq!(pins().await.len(), 0);
+    let (status, page) = site.post(&ana, "/account/pin", "pin=204816&again=204816").await;
+    assert!(status == 200 && page.contains("Your PIN is set"), "{page}");
+    let set = pins().await;
+    assert!(set.len() == 1 && set[0].login == "ana" && set[0].role == "technician");
+    assert!(password::verify("204816", Some(&set[0].pin_hash)));
+    assert_eq!(site.try_sign_in("ana", "204816").await.0, 401, "it is no password");
+    let it = site.token("it").await;
+    assert_eq!(site.post(&it, "/account/pin", "pin=204816&again=204816").await.0, 403);
+    let (_, page) = site.post(&ana, "/account/pin", "pin=&again=").await;
+    assert!(page.contains("taken away"), "{page}");
+    assert_eq!(pins().await.len(), 0);
+    let actions = site.actions_of(&set[0].account_id).await;
+    assert!(actions.contains(&"pin_set".into()) && actions.contains(&"pin_taken_away".into()));
 }
 
 async fn clinic_it_looks_after_people(site: Site) {

@@ -269,6 +269,7 @@ fn state(gateway: &Gateway, session: Uuid, status: Status) -> State {
         links: vec![],
         disk_free_bytes: None,
         certificate_expires_at: None,
+        has_lane_page: false,
     };
     let telemetry = (status == Status::Online).then_some(telemetry);
     State { session, status, detail: None, telemetry }

@@ -110,6 +110,11 @@ pub enum Command {
         to be brought there with `chiasm-cloud admin gateway wiped FILE`. Interrupted, it goes on \
         when it is started again.")]
     Wipe(WipeArgs),
+    /// Show where the gateway's own page is, and its certificate's fingerprint to compare
+    #[command(after_help = "Example:\n  sudo -u chiasm-gateway chiasm-gateway lane-page\n\n\
+        The page is for the time when the internet is down. A browser warns of its certificate the \
+        first time: compare the fingerprint that it shows with this one.")]
+    LanePage,
     /// Write the completion script of a shell to standard output
     #[command(after_help = "Example:\n  chiasm-gateway completion bash \\\n    \
         > /etc/bash_completion.d/chiasm-gateway")]

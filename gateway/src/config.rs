@@ -7,7 +7,7 @@ mod tables;
 
 pub use dicom::{ClientCertificate, Dicom, DicomTls, IMAGERS_MAX, Imager, ImagerTls};
 
-use crate::seal;
+use crate::{lane_page::desk::OFFLINE_AFTER, seal};
 use check::Check;
 use chiasm_drivers::{DateOrder, DriverOptions, DriverSpec, LineSettings};
 pub use chiasm_proto::config::LINKS_MAX;
@@ -16,6 +16,7 @@ use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 use tables::ConfigFile;
@@ -50,6 +51,8 @@ pub struct Config {
     /// Links and imagers as they stand in the file.
     pub own: Document,
     pub links: Vec<Link>,
+    /// None: the gateway has no page of its own.
+    pub lane_page: Option<LanePage>,
     /// None: no imagers, and nothing listens.
     pub dicom: Option<Dicom>,
     pub imagers: Vec<Imager>,
@@ -60,6 +63,25 @@ pub struct Config {
 pub struct Uplink {
     /// Seconds between two telemetry documents.
     pub telemetry_interval_s: u32,
+}
+
+/// The page by which the clinic works on while the internet is down.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanePage {
+    pub listen: SocketAddr,
+    /// Names and addresses by which browsers reach the gateway; they stand in its certificate.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Where the cloud's pages are.
+    pub cloud_pages: Option<String>,
+    /// Seconds without the cloud until people may work here.
+    #[serde(default = "offline_after_s")]
+    pub offline_after_s: u32,
+}
+
+fn offline_after_s() -> u32 {
+    u32::try_from(OFFLINE_AFTER.as_secs()).unwrap_or(u32::MAX)
 }
 
 impl Default for Uplink {
@@ -224,6 +246,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         let remedy = "whoever copies that folder must not get the key with it; choose another";
         return Err(check.fail("spool_key", problem, remedy));
     }
+    check.lane_page(file.lane_page.as_ref())?;
     let own = Document { link: file.link, imager: file.imager };
     let links = checked(&check, file.dicom.as_ref(), &own)?;
     Ok(Config {
@@ -232,6 +255,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         uplink: file.uplink,
         remote: file.remote,
         links,
+        lane_page: file.lane_page,
         dicom: file.dicom,
         imagers: own.imager.clone(),
         own,

@@ -29,6 +29,7 @@ pub struct Health {
     spool_fault: Mutex<Option<String>>,
     /// Counts the changes that people want to know of at once.
     changes: watch::Sender<u64>,
+    has_lane_page: bool,
 }
 
 impl Health {
@@ -40,6 +41,7 @@ impl Health {
             links: Mutex::new(links),
             spool_fault: Mutex::new(None),
             changes: watch::Sender::new(0),
+            has_lane_page: false,
         }
     }
 
@@ -62,6 +64,13 @@ impl Health {
         }));
         drop(links);
         self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// The cloud is to tell who may use the gateway's page.
+    #[must_use]
+    pub fn with_lane_page(mut self, has_lane_page: bool) -> Self {
+        self.has_lane_page = has_lane_page;
+        self
     }
 
     /// Wakes whenever a link went up or down, or is new.
@@ -123,6 +132,7 @@ impl Health {
             links: self.links(),
             disk_free_bytes: disk_free(&self.data_dir),
             certificate_expires_at,
+            has_lane_page: self.has_lane_page,
         })
     }
 

@@ -16,6 +16,8 @@
 //! | [`instances`] | the DICOM instances that it holds, and their SQL |
 //! | [`uplink`] | the connection to the broker, and what to send next |
 //! | [`seal`] | encryption at rest: the key, sealed texts and files |
+//! | [`lane_page`] | the page by which the clinic works on while the internet is down |
+//! | [`kept`] | what the cloud told and a restart must not lose |
 //! | [`enrol`] | how a gateway gets its certificate |
 //! | [`wipe`] | how it destroys what it holds, with a signed record |
 //! | [`health`] | what the gateway tells about itself |
@@ -33,6 +35,8 @@ pub mod forward;
 pub mod health;
 pub mod instances;
 pub mod journal;
+pub mod kept;
+pub mod lane_page;
 pub mod link;
 pub mod listening;
 pub mod remote;

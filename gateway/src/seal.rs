@@ -42,6 +42,7 @@ pub enum Purpose {
     Instance,
     ProcedureStep,
     Worklist,
+    Staff,
 }
 
 impl Purpose {
@@ -52,6 +53,7 @@ impl Purpose {
             Purpose::Instance => b"chiasm instance",
             Purpose::ProcedureStep => b"chiasm procedure step",
             Purpose::Worklist => b"chiasm worklist",
+            Purpose::Staff => b"chiasm staff",
         }
     }
 }

@@ -2,15 +2,18 @@
 //! started again and the others go on; only a spool that cannot be used ends the process.
 
 pub mod links;
+mod page;
 
 use crate::{
     binding::Lanes,
+    clock,
     config::Config,
-    dicom::{Node, worklist::WorklistCache},
+    dicom::{Node, worklist},
     enrol::{self, IdentityError, renewal::Renewal},
     forward::Forward,
     health::Health,
     instances::Instances,
+    lane_page::{self, Reach, certificate::CertificateError},
     listening::Listening,
     remote::{self, kept::KeptError},
     seal::{self, Key, KeyFileError},
@@ -57,6 +60,8 @@ pub enum RunError {
     Spool(#[from] SpoolError),
     #[error(transparent)]
     Configuration(#[from] KeptError),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     #[error("the spool is damaged: {0}; start again and it is set aside")]
     Damaged(#[source] DatabaseError),
     #[error("the spool's writer panicked; start again")]
@@ -76,9 +81,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let key = seal::load_or_make(&config.spool_key)?;
     let (spool, writer) = Spool::open(&config.data_dir.join("spool"), owner.as_ref(), &key).await?;
     let (sessions, last_readings) = spool.lanes().await?;
-    let lanes = Arc::new(Mutex::new(Lanes::new(sessions, last_readings)));
+    let lanes = Lanes::new(sessions, last_readings).with_local(spool.local_lanes().await?);
+    let lanes = Arc::new(Mutex::new(lanes));
     let health = Health::new(&config.links, &config.data_dir).with_imagers(&config.imagers);
-    let health = Arc::new(health);
+    let health = Arc::new(health.with_lane_page(config.lane_page.is_some()));
     let journal_dir: Arc<Path> = config.data_dir.join("journal").into();
     let listening = Listening::default();
     let shared = Shared {
@@ -90,7 +96,19 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         listening: listening.clone(),
     };
     let mut tasks = JoinSet::new();
-    let worklist = WorklistCache::open(&config.data_dir, &key);
+    let worklist = worklist::open(&config.data_dir, &key);
+    let staff = lane_page::open_staff(&config.data_dir, &key);
+    let reach = Reach::new(clock::wall());
+    if config.lane_page.is_some() {
+        let parts = page::Parts {
+            spool: spool.clone(),
+            lanes: lanes.clone(),
+            worklist: worklist.clone(),
+            staff: staff.clone(),
+            reach: reach.clone(),
+        };
+        page::start(&config, parts, &mut tasks)?;
+    }
     let instances = open_instances(&config.data_dir, &key).await;
     let node = instances.clone().zip(config.dicom.clone()).map(|(instances, dicom)| NodeParts {
         dicom,
@@ -117,6 +135,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         health,
         lanes,
         worklist,
+        staff,
+        reach,
         owner,
         has_numbered_anew: AtomicBool::new(false),
         renewed,

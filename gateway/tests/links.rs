@@ -52,6 +52,7 @@ fn codes(bodies: &[Body]) -> Vec<String> {
             Body::Capture(capture) => capture.code.clone(),
             Body::Event(event) => event.code.clone(),
             Body::ProcedureStep(_) => "procedure_step".into(),
+            Body::LaneAct(_) => "lane_act".into(),
         })
         .collect()
 }

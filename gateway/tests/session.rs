@@ -155,6 +155,7 @@ impl World {
                 }
                 Body::Event(event) => event.code,
                 Body::ProcedureStep(_) => "procedure_step".into(),
+                Body::LaneAct(_) => "lane_act".into(),
             });
         }
         said

@@ -142,6 +142,7 @@ async fn the_open_lane_session_stamps_readings_also_after_a_restart() {
     world.cloud.until_state("a birth", |state| state.status == Status::Online).await;
     let session = LaneSessionId(uuid::Uuid::now_v7());
     world.cloud.tell_sessions(&Sessions {
+        heard: vec![],
         sessions: vec![OpenSession {
             lane: LaneId::new("lane-1").unwrap(),
             session,

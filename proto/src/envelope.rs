@@ -2,7 +2,8 @@
 //! structured form, so that the same document stands in the spool, on the wire and in the database.
 
 use crate::{
-    Capture, Epoch, GatewayEvent, GatewayId, ProcedureStep, Reading, ReadingId, Seq, TenantId, Up,
+    Capture, Epoch, GatewayEvent, GatewayId, LaneAct, ProcedureStep, Reading, ReadingId, Seq,
+    TenantId, Up,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,8 @@ pub enum Body {
     Event(GatewayEvent),
     #[serde(rename = "chiasm.procedure-step.v1")]
     ProcedureStep(ProcedureStep),
+    #[serde(rename = "chiasm.lane-act.v1")]
+    LaneAct(LaneAct),
 }
 
 impl Body {
@@ -48,7 +51,7 @@ impl Body {
         match self {
             Body::Reading(_) => Up::Reading,
             Body::Capture(_) => Up::Capture,
-            Body::Event(_) | Body::ProcedureStep(_) => Up::Event,
+            Body::Event(_) | Body::ProcedureStep(_) | Body::LaneAct(_) => Up::Event,
         }
     }
     fn subject(&self) -> Option<String> {
@@ -57,6 +60,7 @@ impl Body {
             Body::Capture(capture) => Some(capture.link.to_string()),
             Body::Event(event) => event.link.as_ref().map(ToString::to_string),
             Body::ProcedureStep(step) => Some(step.link.to_string()),
+            Body::LaneAct(_) => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A gateway's state as it tells it, and what the cloud tells a gateway about its lanes.
 
-use crate::{ClockState, Epoch, LaneId, LaneSessionId, LinkId, Seq};
+use crate::{ClockState, Epoch, LaneId, LaneSessionId, LinkId, ReadingId, Seq};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -42,6 +42,9 @@ pub struct Telemetry {
     pub disk_free_bytes: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_expires_at: Option<Timestamp>,
+    /// It serves a page of its own and wants to know who may use it.
+    #[serde(default, skip_serializing_if = "crate::is_false")]
+    pub has_lane_page: bool,
 }
 
 /// The gateway's side of the conservation equation.
@@ -88,6 +91,18 @@ pub enum LinkStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sessions {
     pub sessions: Vec<OpenSession>,
+    /// The last of the gateway's own acts about the session of each lane that this takes into
+    /// account. Until its newest one stands here, what the gateway knows of the lane counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heard: Vec<HeardAct>,
+}
+
+/// A [`crate::LaneAct`] that the cloud has carried out, or has refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeardAct {
+    pub lane: LaneId,
+    /// The document's `id`.
+    pub act: ReadingId,
 }
 
 /// An open lane session. Carries no personal data: the gateway needs none to stamp a reading.

@@ -15,6 +15,7 @@
 //! | [`fleet`] | birth, telemetry, lane sessions sent down |
 //! | [`instance`] | the HTTPS documents by which DICOM instances reach the cloud |
 //! | [`worklist`] | the schedule sent down to imagers, and what they tell of their procedures |
+//! | [`lane_page`] | who may use a gateway's own page, and what they did there |
 //! | [`enrol`] | the HTTPS documents by which a gateway gets its certificate |
 //! | [`wipe`] | what a gateway says before it destroys everything it holds |
 //! | [`topic`] | the only place where a topic is built or parsed |
@@ -36,6 +37,7 @@ pub mod fleet;
 pub mod ids;
 pub mod instance;
 pub mod keratometry;
+pub mod lane_page;
 pub mod lens;
 pub mod listening;
 pub mod measurement;
@@ -62,6 +64,7 @@ pub use ids::{
 };
 pub use instance::{InstanceOffer, InstanceProgress, InstanceStatus};
 pub use keratometry::{Keratometry, KeratometryValue, Meridian};
+pub use lane_page::{Deed, LaneAct, Staff};
 pub use lens::{Base, Lensometry, Prism, PrismComponent};
 pub use measurement::{Measured, Measurement};
 pub use other_test::{OtherTest, OtherValue};
@@ -76,3 +79,8 @@ pub use shot::{Confidence, Representative, Shot};
 pub use tonometry::{CorrectedIop, IopValue, Tonometry, TonometryMethod};
 pub use topic::{Down, Topic, Up};
 pub use worklist::{ProcedureStep, ProcedureStepStatus, ScheduledVisit, Worklist};
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+pub(crate) fn is_false(flag: &bool) -> bool {
+    !flag
+}

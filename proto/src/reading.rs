@@ -175,6 +175,10 @@ pub struct Reading {
     /// The lane session that was open when the last byte arrived, as far as the gateway knew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lane_session: Option<LaneSessionId>,
+    /// Nobody was in the lane, by what people had done at the gateway's page: what the cloud knows of
+    /// the lane may be older than that, and must not decide (T12).
+    #[serde(default, skip_serializing_if = "crate::is_false")]
+    pub is_lane_empty: bool,
     pub clock: ClockState,
     pub driver: DriverRef,
     #[serde(flatten)]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! chiasm/v1/{tenant}/{gateway}/up/{reading|capture|event|telemetry|reply}
-//! chiasm/v1/{tenant}/{gateway}/down/{ack|config|session|command|worklist}
+//! chiasm/v1/{tenant}/{gateway}/down/{ack|config|session|command|worklist|staff}
 //! chiasm/v1/{tenant}/{gateway}/state
 //! ```
 
@@ -54,7 +54,7 @@ words!(
 words!(
     /// From the cloud to the gateway.
     Down { Ack = "ack", Config = "config", Session = "session", Command = "command",
-           Worklist = "worklist" }
+           Worklist = "worklist", Staff = "staff" }
 );
 
 /// Why a text is not one of our topics.

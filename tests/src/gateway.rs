@@ -53,6 +53,8 @@ pub struct Gateway {
     imaging: Option<Imaging>,
     /// Where it runs, if not in the network of this machine.
     namespace: Option<String>,
+    /// Where its own page listens, if it has one.
+    page_port: Option<u16>,
     process: Option<Process>,
 }
 
@@ -68,6 +70,7 @@ impl Gateway {
             links,
             imaging: None,
             namespace: None,
+            page_port: None,
             process: None,
         };
         fs::write(gateway.config_path(), gateway.config_text()?)?;
@@ -78,6 +81,22 @@ impl Gateway {
     pub fn let_call(&mut self, imaging: Imaging) -> Result<()> {
         self.imaging = Some(imaging);
         Ok(fs::write(self.config_path(), self.config_text()?)?)
+    }
+
+    /// Gives it a page of its own, which takes work one second after the cloud is gone; before it is
+    /// started.
+    pub fn serve_page(&mut self, port: u16) -> Result<()> {
+        self.page_port = Some(port);
+        Ok(fs::write(self.config_path(), self.config_text()?)?)
+    }
+
+    /// Lets it reach its broker by another port, such as that of a connection that can be cut; after
+    /// it is enrolled.
+    pub fn reach_broker_by(&self, port: u16) -> Result<()> {
+        let path = self.data_dir().join("identity").join("identity.json");
+        let mut identity: Value = serde_json::from_slice(&fs::read(&path)?)?;
+        identity["broker_url"] = format!("mqtts://localhost:{port}").into();
+        Ok(fs::write(&path, serde_json::to_vec(&identity)?)?)
     }
 
     pub fn links(&self) -> &[Link] {
@@ -117,6 +136,9 @@ impl Gateway {
                     "\n[[imager]]\nid = \"{id}\"\nlane = \"{lane}\"\ncalling_ae = \"{ae}\"\n"
                 )?;
             }
+        }
+        if let Some(port) = self.page_port {
+            write!(text, "\n[lane_page]\nlisten = \"127.0.0.1:{port}\"\noffline_after_s = 1\n")?;
         }
         Ok(text)
     }

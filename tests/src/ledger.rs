@@ -21,7 +21,7 @@ impl Filed {
             Body::Reading(reading) => {
                 reading.link.as_str() == link && print.is_raw(&reading.raw.bytes)
             }
-            Body::Capture(_) | Body::Event(_) | Body::ProcedureStep(_) => false,
+            Body::Capture(_) | Body::Event(_) | Body::ProcedureStep(_) | Body::LaneAct(_) => false,
         }
     }
 

@@ -20,6 +20,7 @@ pub mod gateway;
 pub mod http;
 pub mod imager;
 pub mod instrument;
+pub mod lane_page;
 pub mod ledger;
 pub mod mosquitto;
 pub mod mqtt;

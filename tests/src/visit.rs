@@ -54,7 +54,7 @@ impl Shown {
             Body::Reading(reading) => {
                 reading.link.as_str() == link && print.is_raw(&reading.raw.bytes)
             }
-            Body::Capture(_) | Body::Event(_) | Body::ProcedureStep(_) => false,
+            Body::Capture(_) | Body::Event(_) | Body::ProcedureStep(_) | Body::LaneAct(_) => false,
         }
     }
 

@@ -10,6 +10,7 @@ use crate::{
     Core,
     store::{Db, account, audit::About, sign_in},
 };
+use chiasm_proto::lane_page::{PIN_LEN_MAX, PIN_LEN_MIN, is_pin};
 
 /// Puts a new password in the place of the old one. Other sign-ins of the account end.
 pub async fn change_password(
@@ -58,4 +59,29 @@ pub async fn end_session(work: &mut Work, session: &str) -> Result<(), AppError>
         return Err(AppError::NotFound("sign-in"));
     }
     work.audit_about(("session_ended", &who.account), About::default()).await
+}
+
+/// Chooses the PIN for gateways' pages, or takes it away (T12). Only who works with patients has one.
+pub async fn set_pin(core: &Core, who: &Principal, pin: &str, now_us: i64) -> Result<(), AppError> {
+    if !who.role.is_clinical() {
+        return Err(AppError::WrongRole("only who works with patients has a PIN"));
+    }
+    if who.must_change_password {
+        return Err(AppError::NotYet("choose a password of your own first".into()));
+    }
+    if !pin.is_empty() && !is_pin(pin) {
+        let message =
+            format!("a PIN has {PIN_LEN_MIN} to {PIN_LEN_MAX} digits, not all of them the same");
+        return Err(AppError::Field("pin", message));
+    }
+    // Hashed before the change begins, for which others wait.
+    let hash = match pin {
+        "" => None,
+        pin => Some(people::hash_pin(pin.to_owned()).await?),
+    };
+    let mut work = Work::begin(core, who, now_us).await?;
+    account::set_pin(&mut work.tx, &who.tenant, &who.account, hash.as_deref()).await?;
+    let action = if hash.is_some() { "pin_set" } else { "pin_taken_away" };
+    work.audit(action, &who.account).await?;
+    work.commit().await
 }

@@ -39,7 +39,12 @@ pub fn hash(password: &str) -> Result<String, PasswordError> {
     if !(PASSWORD_LEN_MIN..=PASSWORD_LEN_MAX).contains(&password.len()) {
         return Err(PasswordError::Length);
     }
-    let hash = argon2().hash_password(password.as_bytes());
+    hash_checked(password)
+}
+
+/// Hashes what is not a password and has bounds of its own.
+pub fn hash_checked(secret: &str) -> Result<String, PasswordError> {
+    let hash = argon2().hash_password(secret.as_bytes());
     hash.map(|hash| hash.to_string()).map_err(|err| PasswordError::Hash(err.to_string()))
 }
 

@@ -171,3 +171,10 @@ pub(super) async fn hash(password: String) -> Result<String, AppError> {
     let hashed = hashed.map_err(|_| AppError::Refused("the password cannot be kept".into()))?;
     hashed.map_err(|error| AppError::Field("new_password", error.to_string()))
 }
+
+/// The same of a PIN, whose form has been checked.
+pub(super) async fn hash_pin(pin: String) -> Result<String, AppError> {
+    let hashed = tokio::task::spawn_blocking(move || password::hash_checked(&pin)).await;
+    let hashed = hashed.map_err(|_| AppError::Refused("the PIN cannot be kept".into()))?;
+    hashed.map_err(|error| AppError::Field("pin", error.to_string()))
+}

@@ -156,6 +156,7 @@ fn envelope(
         link: LinkId::new(entry.test.as_str().replace('_', "-")).map_err(slug)?,
         lane: LaneId::new(lane).map_err(slug)?,
         lane_session: None,
+        is_lane_empty: false,
         clock: ClockState::Synced,
         driver: DriverRef { id: "typed".into(), version: "1".into() },
         decoded,

@@ -195,6 +195,11 @@ impl Work {
         self.lanes.push(lane.to_owned());
     }
 
+    /// Tells the lane's gateways after the commit what the cloud knows of their lanes.
+    pub fn tell_gateways(&mut self, lane: &str) {
+        self.lanes.push(lane.to_owned());
+    }
+
     /// Tells the fleet page of a gateway.
     pub fn tell_gateway(&mut self, location: &str, gateway: &str) {
         self.events.push(NewEvent {

@@ -194,6 +194,7 @@ mod tests {
             link: "lm".parse().unwrap(),
             lane: "lane-1".parse().unwrap(),
             lane_session: None,
+            is_lane_empty: false,
             clock: chiasm_proto::ClockState::Synced,
             driver: DriverRef { id: "nidek_lm".into(), version: "1".into() },
             decoded,

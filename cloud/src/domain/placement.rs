@@ -45,6 +45,8 @@ pub struct Facts<'a> {
     pub clock: ClockState,
     /// The lane session that the gateway stamped on it.
     pub stamped: Option<&'a str>,
+    /// Nobody was in the lane, by the gateway's page; what the cloud knows of it may be older.
+    pub is_lane_empty: bool,
     /// The identity inside the data.
     pub claimed: Option<&'a str>,
     /// What is known about the claimed identity.
@@ -60,6 +62,8 @@ pub struct Known<'a> {
     pub also: &'a [String],
     /// The visit that it names, where it is an identifier that we issued.
     pub visit: Option<Visit<'a>>,
+    /// Why the stamped session, which was opened at the gateway's page, cannot count.
+    pub refused: Option<&'a str>,
 }
 
 /// A visit that an identifier of ours names.
@@ -79,6 +83,8 @@ pub struct LaneSession {
     pub chart_number: String,
     pub opened_at_us: i64,
     pub closed_at_us: Option<i64>,
+    /// It was opened at a gateway's page, and may lie beside one of the cloud (T12).
+    pub is_of_gateway: bool,
 }
 
 impl LaneSession {
@@ -126,7 +132,7 @@ pub fn place(facts: Facts<'_>, sessions: &[LaneSession]) -> Placement {
     let claimed = claimed_id(facts.claimed);
     let session = match session_of(facts, sessions) {
         Ok(session) => session,
-        Err(why) => return by_own_id(facts).unwrap_or_else(|| wait(facts, claimed, why)),
+        Err(doubt) => return by_own_id(facts).unwrap_or_else(|| wait(facts, claimed, doubt)),
     };
     let (place, reason) = match claimed {
         None => {
@@ -161,45 +167,90 @@ fn by_own_id(facts: Facts<'_>) -> Option<Placement> {
     })
 }
 
+/// Why no session decides, and where the reading waits because of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubt {
+    pub place: Place,
+    pub why: &'static str,
+}
+
+const fn tray<T>(why: &'static str) -> Result<T, Doubt> {
+    Err(Doubt { place: Place::Tray, why })
+}
+
 /// The one session that an explicit act of a person and the times agree on, or why there is none.
 pub fn session_of<'s>(
     facts: Facts<'_>,
     sessions: &'s [LaneSession],
-) -> Result<&'s LaneSession, &'static str> {
-    let at_us = facts.captured_at_us;
-    let covering = match facts.clock {
-        ClockState::Synced => sessions.iter().find(|session| session.covers(at_us)),
-        ClockState::Unsynced => None,
-    };
-    let Some(stamped) = facts.stamped else {
-        return match (covering, facts.clock) {
-            (Some(session), _) => Ok(session),
-            (None, ClockState::Synced) => Err("no lane session was open"),
-            (None, ClockState::Unsynced) => {
-                Err("no lane session is stamped on it and the gateway's clock is not synchronised")
-            }
-        };
-    };
-    let stamped = sessions
-        .iter()
-        .find(|session| session.lane_session_id == stamped)
-        .ok_or("the lane session stamped on it was not open in this lane at that time")?;
-    match covering {
-        Some(session) if session.lane_session_id == stamped.lane_session_id => Ok(stamped),
-        Some(_) => Err("the gateway and the cloud name different lane sessions"),
-        None if facts.clock == ClockState::Unsynced && stamped.closed_at_us.is_none() => {
-            Ok(stamped)
-        }
-        None if stamped.covers(at_us.saturating_add(CLOCK_BEHIND_MAX_US))
-            && at_us < stamped.opened_at_us =>
-        {
-            Ok(stamped)
-        }
-        None => Err("the lane session stamped on it was not open at that time"),
+) -> Result<&'s LaneSession, Doubt> {
+    if facts.is_lane_empty {
+        return tray("nobody was in the lane, by the gateway's page");
+    }
+    let stamped = facts.stamped.map(|id| sessions.iter().find(|it| it.lane_session_id == id));
+    // The gateway that opened the session had one clock for it and for the reading, right or not.
+    let is_comparable = facts.clock == ClockState::Synced
+        || stamped.flatten().is_some_and(|stamped| stamped.is_of_gateway);
+    let covers = |it: &&LaneSession| is_comparable && it.covers(facts.captured_at_us);
+    let covering: Vec<&LaneSession> = sessions.iter().filter(covers).collect();
+    if is_disputed(&covering) {
+        let why = "at that time the lane had one patient at the gateway's page and another one in \
+                   the cloud";
+        return Err(Doubt { place: Place::Held, why });
+    }
+    match stamped {
+        Some(Some(stamped)) => agreed(facts, stamped, &covering),
+        Some(None) => tray("the lane session stamped on it was not open in this lane at that time"),
+        None => unstamped(facts, &covering),
     }
 }
 
-fn wait(facts: Facts<'_>, claimed: Option<&str>, why: &str) -> Placement {
+/// Two sessions of different visits at once, one of them opened while the cloud was away.
+fn is_disputed(covering: &[&LaneSession]) -> bool {
+    let is_other = |it: &&LaneSession| it.encounter_id != covering[0].encounter_id;
+    covering.iter().any(|it| it.is_of_gateway) && covering.iter().any(is_other)
+}
+
+fn unstamped<'s>(facts: Facts<'_>, covering: &[&'s LaneSession]) -> Result<&'s LaneSession, Doubt> {
+    // A gateway stamps the sessions of its own page: without the stamp it was not open there.
+    match covering.iter().find(|session| !session.is_of_gateway) {
+        Some(session) => Ok(session),
+        None if !covering.is_empty() => {
+            tray("the lane session was opened at the gateway's page, but is not stamped on it")
+        }
+        None if facts.clock == ClockState::Synced => tray("no lane session was open"),
+        None => {
+            tray("no lane session is stamped on it and the gateway's clock is not synchronised")
+        }
+    }
+}
+
+fn agreed<'s>(
+    facts: Facts<'_>,
+    stamped: &'s LaneSession,
+    covering: &[&LaneSession],
+) -> Result<&'s LaneSession, Doubt> {
+    let at_us = facts.captured_at_us;
+    let is_unsynced = facts.clock == ClockState::Unsynced;
+    if covering.iter().any(|it| it.lane_session_id == stamped.lane_session_id) {
+        return Ok(stamped);
+    }
+    let is_a_little_before =
+        stamped.covers(at_us.saturating_add(CLOCK_BEHIND_MAX_US)) && at_us < stamped.opened_at_us;
+    match covering.is_empty() {
+        false => tray("the gateway and the cloud name different lane sessions"),
+        true if is_unsynced && stamped.closed_at_us.is_none() => Ok(stamped),
+        true if is_a_little_before => Ok(stamped),
+        true => tray("the lane session stamped on it was not open at that time"),
+    }
+}
+
+fn wait(facts: Facts<'_>, claimed: Option<&str>, doubt: Doubt) -> Placement {
+    let lane_session_id = facts.stamped.map(ToOwned::to_owned);
+    if let Some(why) = facts.known.refused {
+        let reason = format!("its lane session was opened at the gateway's page: {why}");
+        return Placement { place: Place::Held, reason, encounter_id: None, lane_session_id };
+    }
+    let Doubt { place, why } = doubt;
     let reason = match claimed {
         Some(id) if facts.known.is_scheduled => {
             format!("{why}; the data says patient {id}, who is on the day's schedule")
@@ -207,8 +258,7 @@ fn wait(facts: Facts<'_>, claimed: Option<&str>, why: &str) -> Placement {
         Some(id) => format!("{why}; the data says patient {id}"),
         None => why.to_owned(),
     };
-    let lane_session_id = facts.stamped.map(ToOwned::to_owned);
-    Placement { place: Place::Tray, reason, encounter_id: None, lane_session_id }
+    Placement { place, reason, encounter_id: None, lane_session_id }
 }
 
 #[cfg(test)]
@@ -225,6 +275,7 @@ mod tests {
             chart_number: chart.into(),
             opened_at_us: opened * MINUTE_US,
             closed_at_us: closed.map(|minute| minute * MINUTE_US),
+            is_of_gateway: false,
         }
     }
 
@@ -276,6 +327,7 @@ mod tests {
                 captured_at_us: case.at * MINUTE_US,
                 clock: case.clock,
                 stamped: case.stamped,
+                is_lane_empty: false,
                 claimed: case.claimed,
                 known: Known { is_scheduled: true, ..Known::default() },
             };
@@ -290,7 +342,8 @@ mod tests {
 
     fn at_15(claimed: &'static str, known: Known<'_>, stamped: Option<&'static str>) -> Placement {
         let (captured_at_us, clock) = (15 * MINUTE_US, ClockState::Synced);
-        place(Facts { captured_at_us, clock, stamped, claimed: Some(claimed), known }, &lane())
+        let (is_lane_empty, claimed) = (false, Some(claimed));
+        place(Facts { captured_at_us, clock, stamped, is_lane_empty, claimed, known }, &lane())
     }
 
     #[test]
@@ -307,6 +360,7 @@ mod tests {
             captured_at_us: 5 * MINUTE_US,
             clock,
             stamped: None,
+            is_lane_empty: false,
             claimed: Some("OURS"),
             known,
         };
@@ -324,6 +378,69 @@ mod tests {
         let merged = Known { also: &also, ..Known::default() };
         assert_eq!(at_15("old 1", merged, Some("s1")).place, Place::Exam);
         assert_eq!(at_15("old 1", Known::default(), Some("s1")).place, Place::Held);
+    }
+
+    fn of_gateway(id: &str, chart: &str, opened: i64, closed: Option<i64>) -> LaneSession {
+        LaneSession { is_of_gateway: true, ..session(id, chart, opened, closed) }
+    }
+
+    /// Stamped by the gateway, or not, at a minute.
+    fn placed_at(
+        at: i64,
+        clock: ClockState,
+        stamped: Option<&str>,
+        lane: &[LaneSession],
+    ) -> Placement {
+        let captured_at_us = at * MINUTE_US;
+        let known = Known::default();
+        let (is_lane_empty, claimed) = (false, None);
+        place(Facts { captured_at_us, clock, stamped, is_lane_empty, claimed, known }, lane)
+    }
+
+    #[test]
+    fn t12_a_session_of_the_gateways_page_counts_as_one_of_the_cloud() {
+        let lane = [of_gateway("g", "1", 10, Some(30))];
+        for clock in [ClockState::Synced, ClockState::Unsynced] {
+            let placed = placed_at(15, clock, Some("g"), &lane);
+            assert_eq!(placed.encounter_id.as_deref(), Some("exam of 1"), "{}", placed.reason);
+            assert_eq!(placed_at(31, clock, Some("g"), &lane).place, Place::Tray);
+        }
+        let unstamped = placed_at(15, ClockState::Synced, None, &lane);
+        assert_eq!(unstamped.place, Place::Tray, "the gateway would have stamped its own");
+    }
+
+    #[test]
+    fn t12_two_patients_at_once_are_held() {
+        let lane = [of_gateway("g", "1", 10, Some(30)), session("c", "2", 20, Some(40))];
+        let place_of = |at, stamped| placed_at(at, ClockState::Synced, stamped, &lane).place;
+        assert_eq!(place_of(15, Some("g")), Place::Exam, "before there were two");
+        assert_eq!(place_of(25, Some("g")), Place::Held);
+        assert_eq!(place_of(25, Some("c")), Place::Held);
+        assert_eq!(place_of(25, None), Place::Held);
+        assert_eq!(place_of(35, Some("c")), Place::Exam, "after there were two");
+        let same = [of_gateway("g", "1", 10, Some(30)), session("c", "1", 20, Some(40))];
+        let placed = placed_at(25, ClockState::Synced, Some("g"), &same);
+        assert_eq!(placed.place, Place::Exam, "both say the same patient");
+    }
+
+    #[test]
+    fn t12_an_empty_lane_of_the_gateways_page_outweighs_an_older_session() {
+        let (captured_at_us, clock) = (15 * MINUTE_US, ClockState::Synced);
+        let known = Known::default();
+        let (stamped, claimed, is_lane_empty) = (None, None, true);
+        let facts = Facts { captured_at_us, clock, stamped, is_lane_empty, claimed, known };
+        assert_eq!(place(facts, &lane()).place, Place::Tray);
+    }
+
+    #[test]
+    fn t12_a_session_that_cannot_count_is_held_with_the_reason() {
+        let known = Known { refused: Some("the visit is not known here"), ..Known::default() };
+        let (captured_at_us, clock) = (15 * MINUTE_US, ClockState::Synced);
+        let (stamped, claimed, is_lane_empty) = (Some("g"), None, false);
+        let facts = Facts { captured_at_us, clock, stamped, is_lane_empty, claimed, known };
+        let placed = place(facts, &[]);
+        assert_eq!(placed.place, Place::Held);
+        assert!(placed.reason.contains("the visit is not known here"), "{}", placed.reason);
     }
 
     proptest! {
@@ -344,8 +461,9 @@ mod tests {
             });
             // Without an identity in the data nothing is known about it.
             let visit = visit.filter(|_| claimed.is_some_and(|id| !id.is_empty()));
-            let known = Known { is_scheduled: false, also: &also, visit };
-            let facts = Facts { captured_at_us: at * MINUTE_US, clock, stamped, claimed, known };
+            let known = Known { is_scheduled: false, also: &also, visit, refused: None };
+            let (captured_at_us, is_lane_empty) = (at * MINUTE_US, false);
+            let facts = Facts { captured_at_us, clock, stamped, is_lane_empty, claimed, known };
             let lane = lane();
             let placed = place(facts, &lane);
             prop_assert_eq!(placed.encounter_id.is_some(), placed.place == Place::Exam);

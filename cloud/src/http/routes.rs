@@ -135,6 +135,7 @@ fn page_routes() -> Vec<Route> {
         post("/people/{account}/claim", PEOPLE, people::set_claim),
         get("/account", ALL, account::show),
         post("/account/password", ALL, account::change_password),
+        post("/account/pin", CLINICAL, account::set_pin),
         post("/account/sessions/{session}/end", ALL, account::end_session),
         get("/audit", AUDIT, audit::show),
         get("/audit.csv", AUDIT, audit::export),

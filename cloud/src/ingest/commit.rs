@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Core, clock,
+    pending::Pending,
     store::{StoreError, document},
 };
 use chiasm_proto::{Envelope, GatewayId, TenantId, ack::FILED_BEFORE};
@@ -21,8 +22,15 @@ const BACKOFF_MIN: Duration = Duration::from_millis(100);
 
 /// What came from one tenant since the last commit.
 type Batch = Vec<(GatewayId, Content)>;
+/// Who is told after a commit: gateways, and who carries out what was done at their pages.
+type Told<'a> = (&'a Outbox, &'a Pending<String>);
 
-pub async fn run(core: Core, mut parsed: mpsc::Receiver<Parsed>, outbox: Outbox) {
+pub async fn run(
+    core: Core,
+    mut parsed: mpsc::Receiver<Parsed>,
+    outbox: Outbox,
+    acts: Pending<String>,
+) {
     let mut queued = Vec::with_capacity(BATCH_MAX);
     while parsed.recv_many(&mut queued, BATCH_MAX).await > 0 {
         let mut batches: BTreeMap<TenantId, Batch> = BTreeMap::new();
@@ -33,7 +41,7 @@ pub async fn run(core: Core, mut parsed: mpsc::Receiver<Parsed>, outbox: Outbox)
             // By number: the database sees one order whatever the broker made of it, and replicas
             // lock gateways in the same order.
             batch.sort_by(|a, b| key(a).cmp(&key(b)));
-            file(&core, &tenant, batch, &outbox).await;
+            file(&core, &tenant, batch, (&outbox, &acts)).await;
         }
     }
 }
@@ -46,13 +54,13 @@ fn key((gateway, content): &(GatewayId, Content)) -> (&GatewayId, u64) {
 }
 
 /// Files a batch whole, or if the database takes offence at its content, document by document.
-async fn file(core: &Core, tenant: &TenantId, mut batch: Batch, outbox: &Outbox) {
+async fn file(core: &Core, tenant: &TenantId, mut batch: Batch, told: Told<'_>) {
     match try_often(core, tenant, &batch).await {
-        Ok(answers) => answer(core, tenant, answers, outbox),
+        Ok(answers) => answer(core, tenant, answers, told),
         Err(error) if error.is_about_content() && batch.len() > 1 => {
             tracing::warn!(%tenant, %error, "a batch is refused, filing its documents one by one");
             for one in batch {
-                Box::pin(file(core, tenant, vec![one], outbox)).await;
+                Box::pin(file(core, tenant, vec![one], told)).await;
             }
         }
         Err(error) if error.is_about_content() => {
@@ -62,7 +70,7 @@ async fn file(core: &Core, tenant: &TenantId, mut batch: Batch, outbox: &Outbox)
                 let key = (tenant.as_str(), gateway.as_str());
                 let sent = (checked.document_id.as_str(), document.body.as_str());
                 document.checked = Err(why_not(core, key, sent, &error).await);
-                return Box::pin(file(core, tenant, batch, outbox)).await;
+                return Box::pin(file(core, tenant, batch, told)).await;
             }
             tracing::error!(%tenant, %error, "the database refuses a message");
         }
@@ -115,7 +123,7 @@ async fn try_often(core: &Core, tenant: &TenantId, batch: &Batch) -> Result<Answ
     unreachable!("the last attempt returns")
 }
 
-fn answer(core: &Core, tenant: &TenantId, answers: Answers, outbox: &Outbox) {
+fn answer(core: &Core, tenant: &TenantId, answers: Answers, (outbox, acts): Told<'_>) {
     for (gateway, ack) in &answers.acks {
         outbox.ack(tenant, gateway, ack);
     }
@@ -127,6 +135,12 @@ fn answer(core: &Core, tenant: &TenantId, answers: Answers, outbox: &Outbox) {
     }
     for (gateway, configuration) in &answers.configurations {
         outbox.configuration(tenant, gateway, configuration);
+    }
+    for (gateway, staff) in &answers.staff {
+        outbox.staff(tenant, gateway, staff);
+    }
+    if answers.has_acts {
+        acts.add(tenant.to_string());
     }
     if answers.has_events {
         core.live.announce(tenant.as_str());

@@ -2,8 +2,8 @@
 
 use super::{
     known::Known,
-    parse::{Checked, Content, Document, Rejected},
-    sessions, worklists,
+    parse::{ActFacts, Checked, Content, Document, Rejected},
+    sessions, staff, worklists,
 };
 use crate::{
     Core,
@@ -13,6 +13,7 @@ use crate::{
         StoreError, Tx,
         document::{self, NewDocument, NewReading, NewRejection, Print},
         fleet,
+        lane_act::{self, NewAct},
         lane_open::{self, Lane},
         live::{self, Kind, NewEvent},
         refusal,
@@ -21,7 +22,7 @@ use crate::{
     },
 };
 use chiasm_proto::{
-    Ack, ClockState, Epoch, GatewayId, LaneId, TenantId,
+    Ack, ClockState, Epoch, GatewayId, LaneId, Staff, TenantId,
     config::Configuration,
     fleet::{Sessions, State, Status, Telemetry},
     worklist::Worklist,
@@ -35,7 +36,10 @@ pub struct Answers {
     pub sessions: Vec<(GatewayId, Sessions)>,
     pub worklists: Vec<(GatewayId, Worklist)>,
     pub configurations: Vec<(GatewayId, Configuration)>,
+    pub staff: Vec<(GatewayId, Staff)>,
     pub has_events: bool,
+    /// Something that was done at a gateway's page is to be carried out.
+    pub has_acts: bool,
 }
 
 /// Everything that the transaction has looked up and is going to write.
@@ -46,6 +50,8 @@ pub(super) struct Filing<'b> {
     known: Known<'b>,
     documents: Vec<NewDocument<'b>>,
     pub(super) readings: Vec<NewReading>,
+    acts: Vec<NewAct<'b>>,
+    pub(super) has_acts: bool,
     /// Readings by content, of which one of the batch may be a second print.
     pub(super) prints: HashMap<String, Vec<Print>>,
     /// When each lane session had its last reading.
@@ -78,6 +84,8 @@ pub async fn file(
         known,
         documents: Vec::new(),
         readings: Vec::new(),
+        acts: Vec::new(),
+        has_acts: false,
         prints: HashMap::new(),
         touched: BTreeMap::new(),
         events: Vec::new(),
@@ -248,6 +256,9 @@ impl<'b> Filing<'b> {
                 if let Some(step) = &checked.step {
                     self.take_step(tx, gateway, (checked, step)).await?;
                 }
+                if let (Some(act), Some(lane)) = (&checked.act, &lane) {
+                    self.add_act(gateway, document, (checked, act), lane);
+                }
                 let event = NewEvent {
                     // The lane's page says that something could not be read.
                     location_id: lane.map(|lane| lane.location_id),
@@ -262,8 +273,32 @@ impl<'b> Filing<'b> {
         }
     }
 
+    fn add_act(
+        &mut self,
+        gateway: &'b GatewayId,
+        document: &'b Document,
+        (checked, act): (&'b Checked, &ActFacts),
+        lane: &Lane,
+    ) {
+        self.has_acts = true;
+        self.acts.push(NewAct {
+            document_id: &checked.document_id,
+            gateway_id: gateway.as_str(),
+            epoch: document.epoch.to_string(),
+            seq: number(document.seq),
+            location_id: lane.location_id.clone(),
+            lane_id: checked.lane.as_ref().map(LaneId::as_str).unwrap_or_default(),
+            lane_session_id: act.lane_session.clone(),
+            received_at_us: document.received_at_us,
+        });
+    }
+
     pub(super) async fn flush(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
         document::insert(tx, self.tenant, &self.documents, &self.readings).await?;
+        for act in &self.acts {
+            lane_act::insert(tx, self.tenant, act).await?;
+        }
+        self.acts.clear();
         self.documents.clear();
         self.readings.clear();
         Ok(())
@@ -358,6 +393,7 @@ impl<'b> Filing<'b> {
         let mut answers = Answers {
             configurations: std::mem::take(&mut self.configurations),
             has_events: !self.events.is_empty() || !self.refused.is_empty(),
+            has_acts: self.has_acts,
             ..Answers::default()
         };
         let row = |((gateway, epoch), stream): (&(&'b GatewayId, Epoch), &Stream)| {
@@ -374,6 +410,8 @@ impl<'b> Filing<'b> {
             answers.sessions.push((gateway.clone(), open));
             let worklist = worklists::of_gateway(&mut tx, key, self.now_us).await?;
             answers.worklists.extend(worklist.map(|it| (gateway.clone(), it)));
+            let staff = staff::of_gateway(&mut tx, key, self.now_us).await?;
+            answers.staff.extend(staff.map(|it| (gateway.clone(), it)));
         }
         // Without a number there is no epoch, and nothing to acknowledge.
         for ((gateway, epoch), stream) in self.known.streams.iter().filter(|s| !s.0.1.0.is_nil()) {

@@ -13,15 +13,17 @@ mod commit;
 mod configs;
 mod filing;
 mod known;
+mod lane_acts;
 mod mqtt;
 mod outbox;
 mod parse;
 mod reading;
 mod sessions;
+mod staff;
 mod steps;
 mod worklists;
 
-use crate::Core;
+use crate::{Core, pending::Pending};
 pub use mqtt::Endpoint;
 use std::sync::Arc;
 use tokio::{
@@ -41,6 +43,7 @@ pub fn start(core: &Core, endpoint: Endpoint, tasks: &mut JoinSet<()>) {
     let (raw_sender, raw) = mpsc::channel(WAITING_MAX);
     let (parsed_sender, parsed) = mpsc::channel(WAITING_MAX);
     let outbox = outbox::Outbox::default();
+    let acts = Pending::default();
     let bytes = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
     let replica = uuid::Uuid::new_v4();
     let has_other_replicas = matches!(endpoint, Endpoint::External { .. });
@@ -48,7 +51,8 @@ pub fn start(core: &Core, endpoint: Endpoint, tasks: &mut JoinSet<()>) {
         mqtt::start(endpoint, raw_sender, bytes, replica, core.ingest_connected.clone());
     tasks.spawn(poll);
     tasks.spawn(parse::run(raw, parsed_sender, core.live.clone(), replica));
-    tasks.spawn(commit::run(core.clone(), parsed, outbox.clone()));
+    tasks.spawn(commit::run(core.clone(), parsed, outbox.clone(), acts.clone()));
+    tasks.spawn(lane_acts::run(core.clone(), acts));
     tasks.spawn(sessions::run(core.clone(), outbox.clone()));
     tasks.spawn(worklists::run(core.clone(), outbox.clone()));
     tasks.spawn(worklists::look(core.clone()));

@@ -3,7 +3,7 @@
 //! never waits.
 
 use chiasm_proto::{
-    Ack, Down, GatewayId, TenantId, Topic, config::Configuration, fleet::Sessions,
+    Ack, Down, GatewayId, Staff, TenantId, Topic, config::Configuration, fleet::Sessions,
     listening::Command, worklist::Worklist,
 };
 use serde::Serialize;
@@ -57,6 +57,12 @@ impl Outbox {
     pub fn command(&self, tenant: &TenantId, gateway: &GatewayId, command: &Command) {
         let topic = Topic::down(tenant, gateway, Down::Command).to_string();
         self.put((topic, String::new()), command);
+    }
+
+    /// The staff is the whole truth each time.
+    pub fn staff(&self, tenant: &TenantId, gateway: &GatewayId, staff: &Staff) {
+        let topic = Topic::down(tenant, gateway, Down::Staff).to_string();
+        self.put((topic, String::new()), staff);
     }
 
     fn put(&self, key: Key, message: &impl Serialize) {

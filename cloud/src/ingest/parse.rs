@@ -4,8 +4,8 @@
 use super::mqtt::{Hint, Raw};
 use crate::{clock, live};
 use chiasm_proto::{
-    Body, ClockState, Envelope, Epoch, FlagCode, GatewayId, LaneId, Measured, ProcedureStep,
-    Sha256, TenantId, Topic, Up,
+    Body, ClockState, Deed, Envelope, Epoch, FlagCode, GatewayId, LaneAct, LaneId, Measured,
+    ProcedureStep, Sha256, TenantId, Topic, Up,
     config::Reply,
     envelope,
     fleet::{State, Telemetry},
@@ -55,6 +55,14 @@ pub struct Checked {
     pub reading: Option<ReadingFacts>,
     /// What an imager says of a procedure (MPPS).
     pub step: Option<ProcedureStep>,
+    pub act: Option<ActFacts>,
+}
+
+/// What filing has to know about something that a person did at the gateway's page (T12).
+#[derive(Debug)]
+pub struct ActFacts {
+    /// The session that it opens or ends.
+    pub lane_session: Option<String>,
 }
 
 /// What filing has to know about a reading.
@@ -66,6 +74,7 @@ pub struct ReadingFacts {
     pub content_sha256: String,
     pub claimed_patient: Option<String>,
     pub lane_session: Option<String>,
+    pub is_lane_empty: bool,
     pub clock: ClockState,
     pub needs_a_look: bool,
     /// Whether a lens was measured, which needs a purpose (R25).
@@ -186,7 +195,7 @@ fn check(topic: &Topic, envelope: &Envelope) -> Result<Checked, Rejected> {
     let raw = match &envelope.body {
         Body::Reading(reading) => Some(&reading.raw),
         Body::Capture(capture) => Some(&capture.raw),
-        Body::Event(_) | Body::ProcedureStep(_) => None,
+        Body::Event(_) | Body::ProcedureStep(_) | Body::LaneAct(_) => None,
     };
     if raw.is_some_and(|raw| !raw.is_intact()) {
         return Err(Rejected::new("hash_mismatch", "the hash is not that of the raw bytes"));
@@ -195,6 +204,7 @@ fn check(topic: &Topic, envelope: &Envelope) -> Result<Checked, Rejected> {
         Body::Reading(reading) => (Some(reading.lane.clone()), Some(reading_facts(reading))),
         Body::Capture(capture) => (Some(capture.lane.clone()), None),
         Body::ProcedureStep(step) => (Some(step.lane.clone()), None),
+        Body::LaneAct(act) => (Some(act.lane.clone()), None),
         Body::Event(_) => (None, None),
     };
     Ok(Checked {
@@ -207,7 +217,21 @@ fn check(topic: &Topic, envelope: &Envelope) -> Result<Checked, Rejected> {
             Body::ProcedureStep(step) => Some(step.clone()),
             _ => None,
         },
+        act: match &envelope.body {
+            Body::LaneAct(act) => Some(act_facts(act)),
+            _ => None,
+        },
     })
+}
+
+fn act_facts(act: &LaneAct) -> ActFacts {
+    let lane_session = match &act.deed {
+        Deed::SessionOpened { session, .. } | Deed::SessionEnded { session, .. } => {
+            Some(session.to_string())
+        }
+        Deed::ReadingAssigned { .. } | Deed::ReadingAccepted { .. } => None,
+    };
+    ActFacts { lane_session }
 }
 
 fn reading_facts(reading: &chiasm_proto::Reading) -> ReadingFacts {
@@ -227,6 +251,7 @@ fn reading_facts(reading: &chiasm_proto::Reading) -> ReadingFacts {
             .as_ref()
             .map(|claimed| column(&claimed.id, COLUMN_LEN_MAX)),
         lane_session: reading.lane_session.map(|session| session.to_string()),
+        is_lane_empty: reading.is_lane_empty,
         clock: reading.clock,
         needs_a_look: decoded.flags.iter().any(|flag| looks(&flag.code)),
     }

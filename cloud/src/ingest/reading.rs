@@ -5,13 +5,12 @@ use super::{
     parse::{Checked, Content, Document, ReadingFacts},
 };
 use crate::{
-    app::{check_in, local_time},
-    domain::placement::{self, DUPLICATE_WITHIN_US, Facts, Known, Place, Placement},
+    app::{check_in, placing},
+    domain::placement::{DUPLICATE_WITHIN_US, Facts, Known, Place, Placement},
     store::{
         StoreError, Tx,
         document::{self, NewReading, Print},
-        identity,
-        lane_open::{self, Lane},
+        lane_open::Lane,
         live::{Kind, NewEvent},
     },
 };
@@ -28,6 +27,8 @@ impl Filing<'_> {
         lane: Lane,
     ) -> Result<(), StoreError> {
         let placed = self.place(tx, (checked, facts), &lane).await?;
+        // The opening of its session may be carried out at this very moment.
+        self.has_acts |= placed.place == Place::Tray && facts.lane_session.is_some();
         let first = self.first_print(gateway, (checked, facts), &placed);
         if let Some(first) = &first {
             self.count_sent_again(tx, first).await?;
@@ -109,27 +110,15 @@ impl Filing<'_> {
         (checked, facts): (&Checked, &ReadingFacts),
         lane: &Lane,
     ) -> Result<Placement, StoreError> {
-        let mut facts = Facts {
+        let facts = Facts {
             captured_at_us: checked.captured_at_us,
             clock: facts.clock,
             stamped: facts.lane_session.as_deref(),
+            is_lane_empty: facts.is_lane_empty,
             claimed: facts.claimed_patient.as_deref(),
             known: Known::default(),
         };
-        let placed = placement::place(facts, &lane.sessions);
-        // Most files name the chart of the open session; only for others the record is asked.
-        let Some(claimed) =
-            placement::claimed_id(facts.claimed).filter(|_| placed.place != Place::Exam)
-        else {
-            return Ok(placed);
-        };
-        let zone = lane_open::time_zone(tx, self.tenant, &lane.location_id).await?;
-        let zone = local_time::zone(zone.as_deref().unwrap_or("UTC"));
-        let date = local_time::date(facts.captured_at_us, &zone).to_string();
-        let visit = (lane.location_id.as_str(), date.as_str());
-        let identity = identity::of(tx, self.tenant, visit, claimed).await?;
-        facts.known = identity.known();
-        Ok(placement::place(facts, &lane.sessions))
+        placing::place(tx, self.tenant, facts, lane).await
     }
 
     /// The reading that this one repeats (T5), of this transaction or an earlier one. Only within a

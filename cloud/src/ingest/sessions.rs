@@ -5,11 +5,11 @@ use super::outbox::Outbox;
 use crate::{
     Core,
     domain::placement::SESSION_IDLE_MAX_US,
-    store::{StoreError, Tx, lane_open},
+    store::{StoreError, Tx, lane_act, lane_open},
 };
 use chiasm_proto::{
     GatewayId, LaneId, LaneSessionId, TenantId,
-    fleet::{OpenSession, Sessions},
+    fleet::{HeardAct, OpenSession, Sessions},
 };
 use jiff::Timestamp;
 use std::time::Duration;
@@ -56,5 +56,12 @@ pub async fn of_gateway(tx: &mut Tx, tenant: &str, gateway: &str) -> Result<Sess
             idle_timeout_s: u32::try_from(SESSION_IDLE_MAX_US / 1_000_000).unwrap_or(u32::MAX),
         })
     };
-    Ok(Sessions { sessions: rows.into_iter().filter_map(session).collect() })
+    let heard = lane_act::heard(tx, tenant, gateway).await?;
+    let act = |(lane, act): (String, String)| {
+        Some(HeardAct { lane: LaneId::new(lane).ok()?, act: act.parse().ok()? })
+    };
+    Ok(Sessions {
+        sessions: rows.into_iter().filter_map(session).collect(),
+        heard: heard.into_iter().filter_map(act).collect(),
+    })
 }

@@ -1,9 +1,9 @@
-//! Telling gateways the schedule of their location, for imagers that ask for a worklist: the whole
-//! truth from yesterday to tomorrow, at each birth and whenever the schedule changes. Commands and
-//! other replicas change it too, and days go by: what is different from what was sent last is found
-//! by looking.
+//! Telling gateways the schedule of their location, for imagers that ask for a worklist and for the
+//! gateway's own page, and with it who may use that page: the whole truth, visits from yesterday to
+//! tomorrow, at each birth and whenever something changes. Commands and other replicas change it too,
+//! and days go by: what is different from what was sent last is found by looking.
 
-use super::outbox::Outbox;
+use super::{outbox::Outbox, staff};
 use crate::{
     Core,
     app::{accession::study_uid, local_time},
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 use chiasm_proto::{
-    GatewayId, Sha256, TenantId,
+    GatewayId, Sha256, Staff, TenantId,
     worklist::{ScheduledVisit, VISITS_MAX, Worklist},
 };
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -50,7 +50,7 @@ pub async fn look(core: Core) {
     }
 }
 
-/// What each location's visits were when they were looked at last.
+/// What each location's visits and staff were when they were looked at last.
 type Seen = HashMap<(String, String), Sha256>;
 
 async fn look_once(core: &Core, seen: &mut Seen) -> Result<(), StoreError> {
@@ -62,8 +62,9 @@ async fn look_once(core: &Core, seen: &mut Seen) -> Result<(), StoreError> {
         let mut tx = core.db.tenant_read(&tenant).await?;
         let Some(found) = site::location(&mut tx, &tenant, &location).await? else { continue };
         let visits = of_location(&mut tx, &tenant, &found, clock::now_us()).await?.visits;
-        let visits = serde_json::to_vec(&visits).expect("plain data always serialises");
-        let now = Sha256::of(&visits);
+        let Staff { lanes, people, .. } = staff::of_location(&mut tx, &tenant, &found, 0).await?;
+        let told = serde_json::to_vec(&(visits, lanes, people));
+        let now = Sha256::of(&told.expect("plain data always serialises"));
         let before = seen.insert((tenant.clone(), location.clone()), now);
         // The first time it went with the gateway's birth.
         if before.is_some_and(|before| before != now) {
@@ -85,6 +86,9 @@ async fn tell_gateways(
         let key = (tenant.as_str(), gateway.as_str());
         if let Some(worklist) = of_gateway(&mut tx, key, clock::now_us()).await? {
             outbox.worklist(&tenant, &gateway, &worklist);
+        }
+        if let Some(staff) = staff::of_gateway(&mut tx, key, clock::now_us()).await? {
+            outbox.staff(&tenant, &gateway, &staff);
         }
     }
     Ok(())

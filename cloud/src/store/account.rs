@@ -189,3 +189,41 @@ pub async fn set_claim(
             WHERE o.tenant_id = $1 AND o.provider_claim = $3 AND o.account_id <> $2)";
     Ok(tx.execute(sql, args![tenant, account, claim]).await? == 1)
 }
+
+crate::row! {
+    /// Somebody who may sign in at gateways' own pages, if their role lets them.
+    pub struct WithPin {
+        pub account_id: String,
+        pub login: String,
+        pub display_name: String,
+        pub role: String,
+        pub pin_hash: String,
+    }
+}
+
+/// People with a PIN who are not kept out.
+pub async fn with_pin(tx: &mut Tx, tenant: &str, limit: i64) -> Result<Vec<WithPin>, StoreError> {
+    let sql = "SELECT account_id, login, display_name, role, pin_hash FROM account
+        WHERE tenant_id = $1 AND pin_hash IS NOT NULL AND disabled_at_us IS NULL
+        ORDER BY login LIMIT $2";
+    tx.fetch_all(sql, args![tenant, limit]).await
+}
+
+/// Whether a person has a PIN.
+pub async fn has_pin(tx: &mut Tx, tenant: &str, account: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT account_id FROM account
+        WHERE tenant_id = $1 AND account_id = $2 AND pin_hash IS NOT NULL";
+    let row: Option<(String,)> = tx.fetch_optional(sql, args![tenant, account]).await?;
+    Ok(row.is_some())
+}
+
+pub async fn set_pin(
+    tx: &mut Tx,
+    tenant: &str,
+    account: &str,
+    pin_hash: Option<&str>,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE account SET pin_hash = $3 WHERE tenant_id = $1 AND account_id = $2";
+    tx.execute(sql, args![tenant, account, pin_hash]).await?;
+    Ok(())
+}

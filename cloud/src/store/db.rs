@@ -363,6 +363,8 @@ const GATEWAY_LISTENING: Step =
     (51, "gateway listening", include_str!("../../migrations/0051_gateway_listening.sql"));
 const GATEWAY_WIPES: Step =
     (56, "gateway wipes", include_str!("../../migrations/0056_gateway_wipes.sql"));
+const PIN: Step = (53, "pin", include_str!("../../migrations/0053_pin.sql"));
+const LANE_ACTS: Step = (54, "lane acts", include_str!("../../migrations/0054_lane_acts.sql"));
 const SQLITE_STEPS: &[Step] = &[
     TABLES,
     CAPTURES,
@@ -384,6 +386,8 @@ const SQLITE_STEPS: &[Step] = &[
     UNKNOWN_GAPS,
     GATEWAY_CONFIG,
     GATEWAY_LISTENING,
+    PIN,
+    LANE_ACTS,
     GATEWAY_WIPES,
 ];
 const POSTGRES_STEPS: &[Step] = &[
@@ -418,6 +422,9 @@ const POSTGRES_STEPS: &[Step] = &[
     (50, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     GATEWAY_LISTENING,
     (52, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    PIN,
+    LANE_ACTS,
+    (55, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     GATEWAY_WIPES,
     (57, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
 ];

@@ -178,6 +178,19 @@ pub async fn reading(
     tx.fetch_optional(sql, args![tenant, reading]).await
 }
 
+/// The reading that this one repeats.
+pub async fn first_print(
+    tx: &mut Tx,
+    tenant: &str,
+    reading: &str,
+) -> Result<Option<ReadingRow>, StoreError> {
+    let sql = reading_rows!(
+        "WHERE r.tenant_id = $1 AND r.reading_id = (SELECT o.duplicate_of FROM reading o
+            WHERE o.tenant_id = $1 AND o.reading_id = $2)"
+    );
+    tx.fetch_optional(sql, args![tenant, reading]).await
+}
+
 /// Puts a reading into its next state and keeps the one it had. `false` when somebody else was
 /// faster: the reading is no longer in the version that `old` shows.
 pub async fn change(

@@ -57,3 +57,14 @@ pub async fn refusals(tx: &mut Tx, tenant: &str) -> Result<Vec<RefusalRow>, Stor
         FROM refusal WHERE tenant_id = $1 GROUP BY gateway_id, action ORDER BY gateway_id";
     tx.fetch_all(sql, args![tenant]).await
 }
+
+/// What a gateway last told of itself.
+pub async fn telemetry(
+    tx: &mut Tx,
+    tenant: &str,
+    gateway: &str,
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT telemetry FROM gateway WHERE tenant_id = $1 AND gateway_id = $2";
+    let row: Option<(Option<String>,)> = tx.fetch_optional(sql, args![tenant, gateway]).await?;
+    Ok(row.and_then(|(telemetry,)| telemetry))
+}

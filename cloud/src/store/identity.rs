@@ -21,7 +21,7 @@ impl Identity {
             encounter_id,
             is_here_today: *is_here_today,
         });
-        Known { is_scheduled: self.is_scheduled, also: &self.also, visit }
+        Known { is_scheduled: self.is_scheduled, also: &self.also, visit, refused: None }
     }
 }
 

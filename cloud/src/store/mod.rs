@@ -26,6 +26,7 @@ pub mod identity;
 pub mod instance;
 pub mod instance_index;
 pub mod instance_view;
+pub mod lane_act;
 pub mod lane_open;
 pub mod lane_session;
 pub mod live;

@@ -70,3 +70,14 @@ pub async fn lane(tx: &mut Tx, tenant: &str, lane: &str) -> Result<Option<Lane>,
         WHERE lane.tenant_id = $1 AND lane.lane_id = $2";
     tx.fetch_optional(sql, args![tenant, lane]).await
 }
+
+/// Identifier and name of a location's lanes.
+pub async fn lanes_of(
+    tx: &mut Tx,
+    tenant: &str,
+    location: &str,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let sql = "SELECT lane_id, name FROM lane WHERE tenant_id = $1 AND location_id = $2
+        ORDER BY name, lane_id";
+    tx.fetch_all(sql, args![tenant, location]).await
+}

@@ -241,6 +241,7 @@ impl Gateway {
             link: LinkId::new("ark-1").unwrap(),
             lane: LaneId::new("lane-1").unwrap(),
             lane_session: None,
+            is_lane_empty: false,
             clock: ClockState::Synced,
             driver: DriverRef { id: "test".into(), version: "1".into() },
             decoded,

@@ -162,6 +162,7 @@ impl World {
             link: LinkId::new(link.clone()).unwrap(),
             lane: LaneId::new(put.lane).unwrap(),
             lane_session: None,
+            is_lane_empty: false,
             clock: ClockState::Synced,
             driver: DriverRef {
                 id: format!("{}-serial", vendor.to_lowercase()),

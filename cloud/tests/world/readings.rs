@@ -344,5 +344,6 @@ pub fn telemetry(epoch: Epoch, last_seq: u64, at_us: i64, depth: u64) -> Telemet
         ],
         disk_free_bytes: Some(21_400_000_000),
         certificate_expires_at: None,
+        has_lane_page: false,
     }
 }

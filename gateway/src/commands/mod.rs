@@ -12,9 +12,11 @@ mod wipe;
 use crate::{
     cli::{Cli, Command, ConfigCommand, EnrolArgs},
     config, drivers, enrol,
+    lane_page::certificate,
     link::serial,
     supervisor, wipe as wipe_records,
 };
+use anyhow::Context;
 use chiasm_drivers::{handbook, registry};
 use clap::CommandFactory;
 use std::{
@@ -40,6 +42,7 @@ pub async fn execute(cli: Cli) -> ExitCode {
         Command::Detect(args) => detect::detect(args).await,
         Command::Drivers { driver, markdown } => list_drivers(driver.as_deref(), markdown),
         Command::Instances { json } => instances::execute(&cli.config, json).await,
+        Command::LanePage => lane_page(&cli.config),
         Command::Worklist(args) => dicom::worklist(&cli.config, &args),
         Command::Echo { imager } => dicom::echo(&cli.config, &imager).await,
         Command::Spool(command) => spool::execute(&cli.config, &command).await,
@@ -110,6 +113,20 @@ async fn renew(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn lane_page(path: &Path) -> anyhow::Result<()> {
+    let config = config::load(path)?;
+    let mut out = io::stdout().lock();
+    let Some(page) = &config.lane_page else {
+        anyhow::bail!("{}: [lane_page] is missing: this gateway has no page", path.display());
+    };
+    let pem = certificate::load_or_make(&config.data_dir, &page.names)?;
+    let fingerprint = certificate::fingerprint(&pem).context("the certificate is damaged")?;
+    writeln!(out, "listens      https://{}", page.listen)?;
+    writeln!(out, "certificate  {}", certificate::folder(&config.data_dir).display())?;
+    writeln!(out, "fingerprint  SHA-256 {}", fingerprint)?;
+    Ok(())
+}
+
 fn check_config(path: &Path) -> anyhow::Result<()> {
     let config = config::load(path)?;
     let mut out = io::stdout().lock();
@@ -127,6 +144,9 @@ fn check_config(path: &Path) -> anyhow::Result<()> {
     }
     if let Some(dicom) = &config.dicom {
         writeln!(out, "  DICOM node {} on {}", dicom.ae_title, dicom.listen)?;
+    }
+    if let Some(page) = &config.lane_page {
+        writeln!(out, "  lane page on https://{}", page.listen)?;
     }
     for imager in &config.imagers {
         writeln!(

@@ -1,6 +1,6 @@
 //! From what is written to what can be used, or what to do about it.
 
-use super::{ConfigError, Endpoint, Link, Remote, Serial, Uplink};
+use super::{ConfigError, Endpoint, LanePage, Link, Remote, Serial, Uplink};
 use crate::drivers;
 use chiasm_drivers::{DateOrder, DriverSpec, LineSettings, Parity, Transport, registry};
 use chiasm_proto::config::{self, FolderTable, LinkTable, SerialTable};
@@ -46,6 +46,21 @@ impl Check<'_> {
                 Err(self.fail("remote.folders", problem, "begin it with /"))
             }
         }
+    }
+
+    pub(super) fn lane_page(&self, page: Option<&LanePage>) -> Result<(), ConfigError> {
+        let Some(page) = page else { return Ok(()) };
+        if let Some(url) = page.cloud_pages.as_deref().filter(|url| !url.starts_with("https://")) {
+            let problem = format!("`{url}` does not begin with https://");
+            let remedy = "write it as people open the cloud's pages";
+            return Err(self.fail("lane_page.cloud_pages", problem, remedy));
+        }
+        if !(1..=3600).contains(&page.offline_after_s) {
+            let problem = format!("{} seconds is out of range", page.offline_after_s);
+            let remedy = "choose 1 to 3600, 30 is usual";
+            return Err(self.fail("lane_page.offline_after_s", problem, remedy));
+        }
+        Ok(())
     }
 
     pub(super) fn link(&self, table: LinkTable) -> Result<Link, ConfigError> {

@@ -1,6 +1,6 @@
 //! The configuration file as it is written.
 
-use super::{Dicom, Remote, Uplink};
+use super::{Dicom, LanePage, Remote, Uplink};
 use chiasm_proto::config::{Imager, LinkTable};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ pub(super) struct ConfigFile {
     pub(super) remote: Remote,
     #[serde(default)]
     pub(super) link: Vec<LinkTable>,
+    pub(super) lane_page: Option<LanePage>,
     pub(super) dicom: Option<Dicom>,
     #[serde(default)]
     pub(super) imager: Vec<Imager>,

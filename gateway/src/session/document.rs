@@ -2,6 +2,7 @@
 
 use super::Shared;
 use crate::{
+    binding::Stamp,
     clock,
     config::Link,
     journal::Arrival,
@@ -66,14 +67,16 @@ fn decoded_body(
     decoded: Decoded,
     raw: Vec<u8>,
 ) -> Body {
-    let lane_session = arrival
+    let stamp = arrival
         .may_bind
         .then(|| shared.lanes.lock().unwrap_or_else(PoisonError::into_inner))
-        .and_then(|mut lanes| lanes.stamp(source.lane, arrival.at));
+        .map(|mut lanes| lanes.stamp(source.lane, arrival.at));
+    let Stamp { session: lane_session, is_lane_empty } = stamp.unwrap_or_default();
     let reading = Reading {
         link: source.link.clone(),
         lane: source.lane.clone(),
         lane_session,
+        is_lane_empty,
         clock: arrival.clock,
         driver: driver_ref(source.driver),
         decoded,

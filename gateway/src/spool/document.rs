@@ -85,6 +85,7 @@ pub(super) fn link_of(body: &Body) -> Option<&LinkId> {
         Body::Capture(capture) => Some(&capture.link),
         Body::Event(event) => event.link.as_ref(),
         Body::ProcedureStep(step) => Some(&step.link),
+        Body::LaneAct(_) => None,
     }
 }
 

@@ -22,10 +22,10 @@ pub use document::{Document, Entry, StoredDocument};
 pub use open::{Again, COPIES_MAX, OpenError, Owner};
 pub use sqlx::Error as DatabaseError;
 
-use crate::{journal::Position, seal::Key};
+use crate::{binding::LocalLane, journal::Position, seal::Key};
 use chiasm_proto::{
-    Ack, Body, Epoch, GatewayEvent, LaneId, LinkId, Seq, Sha256, fleet::OpenSession,
-    fleet::SpoolState,
+    Ack, Body, Epoch, GatewayEvent, LaneId, LinkId, ReadingId, Seq, Sha256,
+    fleet::{HeardAct, OpenSession, SpoolState},
 };
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
@@ -159,9 +159,44 @@ impl Spool {
         reader::contradicts(&mut *self.reader.lock().await, ack).await
     }
 
-    /// Remembers which lane sessions are open.
-    pub async fn store_sessions(&self, sessions: Vec<OpenSession>) -> Result<(), SpoolError> {
-        self.send(Command::Sessions(sessions)).await
+    /// Remembers which lane sessions are open, and of which acts the cloud has heard.
+    pub async fn store_sessions(
+        &self,
+        open: Vec<OpenSession>,
+        heard: Vec<HeardAct>,
+    ) -> Result<(), SpoolError> {
+        self.send(Command::Sessions { open, heard }).await
+    }
+
+    /// Stores something that was done at the gateway's page, with what it makes of its lane, and
+    /// returns once it is committed.
+    pub async fn act(
+        &self,
+        document: Document,
+        local: Option<(LaneId, LocalLane)>,
+    ) -> Result<(), SpoolError> {
+        let (done, committed) = oneshot::channel();
+        self.send(Command::Act { document, local, done }).await?;
+        committed.await.map_err(|_| SpoolError::Stopped)
+    }
+
+    /// What was done at the gateway's page about lanes, and the cloud has not heard of.
+    pub async fn local_lanes(&self) -> Result<Vec<(LaneId, LocalLane)>, SpoolError> {
+        reader::local_lanes(&mut *self.reader.lock().await).await
+    }
+
+    /// Readings and acts above a number, filed or not, in order.
+    pub async fn kept_after(
+        &self,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<StoredDocument>, SpoolError> {
+        reader::kept_after(&mut *self.reader.lock().await, &self.key, after, limit).await
+    }
+
+    /// Whether the cloud has refused a document for good.
+    pub async fn is_rejected(&self, id: ReadingId) -> Result<bool, SpoolError> {
+        reader::is_rejected(&mut *self.reader.lock().await, id).await
     }
 
     /// What the writer has committed, and what keeps it from going on.

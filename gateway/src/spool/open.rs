@@ -41,6 +41,9 @@ const SCHEMA: &[&str] = &[
     ) without rowid",
     "create table if not exists lane (lane text primary key, last_reading_at text not null)
         without rowid",
+    "create table if not exists local_lane (
+        lane text primary key, act text not null, state text not null
+    ) without rowid",
     "create table if not exists imported (
         link text not null, sha256 blob not null, imported_at integer not null,
         primary key (link, sha256)

@@ -5,11 +5,13 @@ use super::{
     open::{IDS, meta_value},
 };
 use crate::{
+    binding::LocalLane,
     journal::Position,
     seal::{Key, Purpose},
 };
 use chiasm_proto::{
-    Ack, LaneId, LinkId, Seq, Sha256, Up, ack::IdDigest, fleet::OpenSession, fleet::SpoolState,
+    Ack, LaneId, LinkId, ReadingId, Seq, Sha256, Up, ack::IdDigest, fleet::OpenSession,
+    fleet::SpoolState,
 };
 use jiff::Timestamp;
 use sqlx::{Connection, Row, SqliteConnection, sqlite::SqliteRow};
@@ -70,6 +72,56 @@ pub(super) async fn lanes(
     }
     .await;
     result.map_err(fail)
+}
+
+pub(super) async fn local_lanes(
+    connection: &mut SqliteConnection,
+) -> Result<Vec<(LaneId, LocalLane)>, SpoolError> {
+    let rows: Result<Vec<(String, String)>, _> =
+        sqlx::query_as("select lane, state from local_lane").fetch_all(connection).await;
+    let lane = |(lane, state): (String, String)| {
+        let state =
+            serde_json::from_str(&state).map_err(|error| sqlx::Error::Decode(Box::new(error)));
+        Ok((decode(&lane)?, state?))
+    };
+    rows.and_then(|rows| rows.into_iter().map(lane).collect())
+        .map_err(read("tell what was done at the page"))
+}
+
+/// What can be read of it: a damaged document is set aside where it is sent.
+pub(super) async fn kept_after(
+    connection: &mut SqliteConnection,
+    key: &Key,
+    after: Seq,
+    limit: usize,
+) -> Result<Vec<StoredDocument>, SpoolError> {
+    let result: Result<Vec<StoredDocument>, sqlx::Error> = async {
+        let rows = sqlx::query(
+            "select seq, id, time, kind, link, body, typeof(body) = 'blob' as is_sealed
+             from document where seq > $1 and kind in ('reading', 'event') order by seq limit $2",
+        )
+        .bind(from_seq(after))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await?;
+        Ok(rows.iter().filter_map(|row| stored(row, key).ok()).collect())
+    }
+    .await;
+    result.map_err(read("list what is kept"))
+}
+
+pub(super) async fn is_rejected(
+    connection: &mut SqliteConnection,
+    id: ReadingId,
+) -> Result<bool, SpoolError> {
+    // From the newest: acts that wait to be heard of are recent.
+    let row: Option<(String,)> =
+        sqlx::query_as("select state from document where id = $1 order by seq desc limit 1")
+            .bind(id.to_string())
+            .fetch_optional(connection)
+            .await
+            .map_err(read("tell what became of a document"))?;
+    Ok(row.is_some_and(|(state,)| state == "rejected"))
 }
 
 pub(super) async fn is_imported(

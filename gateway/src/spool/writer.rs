@@ -8,13 +8,14 @@ use super::{
     reader::from_seq,
 };
 use crate::{
+    binding::LocalLane,
     clock,
     seal::{Key, Purpose},
 };
 use chiasm_proto::{
-    Ack, Body, Epoch, GatewayEvent, LinkId, Seq, Sha256,
+    Ack, Body, Epoch, GatewayEvent, LaneId, LinkId, Seq, Sha256,
     ack::{FILED_BEFORE, IdDigest},
-    fleet::OpenSession,
+    fleet::{HeardAct, OpenSession},
 };
 use sqlx::{Connection, SqliteConnection};
 use std::{path::PathBuf, time::Duration};
@@ -35,10 +36,30 @@ const RETENTION_BATCH_MAX: i64 = 1000;
 pub(super) enum Command {
     Store(Entry, Option<oneshot::Sender<()>>),
     Event(Document),
-    Acknowledge { ack: Ack, is_first: bool, done: Option<oneshot::Sender<()>> },
-    Quarantine { seq: Seq, reason: String },
-    Sessions(Vec<OpenSession>),
-    BeginEpoch { reason: String, again: Again },
+    /// Something that was done at the gateway's page, and what it makes of its lane.
+    Act {
+        document: Document,
+        local: Option<(LaneId, LocalLane)>,
+        done: oneshot::Sender<()>,
+    },
+    Acknowledge {
+        ack: Ack,
+        is_first: bool,
+        done: Option<oneshot::Sender<()>>,
+    },
+    Quarantine {
+        seq: Seq,
+        reason: String,
+    },
+    /// Which sessions the cloud says are open, and of which acts it has heard.
+    Sessions {
+        open: Vec<OpenSession>,
+        heard: Vec<HeardAct>,
+    },
+    BeginEpoch {
+        reason: String,
+        again: Again,
+    },
 }
 
 pub(super) struct Writer {
@@ -92,8 +113,10 @@ impl Writer {
             }
             self.show_fault(None);
             for command in batch.drain(..) {
-                let (Command::Store(_, done) | Command::Acknowledge { done, .. }) = command else {
-                    continue;
+                let done = match command {
+                    Command::Store(_, done) | Command::Acknowledge { done, .. } => done,
+                    Command::Act { done, .. } => Some(done),
+                    _ => None,
                 };
                 if let Some(done) = done {
                     let _ = done.send(());
@@ -206,9 +229,14 @@ async fn apply(
         }
         Command::Acknowledge { .. } => Ok(()),
         Command::Quarantine { seq, reason } => reject(connection, *seq, reason).await,
-        Command::Sessions(sessions) => {
-            let json = serde_json::to_string(sessions).expect("plain data always serialises");
-            set_meta(connection, "sessions", &json).await
+        Command::Act { document, local, .. } => {
+            insert(connection, numbering, document).await?;
+            keep_local(connection, local.as_ref()).await
+        }
+        Command::Sessions { open, heard } => {
+            let json = serde_json::to_string(open).expect("plain data always serialises");
+            set_meta(connection, "sessions", &json).await?;
+            forget_local(connection, heard).await
         }
         Command::BeginEpoch { reason, .. } => {
             let event =
@@ -216,6 +244,35 @@ async fn apply(
             insert(connection, numbering, &Document::new(clock::wall(), Body::Event(event))).await
         }
     }
+}
+
+async fn keep_local(
+    connection: &mut SqliteConnection,
+    local: Option<&(LaneId, LocalLane)>,
+) -> sqlx::Result<()> {
+    let Some((lane, local)) = local else { return Ok(()) };
+    let state = serde_json::to_string(local).expect("plain data always serialises");
+    sqlx::query(
+        "insert into local_lane (lane, act, state) values ($1, $2, $3)
+         on conflict (lane) do update set act = excluded.act, state = excluded.state",
+    )
+    .bind(lane.as_str())
+    .bind(local.act.to_string())
+    .bind(state)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn forget_local(connection: &mut SqliteConnection, heard: &[HeardAct]) -> sqlx::Result<()> {
+    for act in heard {
+        sqlx::query("delete from local_lane where lane = $1 and act = $2")
+            .bind(act.lane.as_str())
+            .bind(act.act.to_string())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn store(

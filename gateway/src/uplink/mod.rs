@@ -18,6 +18,7 @@ use crate::{
     clock,
     dicom::worklist::WorklistCache,
     health::Health,
+    lane_page::{Reach, StaffCache},
     listening::Listening,
     remote,
     spool::{Owner, SharedLanes, Spool},
@@ -48,6 +49,9 @@ pub struct Uplink {
     pub health: Arc<Health>,
     pub lanes: SharedLanes,
     pub worklist: WorklistCache,
+    pub staff: StaffCache,
+    /// Tells the gateway's page whether the cloud answers.
+    pub reach: Reach,
     /// Whose documents the spool holds, if it was enrolled when it was opened.
     pub owner: Option<Owner>,
     /// Whether everything was sent again in this run because the cloud had other documents under

@@ -6,12 +6,13 @@ use super::{
     identity::Credentials,
     mqtt::{self, Connection, Incoming, Offer},
 };
-use crate::{clock, listening::ports, spool::Again};
+use crate::{binding::LocalLane, clock, listening::ports, spool::Again};
 use chiasm_proto::{
-    Ack, Down, Epoch, Seq, Topic, Up, Worklist,
+    Ack, Down, Epoch, LaneId, Seq, Staff, Topic, Up, Worklist,
     ack::{ABOVE_MAX, FILED_BEFORE, MISSING_MAX},
     config::Reply,
-    fleet::{Sessions, State, Status},
+    fleet::{HeardAct, Sessions, State, Status},
+    lane_page::PEOPLE_MAX,
     listening::Ports,
     topic::Leaf,
     worklist::VISITS_MAX,
@@ -85,7 +86,9 @@ impl Uplink {
             state_topic,
             told_ports: None,
         };
-        talk.run(stop).await
+        let ending = talk.run(stop).await;
+        self.reach.lost(clock::wall());
+        ending
     }
 }
 
@@ -329,6 +332,10 @@ impl Talk<'_> {
                 }
                 Err(error) => malformed(error),
             },
+            Some(Leaf::Down(Down::Staff)) => match serde_json::from_slice(payload) {
+                Ok(staff) => self.staff(staff),
+                Err(error) => malformed(error),
+            },
             _ => tracing::debug!(topic, "a message of another kind is ignored"),
         }
         Ok(())
@@ -377,6 +384,7 @@ impl Talk<'_> {
         let taken = spool.acknowledge(ack.clone(), is_first).await;
         taken.map_err(|error| error.to_string())?;
         self.delivery.acknowledged(&ack, clock::monotonic());
+        self.uplink.reach.reached(clock::wall());
         tracing::debug!(upto = ack.upto, missing = ?ack.missing, "the cloud has filed");
         Ok(())
     }
@@ -399,14 +407,48 @@ impl Talk<'_> {
             tracing::error!(open, "more lane sessions than a location has lanes; ignored");
             return Ok(());
         }
+        let Sessions { sessions, mut heard } = sessions;
         tracing::debug!(open, "the cloud told the open lane sessions");
-        self.uplink
-            .lanes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .replace(sessions.sessions.clone());
-        let stored = self.uplink.spool.store_sessions(sessions.sessions).await;
+        heard.extend(self.refused_acts().await?);
+        {
+            let mut lanes = self.uplink.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            lanes.replace(sessions.clone());
+            lanes.heard(&heard);
+        }
+        let stored = self.uplink.spool.store_sessions(sessions, heard).await;
         stored.map_err(|error| error.to_string())
+    }
+
+    /// What was done at the gateway's page about lanes and is in quarantine: the cloud will never
+    /// carry it out.
+    async fn refused_acts(&self) -> Result<Vec<HeardAct>, String> {
+        let acts: Vec<HeardAct> = {
+            let lanes = self.uplink.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            let act = |(lane, local): (&LaneId, &LocalLane)| HeardAct {
+                lane: lane.clone(),
+                act: local.act,
+            };
+            lanes.local().map(act).collect()
+        };
+        let mut refused = Vec::new();
+        for act in acts {
+            let is_rejected = self.uplink.spool.is_rejected(act.act).await;
+            if is_rejected.map_err(|error| error.to_string())? {
+                refused.push(act);
+            }
+        }
+        Ok(refused)
+    }
+
+    fn staff(&self, staff: Staff) {
+        if staff.people.len() > PEOPLE_MAX {
+            tracing::error!(people = staff.people.len(), "the staff is too many and ignored");
+            return;
+        }
+        tracing::debug!(people = staff.people.len(), "the cloud told who may use the lane page");
+        if let Err(error) = self.uplink.staff.store(staff) {
+            tracing::error!(%error, "the staff cannot be written; a restart would lose it");
+        }
     }
 
     fn worklist(&self, worklist: Worklist) {

@@ -9,7 +9,7 @@ use chiasm_gateway::{
         command::{AFFECTED_SOP_CLASS_UID, AFFECTED_SOP_INSTANCE_UID, C_STORE_RQ, Command, STATUS},
         data_set::{DataSet, Element, Syntax, Value},
         tls::Tls,
-        worklist::WorklistCache,
+        worklist::{self, WorklistCache},
     },
     health::Health,
     instances::{Held, Instances},
@@ -83,7 +83,7 @@ impl World {
         let lanes = shared.lanes.clone();
         let instances =
             Instances::open(&dir.path().join("instances"), &super::key()).await.unwrap();
-        let worklist = WorklistCache::open(dir.path(), &super::key());
+        let worklist = worklist::open(dir.path(), &super::key());
         let dicom = config.dicom.unwrap();
         let tls = Tls::new(dicom.tls.clone(), dir.path());
         let node =

@@ -4,7 +4,7 @@
 
 use crate::strategies;
 use chiasm_proto::{
-    Ack, Body, Envelope, InstanceOffer, InstanceProgress, Worklist,
+    Ack, Body, Envelope, InstanceOffer, InstanceProgress, Staff, Worklist,
     enrol::{ClaimError, ClaimRequest, ClaimResponse},
     fleet::{Sessions, State, Telemetry},
 };
@@ -68,11 +68,12 @@ fn with_unknown_fields(value: &Value) -> Value {
 fn check(name: &str, document: &Value) {
     let (kind, _) = name.split_once(['_', '.']).expect("has an extension");
     match kind {
-        "reading" | "capture" | "event" | "step" => holds::<Envelope>(name, document),
+        "reading" | "capture" | "event" | "step" | "act" => holds::<Envelope>(name, document),
         "ack" => holds::<Ack>(name, document),
         "state" => holds::<State>(name, document),
         "telemetry" => holds::<Telemetry>(name, document),
         "sessions" => holds::<Sessions>(name, document),
+        "staff" => holds::<Staff>(name, document),
         "worklist" => holds::<Worklist>(name, document),
         "instance" => match name {
             "instance_offer.json" => holds::<InstanceOffer>(name, document),
@@ -106,7 +107,7 @@ fn raw_bytes_in_golden_documents_fit_their_hash() {
         let raw = match &envelope.body {
             Body::Reading(reading) => &reading.raw,
             Body::Capture(capture) => &capture.raw,
-            Body::Event(_) | Body::ProcedureStep(_) => continue,
+            Body::Event(_) | Body::ProcedureStep(_) | Body::LaneAct(_) => continue,
         };
         assert!(raw.is_intact(), "{name}");
         count += 1;

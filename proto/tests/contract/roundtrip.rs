@@ -58,6 +58,10 @@ proptest! {
         round_trips(&worklist)?;
     }
     #[test]
+    fn staff(staff in strategies::staff()) {
+        round_trips(&staff)?;
+    }
+    #[test]
     fn claims(claim in strategies::claim()) {
         round_trips(&claim.0)?;
         round_trips(&claim.1)?;

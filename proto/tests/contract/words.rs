@@ -6,6 +6,7 @@ use chiasm_proto::{
     AcuityCondition, Base, ClockState, Correction, CylinderMode, Eye, FlagCode, InstanceStatus,
     Integrity, Light, ProcedureStepStatus, RefractionKind, TonometryMethod, Vision,
     fleet::{LinkStatus, Status},
+    lane_page::SessionEnd,
 };
 
 macro_rules! words {
@@ -47,5 +48,6 @@ fn no_word_is_renamed_or_removed() {
     words!(frozen["instance_status"], InstanceStatus: Incomplete, Filed, Damaged);
     words!(frozen["procedure_step_status"], ProcedureStepStatus: InProgress, Completed,
         Discontinued);
+    words!(frozen["session_end"], SessionEnd: Person, Time);
     words!(frozen["link_status"], LinkStatus: Up, Down);
 }

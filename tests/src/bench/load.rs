@@ -55,6 +55,7 @@ fn reading(lane: &LaneId, print: u32) -> Result<Reading> {
         link: LinkId::new("ark")?,
         lane: lane.clone(),
         lane_session: None,
+        is_lane_empty: false,
         clock: ClockState::Synced,
         driver: DriverRef { id: driver.id.into(), version: driver.version.into() },
         decoded: prints::decode(&frame)?,

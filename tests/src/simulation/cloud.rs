@@ -82,6 +82,7 @@ impl Database {
                 chart_number: text(session.patient),
                 opened_at_us: session.opened_at_us,
                 closed_at_us: session.closed_at_us,
+                is_of_gateway: false,
             })
             .collect();
         let (stamped, claimed) =
@@ -90,6 +91,7 @@ impl Database {
             captured_at_us: document.captured_at_us,
             clock: document.clock,
             stamped: stamped.as_deref(),
+            is_lane_empty: false,
             claimed: claimed.as_deref(),
             known: Known::default(),
         };

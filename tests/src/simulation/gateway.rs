@@ -186,7 +186,7 @@ impl Gateway {
         let documents: Vec<Document> = fresh
             .into_iter()
             .map(|(print, captured_at_us, clock)| Document {
-                stamped: known.stamp(&lane_id(print.lane), timestamp(captured_at_us)),
+                stamped: known.stamp(&lane_id(print.lane), timestamp(captured_at_us)).session,
                 print,
                 captured_at_us,
                 clock,

@@ -164,6 +164,7 @@ async fn session(
         captured_at_us: arrived.received_at_us,
         clock: arrived.clock,
         stamped: arrived.lane_session.as_deref(),
+        is_lane_empty: false,
         claimed: None,
         known: placement::Known::default(),
     };

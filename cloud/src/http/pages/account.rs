@@ -12,13 +12,17 @@ use crate::{
     },
     clock,
     http::extract::{Form, text},
-    store::sign_in::{self, Session},
+    store::{
+        account,
+        sign_in::{self, Session},
+    },
 };
 use askama::Template;
 use axum::{
     extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
 };
+use chiasm_proto::lane_page::{PIN_LEN_MAX, PIN_LEN_MIN};
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -29,6 +33,15 @@ struct AccountPage {
     sessions: Vec<SessionView>,
     fault: String,
     is_changed: bool,
+    /// None for a role that has nothing to do at gateways' pages.
+    pin: Option<PinView>,
+}
+
+/// What the page says about the PIN.
+struct PinView {
+    is_set: bool,
+    /// What became of a change just now.
+    done: &'static str,
 }
 
 struct SessionView {
@@ -51,15 +64,32 @@ pub struct PasswordForm {
     again: String,
 }
 
-pub async fn show(State(web): State<Web>, who: Who) -> Result<Response, Fault> {
-    view(&web, &who, String::new(), false).await
+/// The form for another PIN; empty takes the PIN away.
+#[derive(Deserialize)]
+pub struct PinForm {
+    #[serde(deserialize_with = "text::<PIN_LEN_MAX, _>")]
+    pin: String,
+    #[serde(deserialize_with = "text::<PIN_LEN_MAX, _>")]
+    again: String,
 }
 
-async fn view(web: &Web, who: &Who, fault: String, is_changed: bool) -> Result<Response, Fault> {
+pub async fn show(State(web): State<Web>, who: Who) -> Result<Response, Fault> {
+    view(&web, &who, String::new(), false, "").await
+}
+
+async fn view(
+    web: &Web,
+    who: &Who,
+    fault: String,
+    is_changed: bool,
+    pin_done: &'static str,
+) -> Result<Response, Fault> {
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
     let now_us = clock::now_us();
     let sessions = sign_in::of_account(&mut tx, &who.tenant, &who.account, now_us).await?;
+    let is_set = account::has_pin(&mut tx, &who.tenant, &who.account).await?;
     drop(tx);
+    let pin = who.role.is_clinical().then_some(PinView { is_set, done: pin_done });
     let session = |it: Session| SessionView {
         is_this: it.token_sha256 == who.token_sha256,
         id: it.token_sha256,
@@ -74,6 +104,7 @@ async fn view(web: &Web, who: &Who, fault: String, is_changed: bool) -> Result<R
         sessions: sessions.into_iter().map(session).collect(),
         fault,
         is_changed,
+        pin,
     })
 }
 
@@ -83,7 +114,7 @@ pub async fn change_password(
     Form(form): Form<PasswordForm>,
 ) -> Result<Response, Fault> {
     let refuse = async |fault: Fault| {
-        let body = view(&web, &who, fault.message, false).await?;
+        let body = view(&web, &who, fault.message, false, "").await?;
         Ok((fault.status, body).into_response())
     };
     if form.new_password != form.again {
@@ -98,7 +129,33 @@ pub async fn change_password(
         Err(SignInError::App(error)) => return refuse(error.into()).await,
         Err(error) => return refuse(error.into()).await,
     }
-    view(&web, &who, String::new(), true).await
+    view(&web, &who, String::new(), true, "").await
+}
+
+pub async fn set_pin(
+    State(web): State<Web>,
+    who: Who,
+    Form(form): Form<PinForm>,
+) -> Result<Response, Fault> {
+    let refuse = async |fault: Fault| {
+        let body = view(&web, &who, fault.message, false, "").await?;
+        Ok((fault.status, body).into_response())
+    };
+    if form.pin != form.again {
+        let message = "The PIN is not the same both times.";
+        let status = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
+        return refuse(Fault::new(status, "refused", message)).await;
+    }
+    match own_account::set_pin(&web.core, &who, &form.pin, clock::now_us()).await {
+        Ok(()) if form.pin.is_empty() => {
+            view(&web, &who, String::new(), false, "Your PIN is taken away.").await
+        }
+        Ok(()) => {
+            let done = "Your PIN is set. Gateways know it within a minute.";
+            view(&web, &who, String::new(), false, done).await
+        }
+        Err(error) => refuse(error.into()).await,
+    }
 }
 
 pub async fn end_session(

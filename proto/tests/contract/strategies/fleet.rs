@@ -6,10 +6,13 @@ use super::{
     slug, text, timestamp, uuid,
 };
 use chiasm_proto::{
-    Ack, ClockState, Epoch, GatewayId, LaneSessionId, Rejection, TenantId,
+    Ack, ClockState, Epoch, GatewayId, LaneSessionId, ReadingId, Rejection, TenantId,
     ack::IdDigest,
     enrol::{ClaimError, ClaimRequest, ClaimResponse},
-    fleet::{LinkState, LinkStatus, OpenSession, Sessions, SpoolState, State, Status, Telemetry},
+    fleet::{
+        HeardAct, LinkState, LinkStatus, OpenSession, Sessions, SpoolState, State, Status,
+        Telemetry,
+    },
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -40,17 +43,20 @@ pub fn state() -> impl Strategy<Value = State> {
 pub fn telemetry() -> impl Strategy<Value = Telemetry> {
     let times = (timestamp(), timestamp(), option::of(timestamp()));
     let clock = select(vec![ClockState::Synced, ClockState::Unsynced]);
-    (times, text(), clock, spool(), vec(link_state().boxed(), 0..3), option::of(any::<u64>()))
-        .prop_map(|(times, software_version, clock, spool, links, disk_free_bytes)| Telemetry {
+    let rest = (option::of(any::<u64>()), any::<bool>());
+    (times, text(), clock, spool(), vec(link_state().boxed(), 0..3), rest).prop_map(
+        |(times, software_version, clock, spool, links, rest)| Telemetry {
             time: times.0,
             software_version,
             started_at: times.1,
             clock,
             spool,
             links,
-            disk_free_bytes,
+            disk_free_bytes: rest.0,
             certificate_expires_at: times.2,
-        })
+            has_lane_page: rest.1,
+        },
+    )
 }
 
 fn spool() -> impl Strategy<Value = SpoolState> {
@@ -91,7 +97,9 @@ pub fn sessions() -> impl Strategy<Value = Sessions> {
             idle_timeout_s,
         },
     );
-    vec(session, 0..4).prop_map(|sessions| Sessions { sessions })
+    let heard = (lane(), uuid()).prop_map(|(lane, act)| HeardAct { lane, act: ReadingId(act) });
+    (vec(session, 0..4), vec(heard, 0..3))
+        .prop_map(|(sessions, heard)| Sessions { sessions, heard })
 }
 
 /// A claim, its answer, its refusal.

@@ -2,11 +2,13 @@
 
 mod fleet;
 mod imaging;
+mod lane_page;
 mod measured;
 mod reading;
 
 pub use fleet::{ack, claim, sessions, state, telemetry};
 pub use imaging::{offer, progress, worklist};
+pub use lane_page::staff;
 pub use reading::{decoded, envelope};
 
 use crate::golden::draw;
@@ -32,6 +34,7 @@ pub fn one_of_each(runner: &mut TestRunner) -> Vec<Value> {
         draw(&offer(), runner),
         draw(&progress(), runner),
         draw(&worklist(), runner),
+        draw(&staff(), runner),
         draw(&request, runner),
         draw(&response, runner),
         draw(&error, runner),

@@ -74,12 +74,13 @@ fn driver() -> impl Strategy<Value = DriverRef> {
 }
 
 fn reading() -> impl Strategy<Value = Reading> {
-    let session = option::of(uuid().prop_map(LaneSessionId));
+    let session = (option::of(uuid().prop_map(LaneSessionId)), any::<bool>());
     (place(), session, driver(), decoded(), raw()).prop_map(
         |((link, lane, clock), lane_session, driver, decoded, raw)| Reading {
             link,
             lane,
-            lane_session,
+            lane_session: lane_session.0,
+            is_lane_empty: lane_session.1,
             clock,
             driver,
             decoded,
@@ -117,7 +118,8 @@ pub fn envelope() -> impl Strategy<Value = Envelope> {
         4 => reading().prop_map(|reading| Body::Reading(Box::new(reading))).boxed(),
         1 => capture().prop_map(Body::Capture).boxed(),
         1 => event().prop_map(Body::Event).boxed(),
-        1 => super::imaging::procedure_step().prop_map(Body::ProcedureStep),
+        1 => super::imaging::procedure_step().prop_map(Body::ProcedureStep).boxed(),
+        1 => super::lane_page::act().prop_map(Body::LaneAct).boxed(),
     ];
     let owner = (slug(), slug());
     let number = (uuid(), uuid(), any::<u64>());

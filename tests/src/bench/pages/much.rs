@@ -100,6 +100,7 @@ fn sample(model: &str, seed: u64) -> Result<Sample> {
         link: LinkId::new("link")?,
         lane: LaneId::new("lane-0-0")?,
         lane_session: None,
+        is_lane_empty: false,
         clock: ClockState::Synced,
         driver: DriverRef { id: spec.id.into(), version: spec.version.into() },
         decoded: *decoded,
