@@ -241,6 +241,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         return Err(check.fail("data_dir", problem, "begin it with /"));
     }
     let spool_key = file.spool_key.unwrap_or_else(|| path.with_file_name(seal::KEY_FILE));
+    // Beside a configuration that itself lies there it has no better place.
     if spool_key.starts_with(&file.data_dir) && path.parent() != Some(&*file.data_dir) {
         let problem = format!("`{}` lies in data_dir", spool_key.display());
         let remedy = "whoever copies that folder must not get the key with it; choose another";

@@ -1,6 +1,8 @@
 //! What lies on the gateway's disk says nothing about a patient, and what was changed there is never
 //! given out as a reading (I4).
 
+mod support;
+
 use chiasm_gateway::{
     journal::Position,
     seal::Key,
@@ -12,6 +14,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+use tokio::io::AsyncWriteExt;
 
 /// What must not be found on the disk.
 const SECRET: &str = "PATIENT-4711-MILLER";
@@ -142,4 +145,32 @@ async fn a_spool_from_before_is_read_on() {
     assert_eq!(spool.progress().borrow().epoch, epoch);
     assert_eq!(spool.pending(1).await.unwrap().unwrap().body, body);
     assert!(spool.pending(2).await.unwrap().unwrap().body.contains("sealed"));
+}
+
+/// The whole gateway, with a reading in its spool and half a transmission in its journal.
+#[tokio::test]
+async fn a_running_gateway_writes_nothing_of_a_print_in_clear() {
+    let dir = tempfile::tempdir().unwrap();
+    let (port, print) = (support::free_port(), support::frame());
+    let gateway = support::Gateway::with_tcp_server(dir.path(), port);
+    let mut stream = support::send(port, &print).await;
+    gateway.until_spooled(1).await;
+    stream.write_all(&print[..200]).await.unwrap();
+    let journal = dir.path().join("journal/ark.0.sealed");
+    support::until("the half to be in the journal", async || {
+        let len = fs::metadata(&journal).ok()?.len();
+        (len > print.len() as u64 + 200).then_some(())
+    })
+    .await;
+    let found = |dir: &Path| {
+        let says = |part: &[u8], bytes: &[u8]| bytes.windows(part.len()).any(|it| it == part);
+        let bytes: Vec<Vec<u8>> = files(dir).iter().map(|path| fs::read(path).unwrap()).collect();
+        let parts = print.chunks_exact(12);
+        parts.filter(|part| bytes.iter().any(|bytes| says(part, bytes))).count()
+    };
+    assert_eq!(found(dir.path()), 0);
+    // What is in clear would be found.
+    fs::write(dir.path().join("in-clear"), &print).unwrap();
+    assert_eq!(found(dir.path()), print.len() / 12);
+    gateway.stop().await;
 }
