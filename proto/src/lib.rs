@@ -14,6 +14,8 @@
 //! | [`instance`] | the HTTPS documents by which DICOM instances reach the cloud |
 //! | [`worklist`] | the schedule sent down to imagers, and what they tell of their procedures |
 //! | [`enrol`] | the HTTPS documents by which a gateway gets its certificate |
+//! | [`mask`] | bytes without what they say, to show how they are built |
+//! | [`exposition`] | numbers for monitoring, as text |
 //! | [`topic`] | the only place where a topic is built or parsed |
 //!
 //! Wire format v1 is JSON and frozen by the documents in `fixtures/v1`. Unknown fields are ignored
@@ -27,12 +29,14 @@ pub mod decimal;
 pub mod distance;
 pub mod enrol;
 pub mod envelope;
+pub mod exposition;
 pub mod eye;
 pub mod fleet;
 pub mod ids;
 pub mod instance;
 pub mod keratometry;
 pub mod lens;
+pub mod mask;
 pub mod measurement;
 pub mod other_test;
 pub mod pachymetry;
@@ -57,6 +61,7 @@ pub use ids::{
 pub use instance::{InstanceOffer, InstanceProgress, InstanceStatus};
 pub use keratometry::{Keratometry, KeratometryValue, Meridian};
 pub use lens::{Base, Lensometry, Prism, PrismComponent};
+pub use mask::mask;
 pub use measurement::{Measured, Measurement};
 pub use other_test::{OtherTest, OtherValue};
 pub use pachymetry::Pachymetry;

@@ -13,6 +13,7 @@ pub mod check_in;
 pub mod claim_code;
 pub mod correct;
 pub mod csv;
+pub mod decode_again;
 pub mod enrol_gateway;
 pub mod history;
 pub mod image_evidence;

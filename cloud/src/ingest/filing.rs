@@ -15,6 +15,7 @@ use crate::{
         fleet,
         lane_open::{self, Lane},
         live::{self, Kind, NewEvent},
+        parse_failure::{self, NewFailure},
         refusal,
         report::{self, Stale},
         stream::{self, Stream, StreamRow},
@@ -239,6 +240,18 @@ impl<'b> Filing<'b> {
                 self.add_reading(tx, gateway, document, (checked, facts), lane).await
             }
             (_, lane) => {
+                if let Some(failure) = &checked.failure {
+                    let failure = NewFailure {
+                        document_id: &checked.document_id,
+                        gateway_id: gateway.as_str(),
+                        link_id: &failure.link,
+                        driver: failure.driver.as_ref(),
+                        code: &failure.code,
+                        first_byte: failure.first_byte,
+                        captured_at_us: checked.captured_at_us,
+                    };
+                    parse_failure::add(tx, self.tenant, failure).await?;
+                }
                 if let Some(step) = &checked.step {
                     self.take_step(tx, gateway, (checked, step)).await?;
                 }

@@ -4,8 +4,8 @@
 use super::mqtt::{Hint, Raw};
 use crate::{clock, live};
 use chiasm_proto::{
-    Body, ClockState, Envelope, Epoch, FlagCode, GatewayId, LaneId, Measured, ProcedureStep,
-    Sha256, TenantId, Topic, Up, envelope,
+    Body, Capture, ClockState, DriverRef, Envelope, Epoch, FlagCode, GatewayId, LaneId, Measured,
+    ProcedureStep, Sha256, TenantId, Topic, Up, envelope,
     fleet::{State, Telemetry},
     topic::{LIVE_HINT_TOPIC, Leaf},
 };
@@ -52,6 +52,17 @@ pub struct Checked {
     pub reading: Option<ReadingFacts>,
     /// What an imager says of a procedure (MPPS).
     pub step: Option<ProcedureStep>,
+    /// Why bytes gave no reading (C4).
+    pub failure: Option<FailureFacts>,
+}
+
+/// What filing has to know about bytes that gave no reading.
+#[derive(Debug)]
+pub struct FailureFacts {
+    pub link: String,
+    pub driver: Option<DriverRef>,
+    pub code: String,
+    pub first_byte: Option<i64>,
 }
 
 /// What filing has to know about a reading.
@@ -203,7 +214,22 @@ fn check(topic: &Topic, envelope: &Envelope) -> Result<Checked, Rejected> {
             Body::ProcedureStep(step) => Some(step.clone()),
             _ => None,
         },
+        failure: match &envelope.body {
+            Body::Capture(capture) => Some(failure_facts(capture)),
+            _ => None,
+        },
     })
+}
+
+fn failure_facts(capture: &Capture) -> FailureFacts {
+    let column = |text: &str| column(text, COLUMN_LEN_MAX);
+    let driver = capture.driver.as_ref();
+    FailureFacts {
+        link: capture.link.to_string(),
+        driver: driver.map(|it| DriverRef { id: column(&it.id), version: column(&it.version) }),
+        code: column(&capture.code),
+        first_byte: capture.offset.and_then(|offset| i64::try_from(offset).ok()),
+    }
 }
 
 fn reading_facts(reading: &chiasm_proto::Reading) -> ReadingFacts {

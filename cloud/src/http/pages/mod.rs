@@ -6,6 +6,7 @@ pub mod audit;
 pub mod charges;
 pub mod charts;
 pub mod exam;
+pub mod failures;
 pub mod fleet;
 pub mod frame;
 pub mod history;
