@@ -6,6 +6,8 @@ use super::{
     refusals::Refusals,
 };
 use crate::{
+    Core,
+    metrics::Metrics,
     pki,
     store::{Db, StoreError, certificate},
 };
@@ -29,6 +31,7 @@ const COPY_BYTES_MAX: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct Front {
     db: Db,
+    metrics: Metrics,
     identities: Identities,
     refusals: Refusals,
     inside: SocketAddr,
@@ -50,8 +53,14 @@ enum Ended {
 }
 
 impl Front {
-    pub fn new(db: Db, identities: Identities, refusals: Refusals, inside: SocketAddr) -> Self {
-        Self { db, identities, refusals, inside }
+    pub fn new(
+        core: &Core,
+        identities: Identities,
+        refusals: Refusals,
+        inside: SocketAddr,
+    ) -> Self {
+        let (db, metrics) = (core.db.clone(), core.metrics.clone());
+        Self { db, metrics, identities, refusals, inside }
     }
 
     /// Accepts for ever. Dropping the future closes the listener and every connection.
@@ -89,6 +98,7 @@ impl Front {
         socket.set_nodelay(true)?;
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         // Known before rmqtt can ask: the address is ours from the bind on.
+        let _counted = self.metrics.connection();
         let registration = self.identities.register(socket.local_addr()?, identity);
         let mut inner = socket.connect(self.inside).await?;
         let copy =

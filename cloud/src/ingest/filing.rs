@@ -9,6 +9,7 @@ use crate::{
     Core,
     app::record,
     domain::placement,
+    metrics::Filed,
     store::{
         StoreError, Tx,
         document::{self, NewDocument, NewReading, NewRejection, Print},
@@ -35,6 +36,8 @@ pub struct Answers {
     pub sessions: Vec<(GatewayId, Sessions)>,
     pub worklists: Vec<(GatewayId, Worklist)>,
     pub has_events: bool,
+    /// For monitoring.
+    pub filed: Filed,
 }
 
 /// Everything that the transaction has looked up and is going to write.
@@ -55,6 +58,7 @@ pub(super) struct Filing<'b> {
     /// Exam and instrument of readings that come after the exam was signed.
     pub(super) late: Vec<(String, String)>,
     births: Vec<(&'b GatewayId, Epoch)>,
+    pub(super) filed: Filed,
     /// Unknown or revoked gateways and the number of their messages.
     refused: Vec<(&'b GatewayId, usize)>,
 }
@@ -81,6 +85,7 @@ pub async fn file(
         stale: Stale::default(),
         late: Vec::new(),
         births: Vec::new(),
+        filed: Filed::default(),
         refused: Vec::new(),
     };
     filing.look_up_lanes(&mut tx, batch).await?;
@@ -224,6 +229,7 @@ impl<'b> Filing<'b> {
         checked: &'b Checked,
         lane: Option<Lane>,
     ) -> Result<(), StoreError> {
+        *self.filed.documents.entry(checked.kind).or_default() += 1;
         self.documents.push(NewDocument {
             gateway_id: gateway.as_str(),
             epoch: document.epoch.to_string(),
@@ -296,6 +302,7 @@ impl<'b> Filing<'b> {
         };
         let is_new = document::reject(tx, self.tenant, rejection).await?;
         if is_new {
+            self.filed.rejected += 1;
             let (tenant, seq, code) = (self.tenant, document.seq, rejected.code);
             tracing::warn!(tenant, %gateway, seq, code, "a document is rejected");
             self.gateway_changed(gateway);
@@ -364,6 +371,7 @@ impl<'b> Filing<'b> {
         }
         let mut answers = Answers {
             has_events: !self.events.is_empty() || !self.refused.is_empty(),
+            filed: std::mem::take(&mut self.filed),
             ..Answers::default()
         };
         let row = |((gateway, epoch), stream): (&(&'b GatewayId, Epoch), &Stream)| {

@@ -28,6 +28,7 @@ pub mod instance_view;
 pub mod lane_open;
 pub mod lane_session;
 pub mod live;
+pub mod metrics;
 pub mod notice;
 pub mod optical;
 pub mod order;

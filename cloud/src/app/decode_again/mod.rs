@@ -128,7 +128,7 @@ async fn next(
     }
 }
 
-/// One document in one transaction. `None` if somebody else did it meanwhile.
+/// One document in one transaction. `None` if somebody else had it meanwhile.
 async fn one(
     core: &Core,
     order: Order<'_>,
@@ -141,8 +141,13 @@ async fn one(
         return Ok(None);
     }
     let outcome = match is_capture {
-        true => capture::again(&mut work, driver, id).await?,
-        false => reading::again(&mut work, driver, id).await?,
+        true => capture::again(&mut work, driver, id).await,
+        false => reading::again(&mut work, driver, id).await,
+    };
+    let outcome = match outcome {
+        // A person was faster; the next run sees what they made of it.
+        Err(AppError::Conflict) => return Ok(None),
+        outcome => outcome?,
     };
     store::note(&mut work.tx, tenant, driver, (id, outcome.as_str())).await?;
     if !order.is_dry {
