@@ -14,6 +14,7 @@ use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 use tables::ConfigFile;
@@ -47,6 +48,15 @@ pub struct Config {
     /// None: no imagers, and nothing listens.
     pub dicom: Option<Dicom>,
     pub imagers: Vec<Imager>,
+    pub metrics: Metrics,
+}
+
+/// Numbers for monitoring.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Where `/metrics` is, without sign-in; nowhere by default.
+    pub listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -207,5 +217,6 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         links,
         dicom: file.dicom,
         imagers: file.imager,
+        metrics: file.metrics,
     })
 }

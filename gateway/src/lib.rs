@@ -15,6 +15,8 @@
 //! | [`uplink`] | the connection to the broker, and what to send next |
 //! | [`enrol`] | how a gateway gets its certificate |
 //! | [`health`] | what the gateway tells about itself |
+//! | [`metrics`] | the same for monitoring |
+//! | [`support`] | the bundle for whoever helps from afar |
 //! | [`clock`] | the only place that reads a clock |
 
 pub mod binding;
@@ -30,7 +32,9 @@ pub mod health;
 pub mod instances;
 pub mod journal;
 pub mod link;
+pub mod metrics;
 pub mod session;
 pub mod spool;
 pub mod supervisor;
+pub mod support;
 pub mod uplink;

@@ -9,9 +9,10 @@ use crate::{
     forward::Forward,
     health::Health,
     instances::Instances,
-    link,
+    link, metrics,
     session::Shared,
     spool::{DatabaseError, OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
+    support,
     uplink::Uplink,
 };
 use rustix::fs::{FlockOperation, flock};
@@ -83,6 +84,15 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     }
     drop(shared);
     links.spawn(show_spool_fault(spool.progress(), health.clone()));
+    if let Some(listen) = config.metrics.listen {
+        let sources = metrics::Sources {
+            data_dir: config.data_dir.clone(),
+            spool: spool.clone(),
+            health: health.clone(),
+        };
+        links.spawn(metrics::run(listen, sources));
+    }
+    links.spawn(support::note::tell(config.data_dir.clone(), spool.clone()));
     let (renewal, renewed) = watch::channel(0);
     links.spawn(Renewal { data_dir: config.data_dir.clone(), renewed: renewal }.run());
     let uplink = Uplink {

@@ -1,6 +1,6 @@
 //! The configuration file as it is written.
 
-use super::{DateOrderWord, Dicom, FlowControl, Imager, Uplink};
+use super::{DateOrderWord, Dicom, FlowControl, Imager, Metrics, Uplink};
 use chiasm_proto::{LaneId, LinkId};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf};
@@ -16,6 +16,8 @@ pub(super) struct ConfigFile {
     pub(super) dicom: Option<Dicom>,
     #[serde(default)]
     pub(super) imager: Vec<Imager>,
+    #[serde(default)]
+    pub(super) metrics: Metrics,
 }
 
 #[derive(Debug, Deserialize)]
