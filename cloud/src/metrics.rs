@@ -1,5 +1,5 @@
-//! What this process counts for monitoring. The numbers that the database knows better are asked of it
-//! when somebody looks: see `http/metrics.rs`.
+//! What this process counts for monitoring. The numbers that the database knows better are asked of
+//! it when somebody looks: see `http/metrics.rs`.
 
 use std::{
     collections::BTreeMap,

@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 #[command(
     after_help = "Examples:\n  chiasm-cloud admin decode-again --driver nidek_ark --dry-run\n  \
     chiasm-cloud admin decode-again --driver nidek_ark --tenant acme\n\n\
-    Captures that are read now are filed as if they came now, or wait for a person. Readings that are\n\
-    read otherwise get a new version; what a person has changed, accepted or signed stays, and they\n\
-    are told. It may be stopped at any time: started again it goes on where it was."
+    Captures that are read now are filed as if they came now, or wait for a person. Readings\n\
+    that are read otherwise get a new version; what a person has changed, accepted or signed\n\
+    stays, and they are told. It may be stopped at any time: started again it goes on where it was."
 )]
 pub struct DecodeAgain {
     /// The driver, as `chiasm-gateway drivers` names it.

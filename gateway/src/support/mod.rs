@@ -180,8 +180,8 @@ struct Failure {
     masked: String,
 }
 
-/// The last bytes that gave no reading, without what they say. The words of the failure stay out: they
-/// may hold a file's name, and so a patient's.
+/// The last bytes that gave no reading, without what they say. The words of the failure stay out:
+/// they may hold a file's name, and so a patient's.
 fn failures(captures: &Result<Vec<StoredDocument>, SpoolError>) -> serde_json::Value {
     let captures = match captures {
         Ok(captures) => captures,

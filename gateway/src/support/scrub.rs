@@ -57,8 +57,8 @@ struct Field {
     end: usize,
 }
 
-/// The next field that begins at a position or after it: a name, an equals sign, and a value up to the
-/// next field. A value may hold blanks.
+/// The next field that begins at a position or after it: a name, an equals sign, and a value up to
+/// the next field. A value may hold blanks.
 fn field(line: &str, from: usize) -> Option<Field> {
     let (begin, equals) = name(line, from)?;
     let end = name(line, equals + 1).map_or(line.len(), |(next, _)| next);
