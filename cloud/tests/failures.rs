@@ -98,7 +98,7 @@ impl Site {
         number
     }
     /// Readings that came of captures.
-    async fn from_captures(&self) -> Vec<ReadingRow> {
+    async fn readings_of_captures(&self) -> Vec<ReadingRow> {
         let mut tx = self.world.core.db.tenant_read(TENANT).await.unwrap();
         let sql = "SELECT reading_id FROM reading
             WHERE tenant_id = $1 AND gateway_id = '@again' ORDER BY reading_id";
@@ -162,10 +162,10 @@ async fn c4_a_mended_driver_reads_a_capture(mut site: Site) {
     site.world.unread("ark", "nidek_ark", b"\x02\x03 noise \x04").await;
     let expected = tally([(Outcome::Read, 2), (Outcome::StillRefused, 2)]);
     assert_eq!(site.again(true).await, expected);
-    assert_eq!(site.from_captures().await.len(), 0, "a dry run changes nothing");
+    assert_eq!(site.readings_of_captures().await.len(), 0, "a dry run changes nothing");
     assert_eq!(site.number("SELECT COUNT(*) FROM decoded_again").await, 0);
     assert_eq!(site.again(false).await, expected);
-    let rows = site.from_captures().await;
+    let rows = site.readings_of_captures().await;
     let places: Vec<&str> = rows.iter().map(|row| row.place.as_str()).collect();
     assert_eq!(places, ["tray", "exam"], "{rows:?}");
     assert_eq!(rows[1].encounter_id.as_deref(), Some(lars.as_str()));
@@ -175,7 +175,7 @@ async fn c4_a_mended_driver_reads_a_capture(mut site: Site) {
         assert!(row.reason.contains("decoded again"), "{}", row.reason);
     }
     assert_eq!(site.again(false).await, Tally::new(), "a second time does nothing");
-    assert_eq!(site.from_captures().await.len(), 2);
+    assert_eq!(site.readings_of_captures().await.len(), 2);
     let (_, page) = site.get("staff", "/fleet/failures").await;
     assert!(page.contains("2 read since") && page.contains("2 now read"), "{page}");
     let exam = site.exam(&site.token("okafor").await, &lars).await;
@@ -274,7 +274,7 @@ async fn c4_it_goes_on_where_it_was(mut site: Site) {
     for reading in &readings {
         assert_eq!(site.row(reading).await.version, 2);
     }
-    assert_eq!(site.from_captures().await.len(), 5);
+    assert_eq!(site.readings_of_captures().await.len(), 5);
     // The button asks a job for it, which finds nothing more to do.
     let (status, _) = site.post("staff", "/fleet/failures/decode-again", "driver=nidek_ark").await;
     assert_eq!(status, 303);
