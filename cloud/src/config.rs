@@ -27,6 +27,16 @@ pub struct Config {
     pub optical: Optical,
     #[serde(default)]
     pub images: Images,
+    #[serde(default)]
+    pub metrics: Metrics,
+}
+
+/// Numbers for monitoring.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Where `/metrics` is, without sign-in; nowhere by default.
+    pub listen: Option<SocketAddr>,
 }
 
 /// Where DICOM instances are kept.

@@ -2,6 +2,7 @@
 
 use crate::{
     app::look,
+    clock,
     config::Config,
     imaging::{
         archive::{Archive, ArchiveError},
@@ -9,6 +10,7 @@ use crate::{
         upload::Uploads,
     },
     live,
+    metrics::Metrics,
     pending::Pending,
     store::Db,
 };
@@ -32,6 +34,8 @@ pub struct Core {
     pub config: Arc<Config>,
     /// Whether ingest is connected to the broker and subscribed.
     pub ingest_connected: Arc<AtomicBool>,
+    pub metrics: Metrics,
+    pub started_at_us: i64,
 }
 
 impl Core {
@@ -48,6 +52,8 @@ impl Core {
             looks: look::Recent::default(),
             config: Arc::new(config),
             ingest_connected: Arc::default(),
+            metrics: Metrics::default(),
+            started_at_us: clock::now_us(),
         })
     }
 

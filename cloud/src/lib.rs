@@ -14,6 +14,7 @@ pub mod http;
 pub mod imaging;
 pub mod ingest;
 pub mod live;
+pub mod metrics;
 pub mod pending;
 pub mod pki;
 pub mod store;

@@ -115,6 +115,13 @@ pub enum Command {
         The page is for the time when the internet is down. A browser warns of its certificate the \
         first time: compare the fingerprint that it shows with this one.")]
     LanePage,
+    /// Write one file that says how this gateway is, for whoever helps from afar
+    #[command(after_help = "Examples:\n  sudo chiasm-gateway support-bundle bundle.tar.gz\n  \
+        sudo chiasm-gateway support-bundle bundle.tar.gz --with-data \\\n    \
+        --person 'Sam Lee' --reason 'the maker asks for what the tonometer sends'\n\n\
+        Without --with-data it holds nothing of a patient: of bytes that could not be read only \
+        their structure. With it, the cloud is told who took it and why.")]
+    SupportBundle(SupportBundleArgs),
     /// Write the completion script of a shell to standard output
     #[command(after_help = "Example:\n  chiasm-gateway completion bash \\\n    \
         > /etc/bash_completion.d/chiasm-gateway")]
@@ -157,6 +164,22 @@ pub struct WipeArgs {
     /// Wipe it although readings or images are not at the cloud: they are lost
     #[arg(long)]
     pub lose_readings: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SupportBundleArgs {
+    /// The file to make
+    #[arg(value_name = "OUT.tar.gz")]
+    pub out: PathBuf,
+    /// With the last readings and captures as they are: they name patients
+    #[arg(long, requires_all = ["person", "reason"])]
+    pub with_data: bool,
+    /// Who wants it with data
+    #[arg(long, requires = "with_data")]
+    pub person: Option<String>,
+    /// And why
+    #[arg(long, requires = "with_data")]
+    pub reason: Option<String>,
 }
 
 #[derive(Debug, Args)]

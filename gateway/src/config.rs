@@ -56,6 +56,15 @@ pub struct Config {
     /// None: no imagers, and nothing listens.
     pub dicom: Option<Dicom>,
     pub imagers: Vec<Imager>,
+    pub metrics: Metrics,
+}
+
+/// Numbers for monitoring.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Where `/metrics` is, without sign-in; nowhere by default.
+    pub listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -257,6 +266,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         remote: file.remote,
         links,
         lane_page: file.lane_page,
+        metrics: file.metrics,
         dicom: file.dicom,
         imagers: own.imager.clone(),
         own,

@@ -13,12 +13,27 @@ use jiff::Timestamp;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 use tokio::sync::watch;
 
 /// Longest detail of a link's state, in characters.
 pub const DETAIL_LEN_MAX: usize = 300;
+
+/// What the uplink has done.
+#[derive(Debug, Default)]
+pub struct UplinkCounts {
+    pub is_connected: AtomicBool,
+    /// Connections that came to a birth.
+    pub connections: AtomicU64,
+    /// Documents given to the broker, those that were sent again included.
+    pub sent: AtomicU64,
+    /// Acknowledgements of this spool that came from the cloud.
+    pub acks: AtomicU64,
+}
 
 /// Shared by the links, which write, and the uplink, which tells.
 pub struct Health {
@@ -27,6 +42,8 @@ pub struct Health {
     links: Mutex<BTreeMap<LinkId, LinkState>>,
     /// What keeps the spool from writing: every link then waits with what it reads.
     spool_fault: Mutex<Option<String>>,
+    /// What the uplink has done since the process began.
+    pub uplink: UplinkCounts,
     /// Counts the changes that people want to know of at once.
     changes: watch::Sender<u64>,
     has_lane_page: bool,
@@ -40,6 +57,7 @@ impl Health {
             data_dir: data_dir.into(),
             links: Mutex::new(links),
             spool_fault: Mutex::new(None),
+            uplink: UplinkCounts::default(),
             changes: watch::Sender::new(0),
             has_lane_page: false,
         }
@@ -187,7 +205,7 @@ fn not_opened((link, lane): (&LinkId, &LaneId), driver: &str, endpoint: String) 
     }
 }
 
-fn disk_free(dir: &Path) -> Option<u64> {
+pub(crate) fn disk_free(dir: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(dir).ok()?;
     Some(stat.f_bavail * stat.f_frsize)
 }

@@ -21,6 +21,8 @@
 //! | [`enrol`] | how a gateway gets its certificate |
 //! | [`wipe`] | how it destroys what it holds, with a signed record |
 //! | [`health`] | what the gateway tells about itself |
+//! | [`metrics`] | the same for monitoring |
+//! | [`support`] | the bundle for whoever helps from afar |
 //! | [`clock`] | the only place that reads a clock |
 
 pub mod binding;
@@ -39,10 +41,12 @@ pub mod kept;
 pub mod lane_page;
 pub mod link;
 pub mod listening;
+pub mod metrics;
 pub mod remote;
 pub mod seal;
 pub mod session;
 pub mod spool;
 pub mod supervisor;
+pub mod support;
 pub mod uplink;
 pub mod wipe;

@@ -15,10 +15,12 @@ use crate::{
     instances::Instances,
     lane_page::{self, Reach, certificate::CertificateError},
     listening::Listening,
+    metrics,
     remote::{self, kept::KeptError},
     seal::{self, Key, KeyFileError},
     session::Shared,
     spool::{DatabaseError, OpenError, Owner, Progress, Spool, SpoolError, WriterTask},
+    support,
     uplink::Uplink,
     wipe,
 };
@@ -126,6 +128,15 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         tasks.spawn(forward.run(stop.clone()));
     }
     tasks.spawn(show_spool_fault(spool.progress(), health.clone()));
+    if let Some(listen) = config.metrics.listen {
+        let sources = metrics::Sources {
+            data_dir: config.data_dir.clone(),
+            spool: spool.clone(),
+            health: health.clone(),
+        };
+        tasks.spawn(metrics::run(listen, sources));
+    }
+    tasks.spawn(support::note::tell(config.data_dir.clone(), spool.clone()));
     let (renewal, renewed) = watch::channel(0);
     tasks.spawn(Renewal { data_dir: config.data_dir.clone(), renewed: renewal }.run());
     let uplink = Uplink {

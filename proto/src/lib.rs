@@ -18,6 +18,8 @@
 //! | [`lane_page`] | who may use a gateway's own page, and what they did there |
 //! | [`enrol`] | the HTTPS documents by which a gateway gets its certificate |
 //! | [`wipe`] | what a gateway says before it destroys everything it holds |
+//! | [`mask`] | bytes without what they say, to show how they are built |
+//! | [`exposition`] | numbers for monitoring, as text |
 //! | [`topic`] | the only place where a topic is built or parsed |
 //!
 //! Wire format v1 is JSON and frozen by the documents in `fixtures/v1`. Unknown fields are ignored
@@ -32,6 +34,7 @@ pub mod decimal;
 pub mod distance;
 pub mod enrol;
 pub mod envelope;
+pub mod exposition;
 pub mod eye;
 pub mod fleet;
 pub mod ids;
@@ -40,6 +43,7 @@ pub mod keratometry;
 pub mod lane_page;
 pub mod lens;
 pub mod listening;
+pub mod mask;
 pub mod measurement;
 pub mod other_test;
 pub mod pachymetry;
@@ -66,6 +70,7 @@ pub use instance::{InstanceOffer, InstanceProgress, InstanceStatus};
 pub use keratometry::{Keratometry, KeratometryValue, Meridian};
 pub use lane_page::{Deed, LaneAct, Staff};
 pub use lens::{Base, Lensometry, Prism, PrismComponent};
+pub use mask::mask;
 pub use measurement::{Measured, Measurement};
 pub use other_test::{OtherTest, OtherValue};
 pub use pachymetry::Pachymetry;

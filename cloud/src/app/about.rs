@@ -213,15 +213,18 @@ fn corrections(row: &ReadingRow, next: Option<&str>) -> (String, String) {
     let (old, new) = (row.correction().unwrap_or_default(), Correction::parse(next));
     let new = new.unwrap_or_default();
     let said = |it: &Correction| {
-        let said = Correction { amended: None, ..it.clone() };
+        let said = Correction { amended: None, decoded_again: None, ..it.clone() };
         serde_json::to_value(&said).unwrap_or(Value::Null)
     };
     let (mut before, mut after) = difference(&said(&old), &said(&new));
-    if old.amended != new.amended
+    if (old.amended != new.amended || old.decoded_again != new.decoded_again)
         && let Some(sent) = row.reading_as_sent()
     {
         let sent = &sent.decoded.measurements;
-        let values = |it: &Correction| by_name(it.amended.as_ref().unwrap_or(sent));
+        let values = |it: &Correction| {
+            let decoded = it.decoded_again.as_ref().map_or(sent, |it| &it.decoded.measurements);
+            by_name(it.amended.as_ref().unwrap_or(decoded))
+        };
         let (old, new) = difference(&values(&old), &values(&new));
         let join = |said: String, values: String| match said.is_empty() {
             true => values,

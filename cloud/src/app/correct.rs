@@ -139,7 +139,7 @@ async fn open(work: &mut Work, of: Of<'_>) -> Result<(ReadingRow, Reading), AppE
     if row.acceptance == "rejected" {
         return Err(AppError::Refused("this reading is rejected".into()));
     }
-    let sent = row.reading_as_sent();
+    let sent = row.reading_as_decoded();
     let sent = sent.ok_or_else(|| AppError::Refused("this version cannot read it".into()))?;
     Ok((row, sent))
 }

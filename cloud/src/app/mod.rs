@@ -15,6 +15,7 @@ pub mod config_csv;
 pub mod configure;
 pub mod correct;
 pub mod csv;
+pub mod decode_again;
 pub mod enrol_gateway;
 pub mod history;
 pub mod image_evidence;

@@ -27,6 +27,8 @@ pub enum What {
     MovedIn,
     /// It came from its instrument after the exam was signed.
     Late,
+    /// A later driver reads other values in its bytes; it stays as it is.
+    DecodedAgain,
 }
 
 impl What {
@@ -39,9 +41,10 @@ impl What {
             What::MovedOut => "moved_out",
             What::MovedIn => "moved_in",
             What::Late => "late",
+            What::DecodedAgain => "decoded_again",
         }
     }
-    fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             What::Accepted => "accepted",
             What::TakenBack => "acceptance taken back",
@@ -50,6 +53,7 @@ impl What {
             What::MovedOut => "moved out of this exam",
             What::MovedIn => "filed into this exam",
             What::Late => "arrived after the signature",
+            What::DecodedAgain => "it stays as it is",
         }
     }
     /// Whether what a doctor has seen is no longer what the exam says.

@@ -6,7 +6,9 @@ use super::{
     refusals::Refusals,
 };
 use crate::{
+    Core,
     handshakes::{HANDSHAKE_MAX, HANDSHAKES_MAX, HandshakeError, Handshakes},
+    metrics::Metrics,
     pki,
     store::{Db, StoreError, certificate},
 };
@@ -28,6 +30,7 @@ const COPY_BYTES_MAX: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct Front {
     db: Db,
+    metrics: Metrics,
     identities: Identities,
     refusals: Refusals,
     inside: SocketAddr,
@@ -61,8 +64,14 @@ async fn shake(
 }
 
 impl Front {
-    pub fn new(db: Db, identities: Identities, refusals: Refusals, inside: SocketAddr) -> Self {
-        Self { db, identities, refusals, inside }
+    pub fn new(
+        core: &Core,
+        identities: Identities,
+        refusals: Refusals,
+        inside: SocketAddr,
+    ) -> Self {
+        let (db, metrics) = (core.db.clone(), core.metrics.clone());
+        Self { db, metrics, identities, refusals, inside }
     }
 
     /// Accepts for ever. Dropping the future closes the listener and every connection.
@@ -104,6 +113,7 @@ impl Front {
         socket.set_nodelay(true)?;
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         // Known before rmqtt can ask: the address is ours from the bind on.
+        let _counted = self.metrics.connection();
         let registration = self.identities.register(socket.local_addr()?, identity);
         let mut inner = socket.connect(self.inside).await?;
         let copy =

@@ -89,7 +89,7 @@ pub async fn start(core: &Core, authority: &Arc<Authority>) -> Result<Broker, Br
     let inside = start_rmqtt(guard, &mut tasks).await?;
     let address =
         listener.local_addr().map_err(|source| BrokerError::Listen { address: listen, source })?;
-    let front = front::Front::new(core.db.clone(), identities, refusals, inside);
+    let front = front::Front::new(core, identities, refusals, inside);
     tasks.spawn(front.clone().cut_the_revoked());
     tasks.spawn(front.accept(listener, Arc::new(tls)));
     tracing::info!(%address, "broker listens");

@@ -4,6 +4,7 @@ mod archive;
 mod audit;
 mod authority;
 mod configuration;
+mod decode_again;
 mod fleet;
 mod gateway;
 mod people;
@@ -72,6 +73,8 @@ enum Admin {
     /// Archives that readings are sent to as DICOM objects.
     #[command(subcommand)]
     Archive(archive::ArchiveCommand),
+    /// Give stored bytes to the driver of this build again, after it was mended.
+    DecodeAgain(decode_again::DecodeAgain),
     /// Once after the database was restored from a backup, before `serve`: ends the lane sessions
     /// that stand open in it.
     #[command(
@@ -120,6 +123,9 @@ impl Cli {
             }
             Command::Admin { command: Admin::Archive(command) } => {
                 command.run(&open_store(&config).await?).await
+            }
+            Command::Admin { command: Admin::DecodeAgain(command) } => {
+                command.run(open_store(&config).await?, config).await
             }
             Command::Admin { command: Admin::Restored { backup_from } } => {
                 restored::run(&open_store(&config).await?, backup_from).await

@@ -42,6 +42,8 @@ pub struct Running {
     pub gateway_endpoint: std::net::SocketAddr,
     /// Pages and API.
     pub pages: std::net::SocketAddr,
+    /// Numbers for monitoring, where they are wanted.
+    pub metrics: Option<std::net::SocketAddr>,
     tasks: JoinSet<()>,
 }
 
@@ -69,6 +71,7 @@ pub async fn start(core: &Core) -> anyhow::Result<Running> {
     };
     ingest::start(core, access, &mut tasks);
     let pages = http::listen::start(core, &mut tasks)?;
+    let metrics = http::metrics::start(core, &mut tasks)?;
     jobs::start(core, &mut tasks);
     let endpoint = &core.config.gateway_endpoint;
     let listener = broker::listen_at(endpoint.listen)?;
@@ -78,7 +81,7 @@ pub async fn start(core: &Core) -> anyhow::Result<Running> {
     let most = (http::gateway::CONNECTIONS_MAX, http::gateway::BODY_TIME);
     tasks.spawn(http::serve::serve_large(listener, tls, router, most));
     tracing::info!(address = %gateway_endpoint, "gateway endpoint listens");
-    Ok(Running { broker, gateway_endpoint, pages, tasks })
+    Ok(Running { broker, gateway_endpoint, pages, metrics, tasks })
 }
 
 /// The broker elsewhere, to which we show a certificate of our own authority.

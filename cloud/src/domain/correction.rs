@@ -2,7 +2,9 @@
 //! side of a lens, what a lens was measured for, values in the place of wrong ones. The document
 //! stays as sent; a correction is a layer over it, and each change of it a version of the reading.
 
-use chiasm_proto::{Eye, FlagCode, Measured, Measurement, PupillaryDistance, Reading};
+use chiasm_proto::{
+    Decoded, DriverRef, Eye, FlagCode, Measured, Measurement, PupillaryDistance, Reading,
+};
 use serde::{Deserialize, Serialize};
 
 /// Longest number of an order, in characters.
@@ -27,6 +29,16 @@ pub struct Correction {
     /// Measurements in the place of those that were sent, with the same sides and in their order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amended: Option<Vec<Measurement>>,
+    /// What a later driver reads in the same bytes, in the place of what the gateway's read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decoded_again: Option<Box<DecodedAgain>>,
+}
+
+/// A second decoding of a reading's bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecodedAgain {
+    pub driver: DriverRef,
+    pub decoded: Decoded,
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -112,8 +124,22 @@ impl Correction {
         says_something.then(|| serde_json::to_string(self).expect("plain data always serialises"))
     }
 
+    /// Puts a later decoding in the place of the gateway's, and nothing else.
+    pub fn decode_again(&self, reading: &mut Reading) {
+        if let Some(again) = &self.decoded_again {
+            reading.driver.clone_from(&again.driver);
+            reading.decoded.clone_from(&again.decoded);
+        }
+    }
+
+    /// Whether a person has said something about the values or their sides.
+    pub fn speaks_of_values(&self) -> bool {
+        self.is_swapped || self.stated_eye.is_some() || self.amended.is_some()
+    }
+
     /// Puts the layer over a reading. What was sent keeps its tokens (R2): only the side changes.
     pub fn apply(&self, reading: &mut Reading) {
+        self.decode_again(reading);
         let measurements = &mut reading.decoded.measurements;
         if let Some(amended) = &self.amended {
             measurements.clone_from(amended);
@@ -166,9 +192,7 @@ pub fn has_doubtful_base(correction: &Correction, reading: &Reading) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chiasm_proto::{
-        Decoded, DriverRef, Flag, Hundredths, Instrument, Integrity, Lensometry, Raw,
-    };
+    use chiasm_proto::{Flag, Hundredths, Instrument, Integrity, Lensometry, Raw};
     use proptest::prelude::*;
 
     fn lens(eye: Eye, sphere: i32) -> Measurement {
@@ -269,7 +293,8 @@ mod tests {
         ) {
             let purpose = pair.map(|pair| Purpose::Presenting { pair, used_for: Some(PairUse::Sun) });
             let amended = pair.map(|_| vec![lens(Eye::Right, -125)]);
-            let layer = Correction { is_swapped, stated_eye: eye, purpose, drops: None, amended };
+            let layer = Correction { is_swapped, stated_eye: eye, purpose, drops: None, amended,
+                decoded_again: None };
             let column = layer.to_column();
             prop_assert_eq!(Correction::parse(column.as_deref()).unwrap(), layer);
         }

@@ -1,5 +1,6 @@
 //! Rules, pure: no database, no clock.
 
+pub mod again;
 pub mod charges;
 pub mod check_in;
 pub mod comparison;

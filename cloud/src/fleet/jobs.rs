@@ -4,7 +4,7 @@
 
 use crate::{
     Core,
-    app::report,
+    app::{decode_again, report},
     archive, clock,
     domain::placement::{SESSION_IDLE_MAX_US, TRAY_MAX_US},
     fleet::reconcile,
@@ -32,6 +32,8 @@ const REPORT_EVERY: Duration = Duration::from_secs(20);
 const COUNT_EVERY: Duration = Duration::from_secs(600);
 /// How long a reading that was just accepted waits until it is sent to the archive.
 const EXPORT_EVERY: Duration = Duration::from_secs(5);
+/// How long somebody who asks for a decoding waits until it begins.
+const DECODE_EVERY: Duration = Duration::from_secs(5);
 const AGING_EVERY: Duration = Duration::from_secs(10);
 /// How late a page hears of what an `admin` command or a replica whose hint was lost has done.
 const HEADS_EVERY: Duration = Duration::from_secs(2);
@@ -43,6 +45,7 @@ pub fn start(core: &Core, tasks: &mut JoinSet<()>) {
     tasks.spawn(count(core.clone()));
     tasks.spawn(report(core.clone()));
     tasks.spawn(export(core.clone()));
+    tasks.spawn(decode(core.clone()));
 }
 
 async fn age(core: Core) {
@@ -175,6 +178,17 @@ async fn export(core: Core) {
         tick.tick().await;
         if let Err(error) = archive::export_once(&core, clock::now_us()).await {
             tracing::warn!(%error, "cannot send to archives, will try again");
+        }
+    }
+}
+
+async fn decode(core: Core) {
+    let mut tick = tokio::time::interval(DECODE_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = decode_again::run_asked(&core).await {
+            tracing::warn!(%error, "cannot decode again, will try again");
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod headers;
 mod health;
 pub mod listen;
 pub mod locale;
+pub mod metrics;
 pub mod oidc;
 pub mod pages;
 pub mod plot;

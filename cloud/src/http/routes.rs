@@ -28,8 +28,8 @@ const OPTICAL: Access = Access::Roles(&[Role::Technician, Role::Doctor, Role::Op
 const SCHEDULE: Access = Access::Roles(&[Role::Technician, Role::Doctor, Role::ClinicIt]);
 /// Those who ask who saw what.
 const AUDIT: Access = Access::Roles(audit_list::ROLES);
-/// Those who look after the people of the practice.
-const PEOPLE: Access = Access::Roles(&[Role::ClinicIt]);
+/// Those who look after the practice itself: its people, and what its instruments really sent.
+const CLINIC_IT: Access = Access::Roles(&[Role::ClinicIt]);
 /// Those who run gateways.
 const FLEET: Access = Access::Roles(&[Role::ClinicIt, Role::CloudStaff]);
 /// Those who ask how the work goes: numbers without patients.
@@ -52,9 +52,9 @@ pub fn routes() -> Vec<Route> {
 
 fn page_routes() -> Vec<Route> {
     use pages::{
-        account, audit, charges, charts, configuration, exam, fleet, history, inbox, inbox_images,
-        instance, instruments, lane, lanes, notices, optical, patients, people, preferences, raw,
-        reports, slip,
+        account, audit, charges, charts, configuration, exam, failures, fleet, history, inbox,
+        inbox_images, instance, instruments, lane, lanes, notices, optical, patients, people,
+        preferences, raw, reports, slip,
     };
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
@@ -125,14 +125,14 @@ fn page_routes() -> Vec<Route> {
         post("/exams/{encounter}/addenda", CLINICAL, exam::sign::add),
         get("/exams/{encounter}/letter", CLINICAL, exam::letter::letter),
         get("/exams/{encounter}/prescription", CLINICAL, exam::letter::prescription),
-        get("/people", PEOPLE, people::show),
-        post("/people", PEOPLE, people::add),
-        post("/people/{account}/role", PEOPLE, people::set_role),
-        post("/people/{account}/password", PEOPLE, people::reset_password),
-        post("/people/{account}/sign-out", PEOPLE, people::sign_out),
-        post("/people/{account}/disable", PEOPLE, people::disable),
-        post("/people/{account}/enable", PEOPLE, people::enable),
-        post("/people/{account}/claim", PEOPLE, people::set_claim),
+        get("/people", CLINIC_IT, people::show),
+        post("/people", CLINIC_IT, people::add),
+        post("/people/{account}/role", CLINIC_IT, people::set_role),
+        post("/people/{account}/password", CLINIC_IT, people::reset_password),
+        post("/people/{account}/sign-out", CLINIC_IT, people::sign_out),
+        post("/people/{account}/disable", CLINIC_IT, people::disable),
+        post("/people/{account}/enable", CLINIC_IT, people::enable),
+        post("/people/{account}/claim", CLINIC_IT, people::set_claim),
         get("/account", ALL, account::show),
         post("/account/password", ALL, account::change_password),
         post("/account/pin", CLINICAL, account::set_pin),
@@ -183,6 +183,10 @@ fn page_routes() -> Vec<Route> {
             FLEET,
             configuration::restore,
         ),
+        get("/fleet/failures", FLEET, failures::show),
+        post("/fleet/failures/decode-again", FLEET, failures::decode_again),
+        get("/fleet/failures/{capture}", FLEET, failures::sample::show),
+        post("/fleet/failures/{capture}/unmask", CLINIC_IT, failures::sample::unmask),
     ]
 }
 

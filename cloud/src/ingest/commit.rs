@@ -13,7 +13,10 @@ use crate::{
     store::{StoreError, document},
 };
 use chiasm_proto::{Envelope, GatewayId, TenantId, ack::FILED_BEFORE};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
 
 /// How often a batch is tried while the database is away; then it is left to be sent again.
@@ -55,8 +58,13 @@ fn key((gateway, content): &(GatewayId, Content)) -> (&GatewayId, u64) {
 
 /// Files a batch whole, or if the database takes offence at its content, document by document.
 async fn file(core: &Core, tenant: &TenantId, mut batch: Batch, told: Told<'_>) {
+    let begun = Instant::now();
     match try_often(core, tenant, &batch).await {
-        Ok(answers) => answer(core, tenant, answers, told),
+        Ok(mut answers) => {
+            let filed = std::mem::take(&mut answers.filed);
+            core.metrics.committed(filed, answers.acks.len(), begun.elapsed());
+            answer(core, tenant, answers, told);
+        }
         Err(error) if error.is_about_content() && batch.len() > 1 => {
             tracing::warn!(%tenant, %error, "a batch is refused, filing its documents one by one");
             for one in batch {

@@ -9,6 +9,7 @@ use crate::{
     Core,
     app::record,
     domain::placement,
+    metrics::Filed,
     store::{
         StoreError, Tx,
         document::{self, NewDocument, NewReading, NewRejection, Print},
@@ -16,6 +17,7 @@ use crate::{
         lane_act::{self, NewAct},
         lane_open::{self, Lane},
         live::{self, Kind, NewEvent},
+        parse_failure::{self, NewFailure},
         refusal,
         report::{self, Stale},
         stream::{self, Stream, StreamRow},
@@ -40,6 +42,8 @@ pub struct Answers {
     pub has_events: bool,
     /// Something that was done at a gateway's page is to be carried out.
     pub has_acts: bool,
+    /// For monitoring.
+    pub filed: Filed,
 }
 
 /// Everything that the transaction has looked up and is going to write.
@@ -64,6 +68,7 @@ pub(super) struct Filing<'b> {
     births: Vec<(&'b GatewayId, Epoch)>,
     /// What gateways that told of their configuration are sent.
     pub(super) configurations: Vec<(GatewayId, Configuration)>,
+    pub(super) filed: Filed,
     /// Unknown or revoked gateways and the number of their messages.
     refused: Vec<(&'b GatewayId, usize)>,
 }
@@ -93,6 +98,7 @@ pub async fn file(
         late: Vec::new(),
         births: Vec::new(),
         configurations: Vec::new(),
+        filed: Filed::default(),
         refused: Vec::new(),
     };
     filing.look_up_lanes(&mut tx, batch).await?;
@@ -237,6 +243,7 @@ impl<'b> Filing<'b> {
         checked: &'b Checked,
         lane: Option<Lane>,
     ) -> Result<(), StoreError> {
+        *self.filed.documents.entry(checked.kind).or_default() += 1;
         self.documents.push(NewDocument {
             gateway_id: gateway.as_str(),
             epoch: document.epoch.to_string(),
@@ -253,6 +260,18 @@ impl<'b> Filing<'b> {
                 self.add_reading(tx, gateway, document, (checked, facts), lane).await
             }
             (_, lane) => {
+                if let Some(failure) = &checked.failure {
+                    let failure = NewFailure {
+                        document_id: &checked.document_id,
+                        gateway_id: gateway.as_str(),
+                        link_id: &failure.link,
+                        driver: failure.driver.as_ref(),
+                        code: &failure.code,
+                        first_byte: failure.first_byte,
+                        captured_at_us: checked.captured_at_us,
+                    };
+                    parse_failure::add(tx, self.tenant, failure).await?;
+                }
                 if let Some(step) = &checked.step {
                     self.take_step(tx, gateway, (checked, step)).await?;
                 }
@@ -324,6 +343,7 @@ impl<'b> Filing<'b> {
         };
         let is_new = document::reject(tx, self.tenant, rejection).await?;
         if is_new {
+            self.filed.rejected += 1;
             let (tenant, seq, code) = (self.tenant, document.seq, rejected.code);
             tracing::warn!(tenant, %gateway, seq, code, "a document is rejected");
             self.gateway_changed(gateway);
@@ -394,6 +414,7 @@ impl<'b> Filing<'b> {
             configurations: std::mem::take(&mut self.configurations),
             has_events: !self.events.is_empty() || !self.refused.is_empty(),
             has_acts: self.has_acts,
+            filed: std::mem::take(&mut self.filed),
             ..Answers::default()
         };
         let row = |((gateway, epoch), stream): (&(&'b GatewayId, Epoch), &Stream)| {

@@ -4,8 +4,8 @@
 use super::mqtt::{Hint, Raw};
 use crate::{clock, live};
 use chiasm_proto::{
-    Body, ClockState, Deed, Envelope, Epoch, FlagCode, GatewayId, LaneAct, LaneId, Measured,
-    ProcedureStep, Sha256, TenantId, Topic, Up,
+    Body, Capture, ClockState, Deed, DriverRef, Envelope, Epoch, FlagCode, GatewayId, LaneAct,
+    LaneId, Measured, ProcedureStep, Sha256, TenantId, Topic, Up,
     config::Reply,
     envelope,
     fleet::{State, Telemetry},
@@ -56,6 +56,8 @@ pub struct Checked {
     /// What an imager says of a procedure (MPPS).
     pub step: Option<ProcedureStep>,
     pub act: Option<ActFacts>,
+    /// Why bytes gave no reading (C4).
+    pub failure: Option<FailureFacts>,
 }
 
 /// What filing has to know about something that a person did at the gateway's page (T12).
@@ -63,6 +65,15 @@ pub struct Checked {
 pub struct ActFacts {
     /// The session that it opens or ends.
     pub lane_session: Option<String>,
+}
+
+/// What filing has to know about bytes that gave no reading.
+#[derive(Debug)]
+pub struct FailureFacts {
+    pub link: String,
+    pub driver: Option<DriverRef>,
+    pub code: String,
+    pub first_byte: Option<i64>,
 }
 
 /// What filing has to know about a reading.
@@ -221,6 +232,10 @@ fn check(topic: &Topic, envelope: &Envelope) -> Result<Checked, Rejected> {
             Body::LaneAct(act) => Some(act_facts(act)),
             _ => None,
         },
+        failure: match &envelope.body {
+            Body::Capture(capture) => Some(failure_facts(capture)),
+            _ => None,
+        },
     })
 }
 
@@ -232,6 +247,17 @@ fn act_facts(act: &LaneAct) -> ActFacts {
         Deed::ReadingAssigned { .. } | Deed::ReadingAccepted { .. } => None,
     };
     ActFacts { lane_session }
+}
+
+fn failure_facts(capture: &Capture) -> FailureFacts {
+    let column = |text: &str| column(text, COLUMN_LEN_MAX);
+    let driver = capture.driver.as_ref();
+    FailureFacts {
+        link: capture.link.to_string(),
+        driver: driver.map(|it| DriverRef { id: column(&it.id), version: column(&it.version) }),
+        code: column(&capture.code),
+        first_byte: capture.offset.and_then(|offset| i64::try_from(offset).ok()),
+    }
 }
 
 fn reading_facts(reading: &chiasm_proto::Reading) -> ReadingFacts {

@@ -80,6 +80,7 @@ impl Filing<'_> {
             let instrument = format!("{} {}", reading.vendor, reading.model);
             self.late.push((encounter.clone(), instrument));
         }
+        *self.filed.readings.entry(reading.place.as_str()).or_default() += 1;
         self.stale.add(&reading.location_id, reading.captured_at_us);
         self.events.push(NewEvent {
             location_id: Some(reading.location_id.clone()),

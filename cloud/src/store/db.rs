@@ -357,6 +357,23 @@ const CERTIFICATE_RENEWAL: Step =
 const ID_DIGEST: Step = (39, "id digest", include_str!("../../migrations/0039_id_digest.sql"));
 const UNKNOWN_GAPS: Step =
     (42, "unknown gaps", include_str!("../../migrations/0042_unknown_gaps.sql"));
+const PARSE_FAILURES_SQLITE: Step = (
+    47,
+    "parse failures",
+    concat!(
+        include_str!("../../migrations/0047_parse_failures.sql"),
+        include_str!("../../migrations/sqlite/0047_parse_failures_fill.sql")
+    ),
+);
+const PARSE_FAILURES_POSTGRES: Step = (
+    47,
+    "parse failures",
+    concat!(
+        include_str!("../../migrations/postgres/all_tenants.sql"),
+        include_str!("../../migrations/0047_parse_failures.sql"),
+        include_str!("../../migrations/postgres/0047_parse_failures_fill.sql")
+    ),
+);
 const GATEWAY_CONFIG: Step =
     (49, "gateway config", include_str!("../../migrations/0049_gateway_config.sql"));
 const GATEWAY_LISTENING: Step =
@@ -384,6 +401,7 @@ const SQLITE_STEPS: &[Step] = &[
     CERTIFICATE_RENEWAL,
     ID_DIGEST,
     UNKNOWN_GAPS,
+    PARSE_FAILURES_SQLITE,
     GATEWAY_CONFIG,
     GATEWAY_LISTENING,
     PIN,
@@ -418,6 +436,8 @@ const POSTGRES_STEPS: &[Step] = &[
     ID_DIGEST,
     UNKNOWN_GAPS,
     (43, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    PARSE_FAILURES_POSTGRES,
+    (48, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     GATEWAY_CONFIG,
     (50, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     GATEWAY_LISTENING,

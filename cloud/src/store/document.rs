@@ -9,6 +9,10 @@ use std::collections::HashMap;
 /// its own, which no gateway numbers and no proof counts.
 pub const TYPED_GATEWAY: &str = "@manual";
 
+/// The same of readings that a later driver made of a capture: the capture's document is counted, and
+/// each of these is a document of its own under the capture's identifier as its epoch.
+pub const AGAIN_GATEWAY: &str = "@again";
+
 /// A row of the ledger.
 #[derive(Debug)]
 pub struct NewDocument<'a> {

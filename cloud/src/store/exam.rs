@@ -53,6 +53,12 @@ impl ReadingRow {
             _ => None,
         }
     }
+    /// The same as the newest driver reads its bytes: what people's words are a layer over.
+    pub fn reading_as_decoded(&self) -> Option<Reading> {
+        let mut reading = self.reading_as_sent()?;
+        self.correction()?.decode_again(&mut reading);
+        Some(reading)
+    }
     /// What people said about it; none if this version cannot read it.
     pub fn correction(&self) -> Option<Correction> {
         Correction::parse(self.correction.as_deref()).ok()

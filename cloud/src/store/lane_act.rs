@@ -35,6 +35,19 @@ crate::row! {
     }
 }
 
+/// Whether a lane was ever opened or ended at this gateway's page: what the cloud knows of who was in
+/// it may then not be all.
+pub async fn has_any(
+    tx: &mut Tx,
+    tenant: &str,
+    (gateway, lane): (&str, &str),
+) -> Result<bool, StoreError> {
+    let sql = "SELECT document_id FROM lane_act WHERE tenant_id = $1 AND gateway_id = $2
+        AND lane_id = $3 AND lane_session_id IS NOT NULL LIMIT 1";
+    let found: Option<(String,)> = tx.fetch_optional(sql, args![tenant, gateway, lane]).await?;
+    Ok(found.is_some())
+}
+
 pub async fn insert(tx: &mut Tx, tenant: &str, act: &NewAct<'_>) -> Result<(), StoreError> {
     let sql = "INSERT INTO lane_act (tenant_id, document_id, gateway_id, epoch, seq, location_id,
             lane_id, lane_session_id, received_at_us)

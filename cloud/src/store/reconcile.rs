@@ -1,7 +1,11 @@
 //! The numbers of the conservation equation, as the database has them.
 
 use super::{StoreError, Tx};
-use crate::{args, domain::progress::Progress, store::document::TYPED_GATEWAY};
+use crate::{
+    args,
+    domain::progress::Progress,
+    store::document::{AGAIN_GATEWAY, TYPED_GATEWAY},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -126,8 +130,8 @@ pub async fn documents(
 ) -> Result<Vec<(String, String, String, i64)>, StoreError> {
     tx.fetch_all(
         "SELECT gateway_id, epoch, kind, COUNT(*) FROM document
-         WHERE tenant_id = $1 AND gateway_id <> $2 GROUP BY gateway_id, epoch, kind",
-        args![tenant, TYPED_GATEWAY],
+         WHERE tenant_id = $1 AND gateway_id NOT IN ($2, $3) GROUP BY gateway_id, epoch, kind",
+        args![tenant, TYPED_GATEWAY, AGAIN_GATEWAY],
     )
     .await
 }
@@ -139,8 +143,8 @@ pub async fn readings(
 ) -> Result<Vec<(String, String, String, i64)>, StoreError> {
     tx.fetch_all(
         "SELECT gateway_id, epoch, place, COUNT(*) FROM reading
-         WHERE tenant_id = $1 AND gateway_id <> $2 GROUP BY gateway_id, epoch, place",
-        args![tenant, TYPED_GATEWAY],
+         WHERE tenant_id = $1 AND gateway_id NOT IN ($2, $3) GROUP BY gateway_id, epoch, place",
+        args![tenant, TYPED_GATEWAY, AGAIN_GATEWAY],
     )
     .await
 }

@@ -21,7 +21,7 @@ use chiasm_cloud::{
     },
     args,
     config::Config,
-    store::{Db, account, encounter, fleet, report},
+    store::{Db, account, encounter, fleet, parse_failure, report},
 };
 use chiasm_proto::{
     Body, Capture, ClockState, Decoded, DriverRef, Envelope, Epoch, GatewayId, LaneId, LinkId, Raw,
@@ -104,6 +104,16 @@ impl World {
         )
         .await
         .unwrap();
+        let failure = parse_failure::NewFailure {
+            document_id: &id.to_string(),
+            gateway_id: "gw-main",
+            link_id: link,
+            driver: Some(&DriverRef { id: driver.into(), version: "1".into() }),
+            code: "noise",
+            first_byte: Some(0),
+            captured_at_us: self.now_us,
+        };
+        parse_failure::add(&mut tx, TENANT, failure).await.unwrap();
         tx.commit().await.unwrap();
     }
 
@@ -149,6 +159,22 @@ impl World {
 
     /// Files a reading as ingest would, with its document.
     pub async fn file(&mut self, tenant: &str, decoded: Decoded, put: Put<'_>) -> String {
+        let driver = DriverRef {
+            id: format!("{}-serial", decoded.instrument.vendor.to_lowercase()),
+            version: "1".into(),
+        };
+        let raw = readings::raw_of(&decoded.instrument.model);
+        self.file_as(tenant, decoded, (driver, raw), put).await
+    }
+
+    /// The same as one driver has read it in these bytes.
+    pub async fn file_as(
+        &mut self,
+        tenant: &str,
+        decoded: Decoded,
+        (driver, raw): (DriverRef, Vec<u8>),
+        put: Put<'_>,
+    ) -> String {
         self.seq += 1;
         let at_us = self.now_us - put.ago_s * 1_000_000;
         let id = ReadingId(Uuid::now_v7());
@@ -157,17 +183,14 @@ impl World {
         let needs_a_look = decoded.flags.iter().any(|flag| flag.code.needs_a_look());
         let (vendor, model) = (decoded.instrument.vendor.clone(), decoded.instrument.model.clone());
         let link = model.to_lowercase().replace(|char: char| !char.is_ascii_alphanumeric(), "-");
-        let raw = Raw::new(readings::raw_of(&model));
+        let raw = Raw::new(raw);
         let reading = Reading {
             link: LinkId::new(link.clone()).unwrap(),
             lane: LaneId::new(put.lane).unwrap(),
             lane_session: None,
             is_lane_empty: false,
             clock: ClockState::Synced,
-            driver: DriverRef {
-                id: format!("{}-serial", vendor.to_lowercase()),
-                version: "1".into(),
-            },
+            driver,
             decoded,
             raw,
         };

@@ -7,6 +7,7 @@ mod dicom;
 mod instances;
 mod listen;
 mod spool;
+mod support_bundle;
 mod wipe;
 
 use crate::{
@@ -47,6 +48,7 @@ pub async fn execute(cli: Cli) -> ExitCode {
         Command::Echo { imager } => dicom::echo(&cli.config, &imager).await,
         Command::Spool(command) => spool::execute(&cli.config, &command).await,
         Command::Wipe(args) => wipe::execute(&cli.config, &args).await,
+        Command::SupportBundle(args) => support_bundle::execute(&cli.config, args).await,
         Command::Completion { shell } => completion(shell),
         Command::Man { dir } => {
             clap_mangen::generate_to(Cli::command(), &dir).map_err(anyhow::Error::from)

@@ -1,6 +1,6 @@
 //! The configuration file as it is written.
 
-use super::{Dicom, LanePage, Remote, Uplink};
+use super::{Dicom, LanePage, Metrics, Remote, Uplink};
 use chiasm_proto::config::{Imager, LinkTable};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -20,4 +20,6 @@ pub(super) struct ConfigFile {
     pub(super) dicom: Option<Dicom>,
     #[serde(default)]
     pub(super) imager: Vec<Imager>,
+    #[serde(default)]
+    pub(super) metrics: Metrics,
 }

@@ -256,3 +256,32 @@ pub async fn inspect(dir: &Path) -> Result<SpoolState, SpoolError> {
         .map_err(|source| SpoolError::Read { what: "be opened", source })?;
     reader::state(&mut connection).await
 }
+
+/// What a spool keeps of one link and kind of document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkCount {
+    pub link: String,
+    pub kind: String,
+    pub count: u64,
+    /// Time of the last one.
+    pub last: String,
+}
+
+/// The same of what the spool keeps by link.
+pub async fn inspect_links(dir: &Path) -> Result<Vec<LinkCount>, SpoolError> {
+    let opened = open::open_for_inspection(dir).await;
+    let mut connection = opened.map_err(|source| SpoolError::Read { what: "be opened", source })?;
+    reader::by_link(&mut connection).await
+}
+
+/// The same of its last documents of a kind, the newest first.
+pub async fn inspect_last(
+    dir: &Path,
+    key: &Key,
+    kind: &str,
+    count: usize,
+) -> Result<Vec<StoredDocument>, SpoolError> {
+    let opened = open::open_for_inspection(dir).await;
+    let mut connection = opened.map_err(|source| SpoolError::Read { what: "be opened", source })?;
+    reader::last(&mut connection, key, kind, count).await
+}

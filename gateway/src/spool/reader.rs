@@ -1,7 +1,7 @@
 //! Questions to the spool.
 
 use super::{
-    SpoolError, StoredDocument,
+    LinkCount, SpoolError, StoredDocument,
     open::{IDS, meta_value},
 };
 use crate::{
@@ -172,6 +172,47 @@ pub(super) async fn pending(
     }
     .await;
     result.map_err(read("read a document"))
+}
+
+pub(super) async fn by_link(
+    connection: &mut SqliteConnection,
+) -> Result<Vec<LinkCount>, SpoolError> {
+    let rows: Vec<(String, String, i64, String)> = sqlx::query_as(
+        "select link, kind, count(*), max(time) from document
+         where link is not null group by link, kind order by link, kind",
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(read("count by link"))?;
+    let count = |(link, kind, count, last): (String, String, i64, String)| LinkCount {
+        link,
+        kind,
+        count: count.unsigned_abs(),
+        last,
+    };
+    Ok(rows.into_iter().map(count).collect())
+}
+
+/// What can be read of them, newest first.
+pub(super) async fn last(
+    connection: &mut SqliteConnection,
+    key: &Key,
+    kind: &str,
+    count: usize,
+) -> Result<Vec<StoredDocument>, SpoolError> {
+    let result: Result<Vec<StoredDocument>, sqlx::Error> = async {
+        let rows = sqlx::query(
+            "select seq, id, time, kind, link, body, typeof(body) = 'blob' as is_sealed
+             from document where kind = $1 order by seq desc limit $2",
+        )
+        .bind(kind)
+        .bind(i64::try_from(count).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await?;
+        Ok(rows.iter().filter_map(|row| stored(row, key).ok()).collect())
+    }
+    .await;
+    result.map_err(read("list the last documents"))
 }
 
 fn stored(row: &SqliteRow, key: &Key) -> Result<StoredDocument, sqlx::Error> {

@@ -154,6 +154,10 @@ impl Talk<'_> {
         if let Err(reason) = self.birth().await {
             return lost(reason);
         }
+        let uplink = self.uplink;
+        let counts = &uplink.health.uplink;
+        counts.connections.fetch_add(1, Ordering::Relaxed);
+        counts.is_connected.store(true, Ordering::Relaxed);
         tracing::info!(broker = self.credentials.host, session = %self.session, "online");
         let period = self.uplink.telemetry_interval;
         let mut telemetry = interval_at(Instant::now() + period, period);
@@ -220,6 +224,7 @@ impl Talk<'_> {
                 break reason;
             }
         };
+        counts.is_connected.store(false, Ordering::Relaxed);
         let was_good = self.delivery.has_first_ack() || begun.elapsed() >= GOOD_AFTER;
         Ending::Lost { reason, was_good }
     }
@@ -269,6 +274,7 @@ impl Talk<'_> {
         if self.connection.publish(&topic, false, json).is_err() {
             return Ok(false);
         }
+        self.uplink.health.uplink.sent.fetch_add(1, Ordering::Relaxed);
         self.delivery.sent(seq, clock::monotonic());
         Ok(true)
     }
@@ -383,6 +389,7 @@ impl Talk<'_> {
         let is_first = !self.delivery.has_first_ack();
         let taken = spool.acknowledge(ack.clone(), is_first).await;
         taken.map_err(|error| error.to_string())?;
+        self.uplink.health.uplink.acks.fetch_add(1, Ordering::Relaxed);
         self.delivery.acknowledged(&ack, clock::monotonic());
         self.uplink.reach.reached(clock::wall());
         tracing::debug!(upto = ack.upto, missing = ?ack.missing, "the cloud has filed");

@@ -7,6 +7,7 @@ pub mod charges;
 pub mod charts;
 pub mod configuration;
 pub mod exam;
+pub mod failures;
 pub mod fleet;
 pub mod frame;
 pub mod history;

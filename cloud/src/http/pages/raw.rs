@@ -13,9 +13,9 @@ use axum::{
 use chiasm_proto::{Body, Envelope};
 
 /// Bytes on one line.
-const LINE_LEN: usize = 16;
+pub(super) const LINE_LEN: usize = 16;
 /// Bytes shown at most; the hash covers all of them.
-const SHOWN_MAX: usize = 64 * 1024;
+pub(super) const SHOWN_MAX: usize = 64 * 1024;
 
 #[derive(Template)]
 #[template(path = "raw.html")]
@@ -32,10 +32,10 @@ struct RawPage {
     lines: Vec<HexLine>,
 }
 
-struct HexLine {
-    offset: String,
-    hex: String,
-    text: String,
+pub(super) struct HexLine {
+    pub(super) offset: String,
+    pub(super) hex: String,
+    pub(super) text: String,
 }
 
 pub async fn show(
@@ -68,8 +68,12 @@ pub async fn show(
         len: bytes.len(),
         shown: shown.len(),
         back,
-        lines: shown.chunks(LINE_LEN).enumerate().map(hex_line).collect(),
+        lines: hex_lines(shown),
     })
+}
+
+pub(super) fn hex_lines(bytes: &[u8]) -> Vec<HexLine> {
+    bytes.chunks(LINE_LEN).enumerate().map(hex_line).collect()
 }
 
 fn hex_line((index, bytes): (usize, &[u8])) -> HexLine {

@@ -364,6 +364,10 @@ fn fill_correction(view: &mut ReadingView, shown: &Reading) {
     let has_values = |test: &Test| !sheet::typed_of(*test, measurements).is_empty();
     view.amendable = Test::ALL.into_iter().filter(has_values).collect();
     let correction = &view.correction;
+    if let Some(again) = &correction.decoded_again {
+        let (id, version) = (&again.driver.id, &again.driver.version);
+        view.corrected.push(format!("its bytes decoded again, with {id} version {version}"));
+    }
     if correction.is_swapped {
         view.corrected.push("OD and OS exchanged by a person".into());
     }
