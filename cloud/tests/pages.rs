@@ -49,6 +49,7 @@ fn fill(path: &str, site: &Site, encounter: &str, reading: &str) -> String {
         .replace("{session}", "none")
         .replace("{instance}", "none")
         .replace("{gateway}", "none")
+        .replace("{incident}", "none")
         .replace("{study}", "1.2.3")
         .replace("{series}", "1.2.3.4")
         .replace("{sop}", "1.2.3.4.5")

@@ -40,6 +40,7 @@ pub mod sign;
 pub mod sign_in;
 pub mod type_in;
 pub mod visit_note;
+pub mod watch_fleet;
 pub mod work;
 
 use crate::{domain::sheet::FieldFault, store::StoreError};

@@ -7,11 +7,12 @@ use crate::{
     app::report,
     archive, clock,
     domain::placement::{SESSION_IDLE_MAX_US, TRAY_MAX_US},
-    fleet::reconcile,
-    store::{StoreError, aging, live, patient, prune, upload},
+    fleet::{notices, reconcile, volume, watch},
+    store::{StoreError, aging, fleet_watch, incident, live, patient, prune, upload},
 };
 use std::{
     collections::HashMap,
+    sync::atomic::Ordering,
     time::{Duration, SystemTime},
 };
 use tokio::task::JoinSet;
@@ -32,6 +33,12 @@ const REPORT_EVERY: Duration = Duration::from_secs(20);
 const COUNT_EVERY: Duration = Duration::from_secs(600);
 /// How long a reading that was just accepted waits until it is sent to the archive.
 const EXPORT_EVERY: Duration = Duration::from_secs(5);
+/// How long it takes until an incident begins, is raised or ends.
+const WATCH_EVERY: Duration = Duration::from_secs(10);
+const VOLUME_EVERY: Duration = Duration::from_secs(300);
+const NOTICES_EVERY: Duration = Duration::from_secs(5);
+/// How long incidents that are over are kept, and what was told of them.
+pub const INCIDENTS_KEPT_US: i64 = 400 * DAY_US;
 const AGING_EVERY: Duration = Duration::from_secs(10);
 /// How late a page hears of what an `admin` command or a replica whose hint was lost has done.
 const HEADS_EVERY: Duration = Duration::from_secs(2);
@@ -43,6 +50,9 @@ pub fn start(core: &Core, tasks: &mut JoinSet<()>) {
     tasks.spawn(count(core.clone()));
     tasks.spawn(report(core.clone()));
     tasks.spawn(export(core.clone()));
+    tasks.spawn(watch(core.clone()));
+    tasks.spawn(count_volume(core.clone()));
+    tasks.spawn(send_notices(core.clone()));
 }
 
 async fn age(core: Core) {
@@ -98,6 +108,8 @@ pub async fn prune_once(core: &Core, now_us: i64) -> Result<(), StoreError> {
     prune::sign_ins(&mut tx, now_us).await?;
     prune::refusals(&mut tx, now_us - REFUSALS_KEPT_US).await?;
     prune::claims(&mut tx, now_us - CLAIMS_KEPT_US).await?;
+    incident::prune(&mut tx, now_us - INCIDENTS_KEPT_US).await?;
+    fleet_watch::prune(&mut tx, now_us - volume::KEPT_US).await?;
     tx.commit().await?;
     patient::fold_all(&core.db).await?;
     abandoned_uploads(core, now_us).await?;
@@ -175,6 +187,43 @@ async fn export(core: Core) {
         tick.tick().await;
         if let Err(error) = archive::export_once(&core, clock::now_us()).await {
             tracing::warn!(%error, "cannot send to archives, will try again");
+        }
+    }
+}
+
+async fn watch(core: Core) {
+    let mut tick = tokio::time::interval(WATCH_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        // Who hears nobody knows nothing about anybody.
+        if !core.ingest_connected.load(Ordering::Relaxed) {
+            continue;
+        }
+        if let Err(error) = watch::watch_once(&core, clock::now_us()).await {
+            tracing::warn!(%error, "cannot look after the gateways, will try again");
+        }
+    }
+}
+
+async fn count_volume(core: Core) {
+    let mut tick = tokio::time::interval(VOLUME_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = volume::count_once(&core, clock::now_us()).await {
+            tracing::warn!(%error, "cannot count what instruments send, will try again");
+        }
+    }
+}
+
+async fn send_notices(core: Core) {
+    let mut tick = tokio::time::interval(NOTICES_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = notices::send_once(&core, clock::now_us()).await {
+            tracing::warn!(%error, "cannot send notices, will try again");
         }
     }
 }
