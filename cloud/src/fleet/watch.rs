@@ -304,7 +304,7 @@ fn clock_offset(told: Option<&Telemetry>, watched: &[LinkWatch], now_us: i64) ->
 
 /// `47 min behind`.
 pub fn offset_text(offset_us: i64) -> String {
-    let minutes = offset_us.saturating_abs() / (60 * SECOND_US);
+    let minutes = offset_us.saturating_abs().saturating_add(30 * SECOND_US) / (60 * SECOND_US);
     let word = if offset_us < 0 { "behind" } else { "ahead" };
     match minutes {
         0..120 => format!("{minutes} min {word}"),
