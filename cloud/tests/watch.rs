@@ -362,19 +362,23 @@ async fn telemetry_tells_of_disk_links_and_clock(site: Site) {
 
 /// Eighteen readings of a link between eight and eleven, on this many Mondays before.
 async fn mondays(site: &Site, weeks: i64) {
-    let mut tx = site.world.core.db.tenant(TENANT).await.unwrap();
     for week in 1..=weeks {
         for number in 0..18 {
             let at_us = us(MONDAY) - week * 7 * 24 * 60 * MINUTE_US - (10 + number * 9) * MINUTE_US;
-            let sql = "INSERT INTO reading (tenant_id, reading_id, gateway_id, epoch, seq,
-                    location_id, lane_id, link_id, vendor, model, content_sha256, captured_at_us,
-                    received_at_us, place, reason, needs_a_look)
-                VALUES ($1, $2, 'gw-main', 'e', $3, 'main', 'lane-1', 'ark-1', 'v', 'm', $2, $4, $4,
-                    'inbox', 'r', $5)";
-            let id = Uuid::now_v7().to_string();
-            tx.execute(sql, args![TENANT, id, week * 100 + number, at_us, false]).await.unwrap();
+            put_reading(site, (week * 100 + number, at_us)).await;
         }
     }
+}
+
+async fn put_reading(site: &Site, (seq, at_us): (i64, i64)) {
+    let mut tx = site.world.core.db.tenant(TENANT).await.unwrap();
+    let sql = "INSERT INTO reading (tenant_id, reading_id, gateway_id, epoch, seq, location_id,
+            lane_id, link_id, vendor, model, content_sha256, captured_at_us, received_at_us, place,
+            reason, needs_a_look)
+        VALUES ($1, $2, 'gw-main', 'e', $3, 'main', 'lane-1', 'ark-1', 'v', 'm', $2, $4, $4,
+            'inbox', 'r', $5)";
+    let id = Uuid::now_v7().to_string();
+    tx.execute(sql, args![TENANT, id, seq, at_us, false]).await.unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -405,9 +409,18 @@ async fn a_silent_instrument_is_noted_on_an_open_day(site: Site) {
     assert_eq!(count(now_us).await, (0, Some(18)));
     assert_eq!(site.kinds().await, ["quiet"]);
     assert_eq!(site.incidents().await[0].detail, "ark-1: none today, usually 18 by now");
-    // After hours nothing changes, and what comes the next morning ends it.
-    site.watch(now_us + 10 * 60 * MINUTE_US).await;
+    // After hours nothing changes, and what comes at last ends it.
+    let evening_us = now_us + 10 * 60 * MINUTE_US;
+    site.online("gw-main", evening_us, |_| {}).await;
+    count(evening_us).await;
+    site.watch(evening_us + 20 * MINUTE_US).await;
     assert_eq!(site.kinds().await, ["quiet"]);
+    let next_us = now_us + 7 * 24 * 60 * MINUTE_US;
+    site.online("gw-main", next_us, |_| {}).await;
+    put_reading(&site, (9_999, next_us - MINUTE_US)).await;
+    assert_eq!(count(next_us).await.0, 1);
+    site.watch(next_us + 10 * MINUTE_US).await;
+    assert!(site.kinds().await.is_empty());
 }
 
 async fn hours_are_set_on_their_page(site: Site) {

@@ -1,4 +1,4 @@
-//! Who watches the fleet: somebody looks after an incident, and clinic IT says when a location is open.
+//! Who watches the fleet: somebody looks after an incident, and says when a location is open.
 
 use super::{AppError, work::Work};
 use crate::{

@@ -140,8 +140,8 @@ mod tests {
             if seen.is_quiet {
                 prop_assert!(opening.is_open(now) && seen.today == 0);
                 let same = |at: &DateTime| at.date() != TODAY && at.weekday() == TODAY.weekday();
-                let days: std::collections::BTreeSet<Date> =
-                    hours.iter().filter(|(at, n)| same(at) && **n > 0).map(|it| it.0.date()).collect();
+                let sent = hours.iter().filter(|(at, n)| same(at) && **n > 0);
+                let days: std::collections::BTreeSet<Date> = sent.map(|it| it.0.date()).collect();
                 prop_assert!(days.len() >= DAYS_MIN);
                 hours.insert(TODAY.at(0, 0, 0, 0), 1);
                 prop_assert!(!look(&hours, &opening, now).is_quiet);
