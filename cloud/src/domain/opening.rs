@@ -71,8 +71,11 @@ pub fn weekday_name(weekday: i64) -> &'static str {
     }
 }
 
+/// A weekday and the minutes from and to which it is open, if it is.
+pub type DayHours = (i64, Option<(i64, i64)>);
+
 /// Weekdays with their hours from `mon-fri=08:00-18:00`; `sat=closed` has none.
-pub fn parse_days(text: &str) -> Result<Vec<(i64, Option<(i64, i64)>)>, HoursError> {
+pub fn parse_days(text: &str) -> Result<Vec<DayHours>, HoursError> {
     let (days, hours) = text.split_once('=').ok_or_else(|| HoursError::Span(text.into()))?;
     let (first, last) = days.split_once('-').unwrap_or((days, days));
     let (first, last) = (parse_weekday(first)?, parse_weekday(last)?);
