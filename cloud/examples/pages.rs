@@ -5,6 +5,7 @@
 #[path = "../tests/world/mod.rs"]
 mod world;
 
+use chiasm_cloud::fleet;
 use std::{net::SocketAddr, path::PathBuf};
 
 #[tokio::main]
@@ -20,6 +21,11 @@ async fn main() {
     world.signed(&visits).await;
     world.carried(&visits).await;
     chiasm_cloud::app::report::count_all(&world.core.db, world.now_us).await.expect("counts");
+    fleet::volume::count_once(&world.core, world.now_us).await.expect("counts");
+    for minutes in [0, 5] {
+        let at_us = world.now_us + minutes * 60_000_000;
+        fleet::watch::watch_once(&world.core, at_us).await.expect("looks");
+    }
     let router = chiasm_cloud::http::router(world.core.clone());
     let listener = tokio::net::TcpListener::bind(listen).await.expect("cannot listen");
     println!("http://{listen}/sign-in");

@@ -29,6 +29,24 @@ pub struct Config {
     pub images: Images,
     #[serde(default)]
     pub metrics: Metrics,
+    #[serde(default)]
+    pub notices: Notices,
+}
+
+/// Who outside is told of incidents.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Notices {
+    pub webhook: Option<Webhook>,
+}
+
+/// Where incidents are posted as JSON.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    pub url: String,
+    /// Holds the secret that signs what is posted, and nothing else.
+    pub secret_file: PathBuf,
 }
 
 /// Numbers for monitoring.
@@ -258,13 +276,16 @@ impl Config {
                 "must be `mqtts://host:port`: readings travel by TLS only",
             ));
         }
+        let is_safe = |url: &str| {
+            let host = url.split_once("://").map_or("", |(_, rest)| rest);
+            let host = host.split([':', '/']).next().unwrap_or("");
+            url.starts_with("https://")
+                || url.starts_with("http://") && ["127.0.0.1", "localhost"].contains(&host)
+        };
+        if self.notices.webhook.as_ref().is_some_and(|it| !is_safe(&it.url)) {
+            return Some(("notices.webhook.url", "must begin with `https://`"));
+        }
         if let Some(oidc) = &self.oidc {
-            let is_safe = |url: &str| {
-                let host = url.split_once("://").map_or("", |(_, rest)| rest);
-                let host = host.split([':', '/']).next().unwrap_or("");
-                url.starts_with("https://")
-                    || url.starts_with("http://") && ["127.0.0.1", "localhost"].contains(&host)
-            };
             if !is_safe(&oidc.issuer) {
                 return Some(("oidc.issuer", "must begin with `https://`"));
             }

@@ -51,6 +51,7 @@ fn fill(path: &str, site: &Site, encounter: &str, reading: &str) -> String {
         .replace("{gateway}", "none")
         .replace("{version}", "1")
         .replace("{capture}", "none")
+        .replace("{incident}", "none")
         .replace("{study}", "1.2.3")
         .replace("{series}", "1.2.3.4")
         .replace("{sop}", "1.2.3.4.5")

@@ -46,6 +46,7 @@ pub mod sign;
 pub mod sign_in;
 pub mod type_in;
 pub mod visit_note;
+pub mod watch_fleet;
 pub mod wipe_gateway;
 pub mod work;
 

@@ -4,7 +4,8 @@ use super::{configuration::ConfigurationCommand, gateway::GatewayCommand, reconc
 use crate::{
     clock,
     config::Config,
-    store::{Db, fleet, shared_lane, site},
+    domain::opening,
+    store::{Db, Tx, fleet, fleet_watch, shared_lane, site},
 };
 use anyhow::bail;
 use chiasm_proto::{LaneId, LocationId, TenantId};
@@ -62,6 +63,30 @@ pub enum LocationCommand {
         #[arg(long, default_value = "UTC")]
         time_zone: String,
     },
+    /// Say when a location is open. Days that are not named stay as they are.
+    #[command(after_help = "Example:\n  chiasm-cloud admin location hours acme main \\\n      \
+                            mon-fri=08:00-18:00 sat=09:00-13:00 sun=closed")]
+    Hours {
+        tenant: TenantId,
+        location: LocationId,
+        /// Weekdays and their hours, in the location's time.
+        #[arg(required = true, value_name = "DAYS=HOURS")]
+        days: Vec<String>,
+    },
+    /// Say that a location is closed on a day.
+    #[command(after_help = "Example:\n  chiasm-cloud admin location holiday acme main \\\n      \
+                            2026-12-25 --name 'Christmas Day'")]
+    Holiday {
+        tenant: TenantId,
+        location: LocationId,
+        /// YYYY-MM-DD.
+        day: jiff::civil::Date,
+        #[arg(long, default_value = "")]
+        name: String,
+        /// It is open on that day after all.
+        #[arg(long, conflicts_with = "name")]
+        remove: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -109,6 +134,35 @@ impl FleetCommand {
                 fleet::put_location(&mut tx, tenant, location, &name, &time_zone).await?;
                 tx.commit().await?;
             }
+            FleetCommand::Location(LocationCommand::Hours { tenant, location, days }) => {
+                let mut week = Vec::new();
+                for text in &days {
+                    week.extend(opening::parse_days(text)?);
+                }
+                let mut tx = db.tenant(tenant.as_str()).await?;
+                let key = known(&mut tx, &tenant, &location).await?;
+                for (weekday, hours) in week {
+                    fleet_watch::put_hours(&mut tx, key, weekday, hours).await?;
+                }
+                tx.commit().await?;
+            }
+            FleetCommand::Location(LocationCommand::Holiday {
+                tenant,
+                location,
+                day,
+                name,
+                remove,
+            }) => {
+                let day = day.to_string();
+                let mut tx = db.tenant(tenant.as_str()).await?;
+                let key = known(&mut tx, &tenant, &location).await?;
+                if !remove {
+                    fleet_watch::put_holiday(&mut tx, key, (&day, name.trim())).await?;
+                } else if !fleet_watch::remove_holiday(&mut tx, key, &day).await? {
+                    bail!("{location} has no holiday on {day}");
+                }
+                tx.commit().await?;
+            }
             FleetCommand::Lane(LaneCommand::Add { tenant, lane, location, name }) => {
                 let mut tx = db.tenant(tenant.as_str()).await?;
                 let (tenant, location) = (tenant.as_str(), location.as_str());
@@ -129,6 +183,18 @@ impl FleetCommand {
         }
         Ok(())
     }
+}
+
+/// Practice and location, if there is one.
+async fn known<'a>(
+    tx: &mut Tx,
+    tenant: &'a TenantId,
+    location: &'a LocationId,
+) -> anyhow::Result<(&'a str, &'a str)> {
+    if !fleet::location_exists(tx, tenant.as_str(), location.as_str()).await? {
+        bail!("{tenant} has no location {location}: add it with `admin location add`");
+    }
+    Ok((tenant.as_str(), location.as_str()))
 }
 
 async fn share(db: &Db, tenant: &str, shared: &str, by: &[LaneId]) -> anyhow::Result<()> {

@@ -7,11 +7,12 @@ use crate::{
     app::{decode_again, report},
     archive, clock,
     domain::placement::{SESSION_IDLE_MAX_US, TRAY_MAX_US},
-    fleet::reconcile,
-    store::{StoreError, aging, live, patient, prune, upload},
+    fleet::{notices, reconcile, volume, watch},
+    store::{StoreError, aging, fleet_watch, incident, live, patient, prune, upload},
 };
 use std::{
     collections::HashMap,
+    sync::atomic::Ordering,
     time::{Duration, SystemTime},
 };
 use tokio::task::JoinSet;
@@ -34,6 +35,12 @@ const COUNT_EVERY: Duration = Duration::from_secs(600);
 const EXPORT_EVERY: Duration = Duration::from_secs(5);
 /// How long somebody who asks for a decoding waits until it begins.
 const DECODE_EVERY: Duration = Duration::from_secs(5);
+/// How long it takes until an incident begins, is raised or ends.
+const WATCH_EVERY: Duration = Duration::from_secs(10);
+const VOLUME_EVERY: Duration = Duration::from_secs(300);
+const NOTICES_EVERY: Duration = Duration::from_secs(5);
+/// How long incidents that are over are kept, and what was told of them.
+pub const INCIDENTS_KEPT_US: i64 = 400 * DAY_US;
 const AGING_EVERY: Duration = Duration::from_secs(10);
 /// How late a page hears of what an `admin` command or a replica whose hint was lost has done.
 const HEADS_EVERY: Duration = Duration::from_secs(2);
@@ -46,6 +53,9 @@ pub fn start(core: &Core, tasks: &mut JoinSet<()>) {
     tasks.spawn(report(core.clone()));
     tasks.spawn(export(core.clone()));
     tasks.spawn(decode(core.clone()));
+    tasks.spawn(watch(core.clone()));
+    tasks.spawn(count_volume(core.clone()));
+    tasks.spawn(send_notices(core.clone()));
 }
 
 async fn age(core: Core) {
@@ -101,6 +111,8 @@ pub async fn prune_once(core: &Core, now_us: i64) -> Result<(), StoreError> {
     prune::sign_ins(&mut tx, now_us).await?;
     prune::refusals(&mut tx, now_us - REFUSALS_KEPT_US).await?;
     prune::claims(&mut tx, now_us - CLAIMS_KEPT_US).await?;
+    incident::prune(&mut tx, now_us - INCIDENTS_KEPT_US).await?;
+    fleet_watch::prune(&mut tx, now_us - volume::KEPT_US).await?;
     tx.commit().await?;
     patient::fold_all(&core.db).await?;
     abandoned_uploads(core, now_us).await?;
@@ -189,6 +201,43 @@ async fn decode(core: Core) {
         tick.tick().await;
         if let Err(error) = decode_again::run_asked(&core).await {
             tracing::warn!(%error, "cannot decode again, will try again");
+        }
+    }
+}
+
+async fn watch(core: Core) {
+    let mut tick = tokio::time::interval(WATCH_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        // Who hears nobody knows nothing about anybody.
+        if !core.ingest_connected.load(Ordering::Relaxed) {
+            continue;
+        }
+        if let Err(error) = watch::watch_once(&core, clock::now_us()).await {
+            tracing::warn!(%error, "cannot look after the gateways, will try again");
+        }
+    }
+}
+
+async fn count_volume(core: Core) {
+    let mut tick = tokio::time::interval(VOLUME_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = volume::count_once(&core, clock::now_us()).await {
+            tracing::warn!(%error, "cannot count what instruments send, will try again");
+        }
+    }
+}
+
+async fn send_notices(core: Core) {
+    let mut tick = tokio::time::interval(NOTICES_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = notices::send_once(&core, clock::now_us()).await {
+            tracing::warn!(%error, "cannot send notices, will try again");
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The fleet: what runs by the clock, and the proof that nothing is lost.
 
 pub mod jobs;
+pub mod notices;
 pub mod reconcile;
+pub mod volume;
+pub mod watch;
 
 use chiasm_proto::fleet::Telemetry;
 

@@ -53,8 +53,8 @@ pub fn routes() -> Vec<Route> {
 fn page_routes() -> Vec<Route> {
     use pages::{
         account, audit, charges, charts, configuration, exam, failures, fleet, history, inbox,
-        inbox_images, instance, instruments, lane, lanes, notices, optical, patients, people,
-        preferences, raw, reports, slip,
+        inbox_images, incidents, instance, instruments, lane, lanes, notices, opening, optical,
+        patients, people, preferences, raw, reports, slip,
     };
     vec![
         get("/static/{name}", PUBLIC, assets::asset),
@@ -169,6 +169,12 @@ fn page_routes() -> Vec<Route> {
         get("/instruments/{driver}", ALL, instruments::one),
         post("/instruments/examine", ALL, instruments::examine),
         get("/fleet", ALL, fleet::show),
+        get("/incidents", FLEET, incidents::show),
+        post("/incidents/{incident}/acknowledge", FLEET, incidents::acknowledge),
+        get("/locations/{location}/hours", FLEET, opening::show),
+        post("/locations/{location}/hours", FLEET, opening::save),
+        post("/locations/{location}/holidays", FLEET, opening::add_holiday),
+        post("/locations/{location}/holidays/remove", FLEET, opening::remove_holiday),
         post("/fleet/gateways", FLEET, fleet::enrol),
         post("/fleet/gateways/{gateway}/revoke", FLEET, fleet::revoke),
         get("/fleet/gateways/{gateway}/wiped.json", FLEET, fleet::wipe_record),

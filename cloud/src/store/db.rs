@@ -357,6 +357,7 @@ const CERTIFICATE_RENEWAL: Step =
 const ID_DIGEST: Step = (39, "id digest", include_str!("../../migrations/0039_id_digest.sql"));
 const UNKNOWN_GAPS: Step =
     (42, "unknown gaps", include_str!("../../migrations/0042_unknown_gaps.sql"));
+const WATCH: Step = (44, "watch", include_str!("../../migrations/0044_watch.sql"));
 const PARSE_FAILURES_SQLITE: Step = (
     47,
     "parse failures",
@@ -401,6 +402,7 @@ const SQLITE_STEPS: &[Step] = &[
     CERTIFICATE_RENEWAL,
     ID_DIGEST,
     UNKNOWN_GAPS,
+    WATCH,
     PARSE_FAILURES_SQLITE,
     GATEWAY_CONFIG,
     GATEWAY_LISTENING,
@@ -436,6 +438,8 @@ const POSTGRES_STEPS: &[Step] = &[
     ID_DIGEST,
     UNKNOWN_GAPS,
     (43, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
+    WATCH,
+    (45, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     PARSE_FAILURES_POSTGRES,
     (48, "row level security", ROW_LEVEL_SECURITY_OF_NEW),
     GATEWAY_CONFIG,

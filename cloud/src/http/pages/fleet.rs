@@ -14,7 +14,10 @@ use crate::{
     },
     http::show,
     pki::Authority,
-    store::{StoreError, Tx, fleet_view, fleet_view::GatewayRow, site, unknown_gap, wipe},
+    store::{
+        StoreError, Tx, fleet_view, fleet_view::GatewayRow, fleet_watch, fleet_watch::LinkWatch,
+        site, unknown_gap, wipe,
+    },
 };
 use askama::Template;
 use axum::{
@@ -94,8 +97,13 @@ struct GapCard {
     sessions: Vec<String>,
 }
 
-/// Vendor and model by gateway and link.
-type Instruments = HashMap<(String, String), String>;
+/// By gateway and link.
+#[derive(Default)]
+struct Known {
+    /// Vendor and model.
+    instruments: HashMap<(String, String), String>,
+    watched: HashMap<(String, String), LinkWatch>,
+}
 
 struct LinkRow {
     link: String,
@@ -107,6 +115,8 @@ struct LinkRow {
     last_reading: String,
     readings: u64,
     failures: u64,
+    today: String,
+    is_quiet: bool,
 }
 
 pub async fn show(State(web): State<Web>, who: Who) -> Result<Response, Fault> {
@@ -118,11 +128,7 @@ async fn fleet_page(web: &Web, who: &Who, enrolled: Option<Enrolled>) -> Result<
     let mut tx = web.core.db.tenant_read(&who.tenant).await?;
     let rows = fleet_view::gateways(&mut tx, &who.tenant).await?;
     let refusals = fleet_view::refusals(&mut tx, &who.tenant).await?;
-    let instruments = fleet_view::instruments(&mut tx, &who.tenant).await?;
-    let instruments: Instruments = instruments
-        .into_iter()
-        .map(|(gateway, link, vendor, model)| ((gateway, link), format!("{vendor} {model}")))
-        .collect();
+    let known = known(&mut tx, &who.tenant).await?;
     let mut gaps = gaps(&mut tx, who, &rows, now_us).await?;
     let wipes = wipe::newest(&mut tx, &who.tenant).await?;
     let mut numbers = reconcile::numbers(&mut tx, &who.tenant).await?;
@@ -133,7 +139,7 @@ async fn fleet_page(web: &Web, who: &Who, enrolled: Option<Enrolled>) -> Result<
         .map(|row| {
             let numbers = numbers.remove(&row.gateway_id).unwrap_or_default();
             let gaps = gaps.remove(&row.gateway_id).unwrap_or_default();
-            let mut card = card(row, (numbers, gaps), &refusals, &instruments, now_us);
+            let mut card = card(row, (numbers, gaps), &refusals, &known, now_us);
             let wipe = wipes.iter().find(|wipe| wipe.gateway_id == row.gateway_id);
             card.wiped = wipe.map(|wipe| wiped(wipe, &local_time::zone(&row.time_zone)));
             if card.is_revoked && card.wiped.is_some() {
@@ -150,6 +156,17 @@ async fn fleet_page(web: &Web, who: &Who, enrolled: Option<Enrolled>) -> Result<
         may_enrol: matches!(who.role, Role::ClinicIt | Role::CloudStaff),
         enrolled,
     })
+}
+
+async fn known(tx: &mut Tx, tenant: &str) -> Result<Known, StoreError> {
+    let mut known = Known::default();
+    for (gateway, link, vendor, model) in fleet_view::instruments(tx, tenant).await? {
+        known.instruments.insert((gateway, link), format!("{vendor} {model}"));
+    }
+    for link in fleet_watch::links_of(tx, tenant).await? {
+        known.watched.insert((link.gateway_id.clone(), link.link_id.clone()), link);
+    }
+    Ok(known)
 }
 
 /// Gaps of the last weeks, by gateway. A gateway that goes on in the spool of before lost nothing.
@@ -188,7 +205,7 @@ fn card(
     row: &GatewayRow,
     (numbers, gaps): (Numbers, Vec<GapCard>),
     refusals: &[fleet_view::RefusalRow],
-    instruments: &Instruments,
+    known: &Known,
     now_us: i64,
 ) -> GatewayCard {
     let zone = local_time::zone(&row.time_zone);
@@ -235,7 +252,7 @@ fn card(
         oldest_ms: oldest_us.map(|at_us| at_us / 1000),
         quarantined: spool.map_or(0, |spool| spool.quarantined),
         numbers,
-        links: links.iter().map(|link| link_row(row, link, instruments, &zone)).collect(),
+        links: links.iter().map(|link| link_row(row, link, known, &zone)).collect(),
         refusals,
         gaps,
         location_id: row.location_id.clone(),
@@ -267,13 +284,10 @@ fn refusal(it: &fleet_view::RefusalRow, zone: &TimeZone) -> String {
     format!("{what} {}\u{d7}, last {}", it.times, show::date_and_time(it.last_at_us, zone))
 }
 
-fn link_row(
-    row: &GatewayRow,
-    link: &LinkState,
-    instruments: &Instruments,
-    zone: &TimeZone,
-) -> LinkRow {
-    let instrument = instruments.get(&(row.gateway_id.clone(), link.link.to_string())).cloned();
+fn link_row(row: &GatewayRow, link: &LinkState, known: &Known, zone: &TimeZone) -> LinkRow {
+    let key = (row.gateway_id.clone(), link.link.to_string());
+    let instrument = known.instruments.get(&key).cloned();
+    let (today, is_quiet) = known.watched.get(&key).map_or_else(Default::default, today);
     let last = link.last_reading_at.map(|at| show::date_and_time(at.as_microsecond(), zone));
     LinkRow {
         link: link.link.to_string(),
@@ -285,6 +299,8 @@ fn link_row(
         last_reading: last.unwrap_or_else(|| "none".into()),
         readings: link.readings,
         failures: link.failures,
+        today,
+        is_quiet,
     }
 }
 
@@ -316,6 +332,15 @@ async fn authority(web: &Web) -> Result<Authority, Fault> {
     let authority = tokio::task::spawn_blocking(move || Authority::load_or_make(&data_dir)).await;
     let authority = authority.map_err(|error| Fault::ours(&error))?;
     authority.map_err(|error| Fault::ours(&error))
+}
+
+/// Readings of today against what is usual by now, and whether its silence is noted (C2).
+fn today(link: &LinkWatch) -> (String, bool) {
+    let text = match link.usual {
+        Some(usual) => format!("{}, usually {usual} by now", link.today),
+        None => link.today.to_string(),
+    };
+    (text, link.quiet_since_us.is_some())
 }
 
 #[derive(Deserialize)]

@@ -30,6 +30,7 @@ pub struct Person {
     pub sees_reports: bool,
     pub is_optical: bool,
     pub sees_people: bool,
+    pub runs_fleet: bool,
     pub csrf: String,
     /// Notices that the person has not seen.
     pub notices: i64,
@@ -43,6 +44,7 @@ impl Frame {
             role: principal.role.label(),
             sees_audit: audit_list::ROLES.contains(&principal.role),
             sees_people: principal.role == Role::ClinicIt,
+            runs_fleet: matches!(principal.role, Role::ClinicIt | Role::CloudStaff),
             is_clinical: principal.role.is_clinical(),
             sees_reports: matches!(principal.role, Role::Doctor | Role::ClinicIt),
             is_optical: principal.role.is_optical(),
