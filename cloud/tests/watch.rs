@@ -1,5 +1,7 @@
 //! The watch over the fleet: incidents, who is told, opening hours and silent instruments.
 
+#![allow(clippy::duplicate_mod, reason = "common and site both bring the database")]
+
 mod common;
 #[macro_use]
 mod site;

@@ -159,7 +159,7 @@ impl Day {
             self.technician.post("/api/v1/lanes/lane-1/session/end", Value::Null).await?;
             told.again(&self.clinic).await?;
         }
-        if index % PATIENTS_PER_VOLUME == 0 {
+        if index.is_multiple_of(PATIENTS_PER_VOLUME) {
             let scheduled = imager::visit::find(&self.imager, &patient).await?;
             let file = imager::visit::volume(&scheduled, "R").await?;
             self.imager.send(&[file]).await?;
