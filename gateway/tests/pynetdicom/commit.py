@@ -24,6 +24,8 @@ OPT = "1.2.840.10008.5.1.4.1.1.77.1.5.4"
 node_port, own_port, transaction, stay = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], float(sys.argv[4])
 uids = sys.argv[5:]
 told = threading.Event()
+# The answer to the question is printed first, however soon the report comes on another thread.
+asked = threading.Event()
 
 
 def reported(via):
@@ -39,6 +41,7 @@ def reported(via):
                 for i in info.get("FailedSOPSequence", [])
             ],
         }
+        asked.wait(10)
         print(json.dumps(line), flush=True)
         told.set()
         return 0x0000, None
@@ -79,6 +82,7 @@ if uids and uids != ["-"]:
         request.ReferencedSOPSequence.append(item)
     status, _ = association.send_n_action(request, 1, StorageCommitmentPushModel, WELL_KNOWN)
     print(json.dumps({"asked": status.Status}), flush=True)
+asked.set()
 if uids:
     told.wait(stay)
     time.sleep(0.2)
