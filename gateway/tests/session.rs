@@ -204,7 +204,13 @@ async fn what_a_restart_found_is_timed_out_without_a_port() {
     world.session.input(b"one\nhalf").await.unwrap();
     world.kill().await;
     let mut world = reopened(dir.path()).await;
-    world.session.waiting(tokio::time::sleep(Duration::from_millis(50))).await.unwrap();
+    // However late the session is woken on a busy machine.
+    for _ in 0..200 {
+        world.session.waiting(tokio::time::sleep(Duration::from_millis(50))).await.unwrap();
+        if world.said().await.len() == 2 {
+            break;
+        }
+    }
     assert_eq!(world.said().await, ["one", "incomplete: half"]);
     world.close().await;
 }
