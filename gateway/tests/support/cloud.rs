@@ -189,7 +189,7 @@ fn take(filed: &Mutex<Filed>, publish: &Publish) -> Option<Ack> {
         let state: State = serde_json::from_slice(&publish.payload).unwrap();
         filed.states.push(state.clone());
         state.telemetry?.spool.epoch
-    } else if topic.ends_with("/telemetry") {
+    } else if topic.ends_with("/telemetry") || topic.ends_with("/reply") {
         return None;
     } else {
         let envelope: Envelope = serde_json::from_slice(&publish.payload).unwrap();
