@@ -45,8 +45,10 @@ impl<T: Serialize + DeserializeOwned> Kept<T> {
         let current = match read(data_dir, key, slot) {
             Ok(found) => found.map(Arc::new),
             Err(error) => {
-                tracing::warn!(file = slot.file, %error, "cannot be read; it is missing until the cloud sends \
-                    it again");
+                tracing::warn!(
+                    file = slot.file, %error,
+                    "cannot be read; it is missing until the cloud sends it again"
+                );
                 None
             }
         };

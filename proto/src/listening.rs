@@ -1,5 +1,6 @@
 //! Looking at what an instrument sends, from the cloud (I2): which ports a gateway has, and what
-//! comes over one of them just now. Values never travel: digits and letters are masked on the gateway.
+//! comes over one of them just now. Values never travel: digits and letters are masked on the
+//! gateway.
 
 use crate::LinkId;
 use serde::{Deserialize, Serialize};

@@ -34,6 +34,8 @@ pub struct Practice {
     patient: String,
     reading: String,
     order: String,
+    /// What could not be read.
+    capture: String,
     /// By the words of `World::imaged`.
     pub images: BTreeMap<&'static str, String>,
     _folder: TempDir,
@@ -60,7 +62,7 @@ impl Practice {
         let order = world.carried(&visits).await;
         let images = world.imaged(&visits).await;
         chiasm_cloud::app::report::count_all(&world.core.db, world.now_us).await?;
-        world.unread("nt-530p", "nidek_nt", b"\x01DNT\x02R 17").await;
+        let capture = world.unread("nt-530p", "nidek_nt", b"\x01DNT\x02R 17").await;
         world.core.db.close().await;
         cloud.start().await?;
         let of = |chart: &str| visits.get(chart).cloned().context("the practice has the visit");
@@ -77,7 +79,7 @@ impl Practice {
         };
         let refracted = readings.iter().find(is_ark).map(|it| it.id.clone());
         let reading = refracted.context("the exam has a reading of an autorefractor")?;
-        Ok(Self { cloud, visits, patient, reading, order, images, _folder: folder })
+        Ok(Self { cloud, visits, patient, reading, order, capture, images, _folder: folder })
     }
 
     /// Before anybody was booked or measured: lanes and people, and nothing in them.
@@ -95,6 +97,7 @@ impl Practice {
             patient: none(),
             reading: none(),
             order: none(),
+            capture: none(),
             images: BTreeMap::new(),
             _folder: folder,
         })
@@ -146,6 +149,7 @@ impl Practice {
             ("{location}", &[("main", "main")]),
             ("{patient}", &[("patient", self.patient.as_str())]),
             ("{reading}", &[("reading", self.reading.as_str())]),
+            ("{capture}", &[("capture", self.capture.as_str())]),
             ("{order}", &[("order", self.order.as_str())]),
             ("{driver}", &[("nidek-ark", "nidek_ark")]),
             ("{gateway}", &[("gw-main", "gw-main"), ("gw-spare", "gw-spare")]),
@@ -195,7 +199,7 @@ fn page_routes() -> impl Iterator<Item = Route> {
         let is_document = route.path == "/api/v1/docs";
         let is_stream = route.path == "/live";
         let is_provider = route.path.starts_with("/sign-in/provider");
-        let is_file = [".csv", ".png", ".pdf", ".dcm", "/{frame}"]
+        let is_file = [".csv", ".json", ".png", ".pdf", ".dcm", "/{frame}"]
             .iter()
             .any(|ending| route.path.ends_with(ending));
         route.method == Method::GET

@@ -65,8 +65,8 @@ impl World {
         world
     }
 
-    /// Bytes that a link's driver could not read.
-    pub async fn unread(&mut self, link: &str, driver: &str, bytes: &[u8]) {
+    /// Bytes that a link's driver could not read; gives the document that holds them.
+    pub async fn unread(&mut self, link: &str, driver: &str, bytes: &[u8]) -> String {
         self.seq += 1;
         let id = ReadingId(Uuid::now_v7());
         let capture = Capture {
@@ -115,6 +115,7 @@ impl World {
         };
         parse_failure::add(&mut tx, TENANT, failure).await.unwrap();
         tx.commit().await.unwrap();
+        id.to_string()
     }
 
     async fn seed(&mut self) {
