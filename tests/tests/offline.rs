@@ -99,9 +99,10 @@ fn t12_the_clinic_works_on_and_nothing_is_asked_twice() {
         offline.clinic.gateways[0].kill()?;
         offline.clinic.restart_gateway(0).await?;
         let ana = offline.person().await?;
-        let page = ana.sees(LANE, "the readings", |page| readings_on(page).len() == 3).await?;
+        ana.sees(LANE, "the readings", |page| readings_on(page).len() == 3).await?;
+        // A gateway that was just started waits for the cloud a moment before work is done here.
+        let page = ana.sees(LANE, "work here", |page| page.contains("<button>Choose<")).await?;
         ensure!(page.contains("End session"), "the session is gone:\n{page}");
-        ana.sees(LANE, "work here", |page| page.contains("<button>Choose<")).await?;
         for reading in readings_on(&page) {
             ana.does("lane-1", "accept", Some(("reading", &reading))).await?;
         }
