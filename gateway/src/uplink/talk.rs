@@ -22,7 +22,10 @@ use std::{
     sync::{PoisonError, atomic::Ordering},
     time::Duration,
 };
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -85,6 +88,7 @@ impl Uplink {
             delivery,
             state_topic,
             told_ports: None,
+            looking: None,
         };
         let ending = talk.run(stop).await;
         self.reach.lost(clock::wall());
@@ -126,6 +130,14 @@ async fn handshake(
     }
 }
 
+/// What was found, when it was; never while nobody looks.
+async fn looked(looking: &mut Option<JoinHandle<Option<Ports>>>) -> Option<Ports> {
+    let Some(task) = looking else { return std::future::pending().await };
+    let found = task.await;
+    *looking = None;
+    found.ok().flatten()
+}
+
 struct Talk<'a> {
     uplink: &'a Uplink,
     credentials: &'a Credentials,
@@ -137,6 +149,8 @@ struct Talk<'a> {
     state_topic: Topic,
     /// What the cloud was told in this connection.
     told_ports: Option<Ports>,
+    /// Looking for what is plugged in takes a tenth of a second: readings do not wait for it.
+    looking: Option<JoinHandle<Option<Ports>>>,
 }
 
 impl Talk<'_> {
@@ -192,8 +206,12 @@ impl Talk<'_> {
                     if configuration.borrow().is_on_trial {
                         self.tell_configuration();
                     }
-                    self.tell_ports().await;
+                    self.look_for_ports();
                     self.tell().await
+                }
+                ports = looked(&mut self.looking) => {
+                    self.tell_ports(ports);
+                    Ok(())
                 }
                 Ok(()) = heard.changed() => {
                     tell_heard_at.get_or_insert(Instant::now() + CHANGE_DELAY);
@@ -472,7 +490,7 @@ impl Talk<'_> {
     async fn birth(&mut self) -> Result<(), String> {
         self.publish_state(Status::Online).await?;
         self.tell_configuration();
-        self.tell_ports().await;
+        self.look_for_ports();
         Ok(())
     }
 
@@ -508,11 +526,15 @@ impl Talk<'_> {
         self.reply(&Reply::Configuration(report));
     }
 
-    /// What is plugged in, if the cloud was not told that before.
-    async fn tell_ports(&mut self) {
+    fn look_for_ports(&mut self) {
         let links = self.uplink.health.links();
-        let looked = tokio::task::spawn_blocking(move || ports::look(&links)).await;
-        let Ok(Ok(ports)) = looked else { return };
+        self.looking
+            .get_or_insert_with(|| tokio::task::spawn_blocking(move || ports::look(&links).ok()));
+    }
+
+    /// What is plugged in, if the cloud was not told that before.
+    fn tell_ports(&mut self, ports: Option<Ports>) {
+        let Some(ports) = ports else { return };
         if self.told_ports.as_ref() != Some(&ports) {
             self.told_ports = Some(ports.clone());
             self.reply(&Reply::Ports(ports));
